@@ -1,0 +1,57 @@
+//! The one place where time is read. Everyone else is handed a value.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Monotonic milliseconds since the process's clock was made.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// This instant, `ms` later.
+    pub fn plus(self, ms: u64) -> Millis {
+        Millis(self.0.saturating_add(ms))
+    }
+
+    /// How long ago `earlier` was; 0 if it is later than this.
+    pub fn since(self, earlier: Millis) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// Reads the machine's clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    /// A clock whose monotonic time starts now.
+    #[allow(clippy::disallowed_methods, reason = "the one site that reads time")]
+    pub fn new() -> Self {
+        Clock { start: Instant::now() }
+    }
+
+    /// Monotonic milliseconds.
+    pub fn now(&self) -> Millis {
+        Millis(self.nanos() / 1_000_000)
+    }
+
+    /// Monotonic nanoseconds, for latency histograms.
+    pub fn nanos(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Seconds since the Unix epoch; 0 if the machine's clock is before it.
+    #[allow(clippy::disallowed_methods, reason = "the one site that reads time")]
+    pub fn unix_seconds(&self) -> i64 {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new()
+    }
+}

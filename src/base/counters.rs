@@ -1,0 +1,134 @@
+//! What the relay counts. Each owner writes its own counters (one shard, one log), on cache
+//! lines of its own; the HTTP thread reads them all. Relaxed: a reader may be a moment late.
+
+use hdrhistogram::Histogram as Hdr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// A number that goes up, or is set.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// Adds `n`.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Subtracts `n`, for gauges.
+    pub fn sub(&self, n: u64) {
+        self.0.fetch_sub(n, Ordering::Relaxed);
+    }
+
+    /// Sets a gauge.
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
+    /// The present value.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A latency or size distribution with two significant digits. Recorded once per batch, so the
+/// lock is taken rarely and never waited for by a shard: only the HTTP thread competes.
+#[derive(Debug)]
+pub struct Distribution(Mutex<Hdr<u64>>);
+
+impl Distribution {
+    /// Largest value told apart: 60 s in nanoseconds.
+    const MAX: u64 = 60_000_000_000;
+
+    /// Records `value`, `times` times.
+    pub fn record(&self, value: u64, times: u64) {
+        let mut hdr = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        hdr.saturating_record_n(value.clamp(1, Self::MAX), times);
+    }
+
+    /// Count, sum (approximate) and the values at the given quantiles (0 to 1).
+    pub fn summary<const N: usize>(&self, quantiles: [f64; N]) -> (u64, f64, [u64; N]) {
+        let hdr = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sum = hdr.mean() * hdr.len() as f64;
+        (hdr.len(), sum, quantiles.map(|q| hdr.value_at_quantile(q)))
+    }
+}
+
+impl Default for Distribution {
+    fn default() -> Self {
+        match Hdr::new_with_bounds(1, Self::MAX, 2) {
+            Ok(hdr) => Distribution(Mutex::new(hdr)),
+            Err(_) => unreachable!("the bounds are constants that hdrhistogram accepts"),
+        }
+    }
+}
+
+/// Results of publishes, by the code of the answer.
+pub const RESULT_CODES: [u16; 8] = [200, 400, 401, 403, 409, 413, 429, 503];
+
+/// One shard's counters.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct ShardCounters {
+    pub connections: Count,
+    pub connections_total: Count,
+    pub subscriptions: Count,
+    /// Publishes answered, in the order of [`RESULT_CODES`].
+    pub publishes: [Count; RESULT_CODES.len()],
+    /// Events written to subscribers.
+    pub deliveries: Count,
+    pub bytes_in: Count,
+    pub bytes_out: Count,
+    /// Bytes queued for readers.
+    pub queue_bytes: Count,
+    /// Bytes of publishes that wait for the committer.
+    pub in_flight_bytes: Count,
+    /// Live subscriptions that fell back to the log because their reader was slow.
+    pub fallbacks: Count,
+    /// Ephemeral events not delivered to a slow reader.
+    pub skipped_ephemerals: Count,
+    /// Events the interest table sent here that no subscription matched.
+    pub false_positives: Count,
+    /// Write calls to sockets.
+    pub writes: Count,
+    /// Cross-thread wake-ups.
+    pub wakeups: Count,
+    /// Events per verify batch.
+    pub verify_batch: Distribution,
+    /// Nanoseconds from reading a publish to queueing its reply.
+    pub publish_nanos: Distribution,
+    /// Nanoseconds from commit (or verdict, for ephemerals) to the write to subscribers.
+    pub fanout_nanos: Distribution,
+}
+
+impl ShardCounters {
+    /// Counts one answered publish.
+    pub fn count_publish(&self, code: u16) {
+        if let Some(index) = RESULT_CODES.iter().position(|c| *c == code) {
+            self.publishes[index].add(1);
+        }
+    }
+}
+
+/// The log's counters.
+#[derive(Debug, Default)]
+pub struct LogCounters {
+    pub head: Count,
+    /// The position up to which every index family is complete.
+    pub indexed: Count,
+    /// Submissions waiting for the committer.
+    pub commit_queue: Count,
+    /// Queries waiting for a reader thread.
+    pub query_queue: Count,
+    pub commits: Count,
+    pub duplicates: Count,
+    pub failures: Count,
+    /// Events per commit.
+    pub commit_batch: Distribution,
+    /// Nanoseconds from taking a batch to having it durable.
+    pub commit_nanos: Distribution,
+    /// Nanoseconds of the disk sync alone.
+    pub sync_nanos: Distribution,
+    /// Nanoseconds from a query's arrival to its page.
+    pub query_nanos: Distribution,
+}

@@ -1,0 +1,15 @@
+//! What every room shares: id newtypes, every limit with its reason, the closed [`Reason`]
+//! enum, the clock and the counters. Names no other room.
+
+pub mod clock;
+pub mod counters;
+mod ids;
+mod kind;
+pub mod limits;
+mod reason;
+
+pub use clock::{Clock, Millis};
+pub use ids::{EventId, LogId, PubKey, Seq, Signature};
+pub use kind::Kind;
+pub use limits::Limits;
+pub use reason::Reason;

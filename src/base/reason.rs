@@ -1,0 +1,119 @@
+//! Why something was refused: a closed list, each with the code and the text its sender gets.
+
+use thiserror::Error;
+
+/// Why a message, a login or a connection was refused. The text names the field and the
+/// limit; it never carries internal detail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Reason {
+    /// A field is not what the protocol says.
+    #[error("{field}: {problem}")]
+    Malformed { field: &'static str, problem: &'static str },
+    /// A count or a length is over its limit.
+    #[error("{field}: {have} is over the limit of {limit}")]
+    OverLimit { field: &'static str, have: u64, limit: u64 },
+    /// The relay speaks binary frames only.
+    #[error("text frame: messages are binary frames")]
+    TextFrame,
+    /// A message type the relay does not know or does not take from clients.
+    #[error("type: {0} is not a message a client may send")]
+    UnknownType(u64),
+    /// The id is not the hash of the canonical payload.
+    #[error("event.id: not the SHA-256 of the canonical payload")]
+    IdMismatch,
+    /// The signature does not verify.
+    #[error("event.sig: does not verify")]
+    BadSignature,
+    /// The author's clock is too far ahead.
+    #[error("event.created_at: {ahead_seconds} s ahead of the relay, at most {limit} s are allowed")]
+    TooFarAhead { ahead_seconds: i64, limit: i64 },
+    /// An ephemeral event that could have been forgotten by the seen set already.
+    #[error(
+        "event.created_at: an ephemeral event may be at most {limit} s old, this one is {age_seconds} s old"
+    )]
+    TooOld { age_seconds: i64, limit: i64 },
+    /// Two tags with the same name and first value.
+    #[error("event.tags: two tags with the same name and first value")]
+    DuplicateTag,
+    /// Auth on a session that is open already.
+    #[error("already authenticated")]
+    AlreadyAuthenticated,
+    /// `after` points beyond the log.
+    #[error("filter.after: {after} is beyond the head of the log, {head}")]
+    AfterBeyondHead { after: u64, head: u64 },
+    /// `after` points below what retention has kept.
+    #[error("filter.after: events were purged, the first complete position is {first}")]
+    AfterPurged { first: u64 },
+    /// A position of another history.
+    #[error("filter.log: the position belongs to another log")]
+    OtherLog,
+    /// The first message must be Auth.
+    #[error("not authenticated: send Auth first")]
+    NotAuthenticated,
+    /// The login's signature does not verify.
+    #[error("login refused: the signature does not verify for any url of this relay")]
+    BadLogin,
+    /// The key is not on the allowlist.
+    #[error("login refused: this key is not on the allowlist")]
+    KeyNotAllowed,
+    /// No Auth within the time limit.
+    #[error("not authenticated within {limit_ms} ms")]
+    AuthTimeout { limit_ms: u64 },
+    /// The event's author is not on the allowlist.
+    #[error("event.pubkey: this author is not on the allowlist")]
+    AuthorNotAllowed,
+    /// The key was taken off the allowlist while connected.
+    #[error("this key was removed from the allowlist")]
+    KeyRemoved,
+    /// The event is stored (or, for an ephemeral kind, was forwarded) already.
+    #[error("duplicate")]
+    Duplicate,
+    /// The content is too long.
+    #[error("event.content: {have} bytes, at most {limit} are allowed")]
+    ContentTooLarge { have: u64, limit: u64 },
+    /// The WebSocket message is too long; the connection closes.
+    #[error("message: {have} bytes, at most {limit} are allowed")]
+    MessageTooLarge { have: u64, limit: u64 },
+    /// The relay is stopping.
+    #[error("the relay is shutting down, nothing was stored")]
+    ShuttingDown,
+    /// The relay is reading its log and does not serve yet.
+    #[error("the relay is starting")]
+    Starting,
+    /// The store failed; the event may or may not be stored.
+    #[error("the write failed and its outcome is unknown: publish again, Ok and 409 both mean stored")]
+    WriteFailed,
+    /// The store could not answer a query.
+    #[error("the log could not be read")]
+    ReadFailed,
+    /// The relay holds as many connections as configured.
+    #[error("connections: at the limit of {limit}")]
+    TooManyConnections { limit: u64 },
+}
+
+impl Reason {
+    /// The protocol's code for it (protocol §2, §4).
+    pub fn code(self) -> u16 {
+        use Reason::*;
+        match self {
+            Malformed { .. }
+            | OverLimit { .. }
+            | TextFrame
+            | UnknownType(_)
+            | IdMismatch
+            | BadSignature
+            | TooFarAhead { .. }
+            | TooOld { .. }
+            | DuplicateTag
+            | AlreadyAuthenticated
+            | AfterBeyondHead { .. }
+            | AfterPurged { .. }
+            | OtherLog => 400,
+            NotAuthenticated | BadLogin | KeyNotAllowed | AuthTimeout { .. } => 401,
+            AuthorNotAllowed | KeyRemoved => 403,
+            Duplicate => 409,
+            ContentTooLarge { .. } | MessageTooLarge { .. } => 413,
+            ShuttingDown | Starting | WriteFailed | ReadFailed | TooManyConnections { .. } => 503,
+        }
+    }
+}

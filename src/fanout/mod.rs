@@ -1,0 +1,1 @@
+//! Who wants an event: the interest table between shards and each shard's filter index.

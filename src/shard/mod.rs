@@ -1,0 +1,1 @@
+//! One core's connections, driven by io_uring.

@@ -1,0 +1,1 @@
+//! Signatures: the acceptance rule of protocol §1, alone and in batches.

@@ -1,0 +1,1 @@
+//! WebSocket frames and protocol messages, as bytes.

@@ -4,6 +4,7 @@
 
 mod parse;
 mod reader;
+mod write;
 
 pub use parse::FilterLimits;
 pub use reader::ReadAccess;

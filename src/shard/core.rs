@@ -1,0 +1,373 @@
+//! A shard without its runtime: connections, sessions, subscriptions, and what happens to each
+//! input. Everything it does to the outside goes through [`Net`] and the log's ports.
+
+use super::accept::Lease;
+use super::arrivals::Arrivals;
+use super::conns::{ConnIndex, Conns};
+use super::deliver::Deliver;
+use super::dispatch::Dispatcher;
+use super::inbox::{Inbox, Message};
+use super::publish::Tickets;
+use crate::base::counters::ShardCounters;
+use crate::base::{Millis, PubKey, Reason, Seq};
+use crate::fanout::{FilterIndex, Interest};
+use crate::filter::{Filter, ReadAccess};
+use crate::ingest::Door;
+use crate::log::{Append, LogClient, Read, Role, Tail};
+use crate::session::{Ending, Request, Session, SubIndex, Terms};
+use crate::wire::Incoming;
+use std::sync::Arc;
+
+/// The time of one input, read once.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Now {
+    pub ms: Millis,
+    pub nanos: u64,
+    pub unix_seconds: i64,
+}
+
+/// What a socket did with bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// Took so many; fewer than offered means it is full and will say when it takes more.
+    Took(usize),
+    /// It is gone; its reader will report it.
+    Gone,
+}
+
+/// The sockets of a shard. None of these blocks.
+pub trait Net {
+    /// Offers bytes to a socket. After a short take the net calls [`Core::writable`] later.
+    fn send(&mut self, conn: ConnIndex, bytes: &[u8]) -> Sent;
+    /// A reader that waits in [`Core::may_read`] may try again.
+    fn resume(&mut self, conn: ConnIndex);
+    /// Ends a connection; [`Core::disconnected`] follows.
+    fn close(&mut self, conn: ConnIndex, ending: Ending);
+}
+
+/// What a shard is connected to.
+#[derive(Clone)]
+pub struct Ports {
+    pub append: Arc<dyn Append>,
+    pub read: Arc<dyn Read>,
+    pub tail: Arc<Tail>,
+    pub dispatcher: Arc<Dispatcher>,
+    pub inbox: Arc<Inbox>,
+    pub counters: Arc<ShardCounters>,
+}
+
+/// One shard.
+pub struct Core<N> {
+    pub(super) net: N,
+    pub(super) number: usize,
+    pub(super) conns: Conns,
+    pub(super) index: FilterIndex<(u32, u32)>,
+    pub(super) interest: Interest,
+    pub(super) door: Door,
+    pub(super) arrivals: Arrivals,
+    pub(super) tickets: Tickets,
+    pub(super) deliver: Deliver,
+    pub(super) ports: Ports,
+    /// The inbox, as the log sees it.
+    pub(super) client: Arc<dyn LogClient>,
+    pub(super) terms: Arc<Terms>,
+    private_kinds: bool,
+    /// Connections to flush at the end of the turn.
+    dirty: Vec<ConnIndex>,
+    /// Bytes queued for all connections.
+    pub(super) queued_bytes: usize,
+    /// Bytes of publishes that are with the committer.
+    pub(super) submitted_bytes: usize,
+    draining: bool,
+    stopped: bool,
+}
+
+/// How long a connection that sent a bad signature is verified apart from the others.
+pub(super) const SUSPECT_MS: u64 = 60_000;
+
+impl<N: Net> Core<N> {
+    /// A shard without connections. `private_kinds`: whether kinds 2000–2999 are kept private.
+    pub fn new(
+        net: N,
+        number: usize,
+        door: Door,
+        interest: Interest,
+        ports: Ports,
+        terms: Arc<Terms>,
+        private_kinds: bool,
+    ) -> Self {
+        let client: Arc<dyn LogClient> = Arc::clone(&ports.inbox) as Arc<dyn LogClient>;
+        Core {
+            net,
+            number,
+            conns: Conns::default(),
+            index: FilterIndex::new(),
+            interest,
+            door,
+            arrivals: Arrivals::default(),
+            tickets: Tickets::default(),
+            deliver: Deliver::default(),
+            ports,
+            client,
+            terms,
+            private_kinds,
+            dirty: Vec::new(),
+            queued_bytes: 0,
+            submitted_bytes: 0,
+            draining: false,
+            stopped: false,
+        }
+    }
+
+    /// The sockets.
+    pub fn net(&mut self) -> &mut N {
+        &mut self.net
+    }
+
+    /// Whether the loop should end.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped || (self.draining && self.conns.len() == 0)
+    }
+
+    // ── connections ─────────────────────────────────────────────────────────────────────
+
+    /// A connection was upgraded; queues its Challenge. Call [`Core::end_turn`] afterwards.
+    pub fn connected(&mut self, now: Now, nonce: [u8; 32]) -> ConnIndex {
+        let index = self.conns.insert(Session::new(Arc::clone(&self.terms), nonce, now.ms));
+        self.ports.counters.connections.add(1);
+        self.ports.counters.connections_total.add(1);
+        self.mark_dirty(index);
+        index
+    }
+
+    /// The connection is gone, for whatever reason.
+    pub fn disconnected(&mut self, index: ConnIndex) {
+        let Some(conn) = self.conns.get_mut(index).filter(|conn| !conn.gone) else { return };
+        conn.gone = true;
+        self.queued_bytes -= std::mem::take(&mut conn.counted_bytes);
+        for (sub, filter) in conn.session.take_subscriptions() {
+            self.drop_subscription(index, sub, &filter);
+        }
+        self.ports.counters.connections.sub(1);
+        self.conns.release(index);
+    }
+
+    /// Whether this connection may be read now; if not, [`Net::resume`] will say so, or, when
+    /// only the shard as a whole is busy, the next batch.
+    pub fn may_read(&mut self, index: ConnIndex) -> bool {
+        let full = self.submitted_bytes >= self.terms.limits.shard_in_flight_bytes_max;
+        let Some(conn) = self.conns.get_mut(index) else { return true };
+        conn.paused = conn.session.is_paused() || full;
+        !conn.paused
+    }
+
+    /// Bytes arrived. Call [`Core::end_turn`] afterwards.
+    pub fn received(&mut self, now: Now, index: ConnIndex, bytes: &mut [u8]) {
+        let Some(conn) = self.conns.get_mut(index) else { return };
+        self.ports.counters.bytes_in.add(bytes.len() as u64);
+        conn.session.alive(now.ms);
+        let limit = conn.session.message_bytes_max();
+        let mut assembler = std::mem::take(&mut conn.assembler);
+        let fed = assembler.feed(bytes, limit, &mut |incoming| self.incoming(now, index, incoming));
+        if let Some(conn) = self.conns.get_mut(index) {
+            conn.assembler = assembler;
+            if let Err(error) = fed {
+                conn.session.frame_error(error);
+            }
+        }
+        self.mark_dirty(index);
+    }
+
+    /// One message of a connection; whether it goes on.
+    fn incoming(&mut self, now: Now, index: ConnIndex, incoming: Incoming<'_>) -> bool {
+        let Some(conn) = self.conns.get_mut(index) else { return false };
+        match conn.session.incoming(incoming) {
+            Request::Nothing => {}
+            Request::Login { nonce, pubkey, sig } => {
+                let outcome = self.door.login(&nonce, &pubkey, &sig);
+                let access = outcome.map(|role| access_of(self.private_kinds, pubkey, role));
+                conn.session.logged_in(pubkey, access);
+            }
+            Request::Publish { number, event } => {
+                if self.draining {
+                    conn.session.settle(number, Err((crate::event::peek_id(event), Reason::ShuttingDown)));
+                } else {
+                    let suspect = now.ms < conn.suspect_until;
+                    self.arrivals.push(index, number, event, suspect, now.nanos);
+                }
+            }
+            Request::Subscribe { sub_id, filter } => self.subscribe(index, sub_id, filter),
+            Request::Unsubscribed { sub, filter } => self.drop_subscription(index, sub, &filter),
+        }
+        self.conns.get(index).is_some_and(|conn| conn.session.ending().is_none())
+    }
+
+    /// First the bits, then the head: see the module documentation of `log`.
+    fn subscribe(&mut self, index: ConnIndex, sub_id: &str, filter: Filter) {
+        let filter = Arc::new(filter);
+        self.interest.add(&filter);
+        let head = self.ports.tail.head();
+        let Some(conn) = self.conns.get_mut(index) else { return };
+        match conn.session.subscribe(sub_id, Arc::clone(&filter), head) {
+            Ok(replaced) => {
+                self.ports.counters.subscriptions.add(1);
+                if let Some((sub, old)) = replaced {
+                    self.drop_subscription(index, sub, &old);
+                }
+            }
+            Err(_) => self.interest.remove(&filter),
+        }
+    }
+
+    pub(super) fn drop_subscription(&mut self, index: ConnIndex, sub: SubIndex, filter: &Filter) {
+        self.index.remove((index.0, sub.0));
+        self.interest.remove(filter);
+        self.ports.counters.subscriptions.sub(1);
+    }
+
+    /// The socket takes bytes again. Call [`Core::end_turn`] afterwards.
+    pub fn writable(&mut self, index: ConnIndex) {
+        if let Some(conn) = self.conns.get_mut(index) {
+            conn.blocked = false;
+        }
+        self.mark_dirty(index);
+    }
+
+    /// Called about once a second. Call [`Core::end_turn`] afterwards.
+    pub fn tick(&mut self, now: Now) {
+        for index in self.conns.indexes() {
+            if let Some(conn) = self.conns.get_mut(index).filter(|conn| !conn.gone) {
+                conn.session.tick(now.ms);
+                self.mark_dirty(index);
+            }
+        }
+        self.ports.counters.queue_bytes.set(self.queued_bytes as u64);
+        self.ports.counters.in_flight_bytes.set(self.submitted_bytes as u64);
+    }
+
+    // ── other threads ───────────────────────────────────────────────────────────────────
+
+    /// Takes everything out of the inbox. Connections to set up go to `connect`. Call
+    /// [`Core::end_turn`] afterwards.
+    pub fn drain(&mut self, now: Now, connect: &mut impl FnMut(std::net::TcpStream, Lease)) {
+        let inbox = Arc::clone(&self.ports.inbox);
+        inbox.begin_drain();
+        self.ports.counters.wakeups.add(1);
+        self.deliver_live(now, &inbox);
+        if let Some(missed) = inbox.take_missed() {
+            self.fall_back_all(Seq(missed.0 - 1));
+        }
+        while let Some(events) = inbox.next_ephemeral() {
+            self.deliver_ephemeral(now, &events);
+        }
+        self.ports.counters.skipped_ephemerals.add(inbox.take_skipped_ephemerals());
+        while let Some(message) = inbox.next_message() {
+            match message {
+                Message::Outcomes(outcomes) => {
+                    outcomes.into_iter().for_each(|(t, o)| self.outcome(now, t, o))
+                }
+                Message::Page(ticket, page) => self.page(ticket, page),
+                Message::Connect(stream, lease) => connect(stream, lease),
+                Message::KeyChanged(pubkey, role) => self.key_changed(&pubkey, role),
+                Message::Quiesce(done) => {
+                    // What was read but not judged meets the new allowlist; what was judged
+                    // was submitted in the same turn.
+                    let _ = done.send(());
+                }
+                Message::Drain => self.begin_draining(),
+                Message::Stop => self.stopped = true,
+            }
+        }
+    }
+
+    fn key_changed(&mut self, pubkey: &PubKey, role: Option<Role>) {
+        for index in self.conns.indexes() {
+            let Some(conn) = self.conns.get_mut(index) else { continue };
+            if conn.session.pubkey() != Some(pubkey) {
+                continue;
+            }
+            match role {
+                Some(role) => conn.session.set_access(access_of(self.private_kinds, *pubkey, role)),
+                None => conn.session.end_with(Reason::KeyRemoved),
+            }
+            self.mark_dirty(index);
+        }
+    }
+
+    fn begin_draining(&mut self) {
+        self.draining = true;
+        for index in self.conns.indexes() {
+            if let Some(conn) = self.conns.get_mut(index) {
+                conn.session.drain();
+                self.mark_dirty(index);
+            }
+        }
+    }
+
+    // ── the end of a turn ───────────────────────────────────────────────────────────────
+
+    pub(super) fn mark_dirty(&mut self, index: ConnIndex) {
+        if let Some(conn) = self.conns.get_mut(index).filter(|conn| !conn.dirty) {
+            conn.dirty = true;
+            self.dirty.push(index);
+        }
+    }
+
+    /// Writes ready replies, asks the log for what subscriptions need, sends, and ends what
+    /// has ended, for every connection that something happened to.
+    pub fn end_turn(&mut self, now: Now) {
+        while let Some(index) = self.dirty.pop() {
+            let Some(conn) = self.conns.get_mut(index) else { continue };
+            conn.dirty = false;
+            if conn.gone {
+                continue;
+            }
+            conn.session.write_replies();
+            conn.session.close_if_drained();
+            self.feed(now, index);
+        }
+    }
+
+    /// Sends what is queued, as far as the socket takes it.
+    pub(super) fn flush(&mut self, now: Now, index: ConnIndex) {
+        let Some(conn) = self.conns.get_mut(index) else { return };
+        if conn.session.queued_bytes() > 0 && !conn.blocked {
+            self.ports.counters.writes.add(1);
+            match self.net.send(index, conn.session.out().pending()) {
+                Sent::Took(n) => {
+                    self.ports.counters.bytes_out.add(n as u64);
+                    conn.session.sent(now.ms, n);
+                    conn.blocked = conn.session.queued_bytes() > 0;
+                }
+                Sent::Gone => return,
+            }
+        }
+        self.account(index);
+        let Some(conn) = self.conns.get_mut(index) else { return };
+        match conn.session.ending() {
+            Some(Ending::Abort) => self.net.close(index, Ending::Abort),
+            Some(Ending::Closing) if conn.session.queued_bytes() == 0 => {
+                self.net.close(index, Ending::Closing)
+            }
+            _ if conn.paused && !conn.session.is_paused() => {
+                conn.paused = false;
+                self.net.resume(index);
+            }
+            _ => {}
+        }
+    }
+
+    /// Brings the shard's queue budget up to date with one connection.
+    pub(super) fn account(&mut self, index: ConnIndex) {
+        if let Some(conn) = self.conns.get_mut(index) {
+            let bytes = conn.session.queued_bytes();
+            self.queued_bytes = self.queued_bytes - conn.counted_bytes + bytes;
+            conn.counted_bytes = bytes;
+        }
+    }
+}
+
+/// What a key may read.
+fn access_of(private_kinds: bool, pubkey: PubKey, role: Role) -> ReadAccess {
+    if !private_kinds || role == Role::Auditor { ReadAccess::All } else { ReadAccess::As(pubkey) }
+}

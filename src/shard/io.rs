@@ -1,0 +1,246 @@
+//! The tasks of a shard: one reader per connection, a writer where a socket is full, and the
+//! [`Net`] that the core sends through.
+
+use super::accept::{Description, Lease};
+use super::conns::ConnIndex;
+use super::core::{Core, Net, Now, Sent};
+use super::signal::Signal;
+use super::socket::Socket;
+use crate::base::limits::{READ_BYTES_PER_TURN, REQUEST_HEAD_BYTES_MAX};
+use crate::base::{Clock, Limits};
+use crate::session::Ending;
+use crate::wire::{Head, read_head, refusal};
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+/// What the tasks of one shard share. Nothing is borrowed across an await.
+pub(super) struct Local {
+    pub core: RefCell<Core<Sockets>>,
+    pub clock: Clock,
+    pub limits: Limits,
+    pub description: Description,
+    /// One read buffer for all connections: reads are synchronous.
+    pub read_buf: RefCell<Vec<u8>>,
+    /// Publishes wait for the batch task.
+    pub batch_ready: Signal,
+    /// A batch was judged; readers that held back may go on.
+    pub batch_done: Signal,
+    /// Something may have ended the shard.
+    pub maybe_stopped: Signal,
+}
+
+impl Local {
+    pub fn now(&self) -> Now {
+        Now { ms: self.clock.now(), nanos: self.clock.nanos(), unix_seconds: self.clock.unix_seconds() }
+    }
+
+    /// Runs one input through the core and ends the turn.
+    pub fn turn<T>(&self, input: impl FnOnce(&mut Core<Sockets>, Now) -> T) -> T {
+        let now = self.now();
+        let mut core = self.core.borrow_mut();
+        let result = input(&mut core, now);
+        core.end_turn(now);
+        if core.has_arrivals() {
+            self.batch_ready.raise();
+        }
+        if core.is_stopped() {
+            self.maybe_stopped.raise();
+        }
+        result
+    }
+}
+
+/// The sockets by connection.
+pub(super) struct Sockets {
+    sockets: Vec<Option<Rc<Socket>>>,
+    local: Weak<Local>,
+}
+
+impl Sockets {
+    pub fn new(local: Weak<Local>) -> Self {
+        Sockets { sockets: Vec::new(), local }
+    }
+
+    fn insert(&mut self, index: ConnIndex, socket: Rc<Socket>) {
+        let place = index.0 as usize;
+        if place >= self.sockets.len() {
+            self.sockets.resize(place + 1, None);
+        }
+        self.sockets[place] = Some(socket);
+    }
+
+    fn remove(&mut self, index: ConnIndex) {
+        if let Some(place) = self.sockets.get_mut(index.0 as usize) {
+            *place = None;
+        }
+    }
+
+    fn get(&self, index: ConnIndex) -> Option<&Rc<Socket>> {
+        self.sockets.get(index.0 as usize)?.as_ref()
+    }
+}
+
+impl Net for Sockets {
+    fn send(&mut self, index: ConnIndex, bytes: &[u8]) -> Sent {
+        let Some(socket) = self.get(index) else { return Sent::Gone };
+        match socket.send(bytes) {
+            Ok(n) => {
+                if n < bytes.len() && !socket.writing.replace(true) {
+                    monoio::spawn(write_later(self.local.clone(), index, Rc::clone(socket)));
+                }
+                Sent::Took(n)
+            }
+            Err(_) => {
+                // The reader sees the end and reports it.
+                socket.shutdown();
+                socket.resumed.raise();
+                Sent::Gone
+            }
+        }
+    }
+
+    fn resume(&mut self, index: ConnIndex) {
+        if let Some(socket) = self.get(index) {
+            socket.resumed.raise();
+        }
+    }
+
+    fn close(&mut self, index: ConnIndex, ending: Ending) {
+        let Some(socket) = self.get(index) else { return };
+        match ending {
+            Ending::Abort => socket.shutdown(),
+            Ending::Closing if !socket.lingering.replace(true) => {
+                socket.shutdown_write();
+                monoio::spawn(linger(self.local.clone(), Rc::clone(socket)));
+            }
+            Ending::Closing => {}
+        }
+        socket.resumed.raise();
+    }
+}
+
+/// Waits until a full socket takes bytes again, and lets the core send them.
+async fn write_later(local: Weak<Local>, index: ConnIndex, socket: Rc<Socket>) {
+    let ready = socket.writable().await;
+    socket.writing.set(false);
+    if let (Ok(()), Some(local)) = (ready, local.upgrade()) {
+        local.turn(|core, _| core.writable(index));
+    }
+}
+
+/// Gives the peer a bounded time to read the last bytes and to close first, so that a reset
+/// does not destroy them.
+async fn linger(local: Weak<Local>, socket: Rc<Socket>) {
+    let Some(ms) = local.upgrade().map(|local| local.limits.linger_ms) else { return };
+    monoio::time::sleep(Duration::from_millis(ms)).await;
+    socket.shutdown();
+}
+
+/// One connection from its first byte to its last.
+pub(super) async fn serve(local: Rc<Local>, stream: std::net::TcpStream, lease: Lease) {
+    let _lease = lease;
+    let Ok(stream) = monoio::net::TcpStream::from_std(stream) else { return };
+    let socket = Rc::new(Socket::new(stream));
+    let limit = Duration::from_millis(local.limits.auth_timeout_ms);
+    let upgrade = Box::pin(monoio::time::timeout(limit, upgrade(&local, &socket)));
+    let Ok(Some(mut early)) = upgrade.await else { return };
+    let mut nonce = [0; 32];
+    if let Err(error) = getrandom::fill(&mut nonce) {
+        tracing::error!(%error, "no randomness from the system, a connection was refused");
+        return;
+    }
+    let index = local.turn(|core, now| {
+        let index = core.connected(now, nonce);
+        core.net().insert(index, Rc::clone(&socket));
+        core.received(now, index, &mut early);
+        index
+    });
+    drop(early);
+    read_all(&local, index, &socket).await;
+    local.turn(|core, _| {
+        core.net().remove(index);
+        core.disconnected(index);
+    });
+}
+
+/// Reads the request head and answers it; the bytes behind an upgrade's head, if it was one.
+async fn upgrade(local: &Local, socket: &Socket) -> Option<Vec<u8>> {
+    let mut head = Vec::new();
+    loop {
+        socket.readable().await.ok()?;
+        let mut piece = [0; 1024];
+        let Some(n) = socket.recv(&mut piece).ok()? else { continue };
+        if n == 0 {
+            return None;
+        }
+        head.extend_from_slice(&piece[..n]);
+        match read_head(&head) {
+            None => continue,
+            Some(Head::Upgrade { response, consumed }) => {
+                send_all(socket, &response).await?;
+                head.drain(..consumed);
+                return Some(head);
+            }
+            Some(Head::Describe) => {
+                let body = (local.description)();
+                send_all(socket, &refusal("200 OK", "application/json", &body)).await?;
+            }
+            Some(Head::Refused { status, why }) => {
+                send_all(socket, &refusal(status, "text/plain; charset=utf-8", why)).await?;
+            }
+        }
+        socket.shutdown_write();
+        discard(local, socket).await;
+        return None;
+    }
+}
+
+async fn send_all(socket: &Socket, mut bytes: &[u8]) -> Option<()> {
+    while !bytes.is_empty() {
+        let n = socket.send(bytes).ok()?;
+        bytes = &bytes[n..];
+        if !bytes.is_empty() {
+            socket.writable().await.ok()?;
+        }
+    }
+    Some(())
+}
+
+/// Reads and forgets a bounded number of bytes, until the peer ends; bounded in time by the caller.
+async fn discard(local: &Local, socket: &Socket) {
+    let mut left = 8 * REQUEST_HEAD_BYTES_MAX;
+    while left > 0 && socket.readable().await.is_ok() {
+        match socket.recv(&mut local.read_buf.borrow_mut()) {
+            Ok(Some(n)) if n > 0 => left = left.saturating_sub(n),
+            Ok(None) => {}
+            _ => return,
+        }
+    }
+}
+
+/// Reads until the connection ends.
+async fn read_all(local: &Rc<Local>, index: ConnIndex, socket: &Socket) {
+    loop {
+        // Batches form by themselves: while the last one is being judged nobody reads more
+        // than the next one holds.
+        while local.core.borrow().is_full() {
+            local.batch_done.wait().await;
+        }
+        if !socket.lingering.get() && !local.core.borrow_mut().may_read(index) {
+            socket.resumed.wait().await;
+        }
+        if socket.readable().await.is_err() {
+            return;
+        }
+        let mut buf = local.read_buf.borrow_mut();
+        let n = match socket.recv(&mut buf[..READ_BYTES_PER_TURN]) {
+            Ok(None) => continue,
+            Ok(Some(0)) | Err(_) => return,
+            Ok(Some(n)) => n,
+        };
+        if !socket.lingering.get() {
+            local.turn(|core, now| core.received(now, index, &mut buf[..n]));
+        }
+    }
+}

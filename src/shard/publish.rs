@@ -1,0 +1,144 @@
+//! One batch of publishes: judged together, then to the log, or at once to the fan-out.
+
+use super::conns::ConnIndex;
+use super::core::{Core, Net, Now, SUSPECT_MS};
+use crate::base::{EventId, Reason};
+use crate::event::{Envelope, EventFields};
+use crate::ingest::{Arrival, Verdict};
+use crate::log::{Outcome, Submission, Ticket};
+use std::sync::Arc;
+
+/// A submission the log has not answered.
+#[derive(Debug)]
+struct Submitted {
+    conn: ConnIndex,
+    /// Its place in the session's replies.
+    number: u64,
+    id: EventId,
+    bytes: usize,
+    /// Clock nanoseconds when it was read.
+    since: u64,
+}
+
+/// Submissions by ticket. Bounded by what the sessions let be in flight.
+#[derive(Debug, Default)]
+pub(super) struct Tickets {
+    slots: Vec<Option<Submitted>>,
+    free: Vec<u64>,
+}
+
+impl Tickets {
+    fn open(&mut self, submitted: Submitted) -> Ticket {
+        match self.free.pop() {
+            Some(place) => {
+                self.slots[place as usize] = Some(submitted);
+                Ticket(place)
+            }
+            None => {
+                self.slots.push(Some(submitted));
+                Ticket(self.slots.len() as u64 - 1)
+            }
+        }
+    }
+
+    fn take(&mut self, ticket: Ticket) -> Option<Submitted> {
+        let submitted = self.slots.get_mut(ticket.0 as usize)?.take()?;
+        self.free.push(ticket.0);
+        Some(submitted)
+    }
+}
+
+impl<N: Net> Core<N> {
+    /// Whether publishes wait to be judged.
+    pub fn has_arrivals(&self) -> bool {
+        !self.arrivals.is_empty()
+    }
+
+    /// Whether no connection should be read before the next [`Core::run_batch`].
+    pub fn is_full(&self) -> bool {
+        self.arrivals.is_full()
+    }
+
+    /// Judges the next batch and passes it on. Call [`Core::end_turn`] afterwards.
+    pub fn run_batch(&mut self, now: Now) {
+        let (waiting, bytes) = self.arrivals.batch();
+        if waiting.is_empty() {
+            return;
+        }
+        let arrivals: Vec<Arrival<'_>> =
+            waiting.iter().map(|w| Arrival { wire: &bytes[w.range.clone()], suspect: w.suspect }).collect();
+        let mut verdicts = Vec::with_capacity(arrivals.len());
+        self.door.judge(now.unix_seconds, &arrivals, &mut verdicts);
+        self.ports.counters.verify_batch.record(arrivals.len() as u64, 1);
+        let waiting = waiting.to_vec();
+        self.arrivals.consume(waiting.len());
+
+        let mut submissions = Vec::with_capacity(waiting.len());
+        let mut ephemeral: Vec<Envelope> = Vec::new();
+        let mut forwarded = Vec::new();
+        for (w, verdict) in waiting.into_iter().zip(verdicts) {
+            match verdict {
+                Verdict::Refused { id, reason } => {
+                    if reason == Reason::BadSignature
+                        && let Some(conn) = self.conns.get_mut(w.conn)
+                    {
+                        conn.suspect_until = now.ms.plus(SUSPECT_MS);
+                    }
+                    self.settle(w.conn, w.number, Err((id, reason)));
+                }
+                Verdict::Ephemeral(envelope) => {
+                    forwarded.push((w.conn, w.number, *envelope.id()));
+                    ephemeral.push(envelope);
+                }
+                Verdict::Stored(envelope) => {
+                    let bytes = envelope.wire_len();
+                    let id = *envelope.id();
+                    let Some(conn) = self.conns.get_mut(w.conn) else { continue };
+                    conn.unanswered += 1;
+                    self.submitted_bytes += bytes;
+                    let submitted = Submitted { conn: w.conn, number: w.number, id, bytes, since: w.since };
+                    submissions.push(Submission { ticket: self.tickets.open(submitted), envelope });
+                }
+            }
+        }
+        if !submissions.is_empty() {
+            self.ports.append.submit(&self.client, submissions);
+        }
+        if !ephemeral.is_empty() {
+            let events: Arc<[Envelope]> = ephemeral.into();
+            if self.ports.dispatcher.ephemeral(self.number, &events) {
+                self.deliver_ephemeral(now, &events);
+            }
+            for (conn, number, id) in forwarded {
+                self.settle(conn, number, Ok(id));
+            }
+        }
+    }
+
+    /// The log's answer to one submission.
+    pub(super) fn outcome(&mut self, now: Now, ticket: Ticket, outcome: Outcome) {
+        let Some(submitted) = self.tickets.take(ticket) else { return };
+        self.submitted_bytes -= submitted.bytes;
+        if let Some(conn) = self.conns.get_mut(submitted.conn) {
+            conn.unanswered -= 1;
+        }
+        self.ports.counters.publish_nanos.record(now.nanos.saturating_sub(submitted.since), 1);
+        let reply = match outcome {
+            Outcome::Stored(_) => Ok(submitted.id),
+            Outcome::Duplicate => Err((Some(submitted.id), Reason::Duplicate)),
+            Outcome::Failed => Err((Some(submitted.id), Reason::WriteFailed)),
+        };
+        self.settle(submitted.conn, submitted.number, reply);
+    }
+
+    fn settle(&mut self, index: ConnIndex, number: u64, reply: Result<EventId, (Option<EventId>, Reason)>) {
+        self.ports.counters.count_publish(reply.map_or_else(|(_, reason)| reason.code(), |_| 200));
+        let Some(conn) = self.conns.get_mut(index) else { return };
+        if conn.gone {
+            self.conns.release(index);
+            return;
+        }
+        conn.session.settle(number, reply);
+        self.mark_dirty(index);
+    }
+}

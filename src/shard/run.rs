@@ -1,0 +1,180 @@
+//! A shard's thread: runtime, pinning, and the three tasks beside the connections' own.
+
+use super::accept::{Description, Lease};
+use super::core::{Core, Ports};
+use super::inbox::{Inbox, Wake};
+use super::io::{Local, Sockets, serve};
+use super::signal::Signal;
+use crate::base::Clock;
+use crate::base::limits::READ_BYTES_PER_TURN;
+use crate::fanout::{Interest, InterestTable};
+use crate::ingest::{Door, Gate};
+use crate::session::Terms;
+use monoio::{FusionDriver, RuntimeBuilder};
+use std::cell::RefCell;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Entries of a shard's ring; see the measurements in tuning.md. A ring of this size locks up
+/// to 512 kB of memory.
+const RING_ENTRIES: u32 = 4_096;
+
+/// What a shard is started with.
+pub struct ShardOptions {
+    /// Its bit in the interest table.
+    pub number: usize,
+    /// The core to pin its thread to.
+    pub core: Option<usize>,
+    pub table: Arc<InterestTable>,
+    pub gate: Arc<Gate>,
+    pub ports: Ports,
+    pub terms: Arc<Terms>,
+    pub private_kinds: bool,
+    pub clock: Clock,
+    pub description: Description,
+    /// The reading end of the pipe whose writing end is the inbox's [`Wake`].
+    pub wake: WakePipe,
+}
+
+/// The reading end of a wake pipe.
+pub struct WakePipe(UnixStream);
+
+/// The writing end of a wake pipe.
+struct WakeEnd(UnixStream);
+
+impl Wake for WakeEnd {
+    fn wake(&self) {
+        // A full pipe means that a wake-up is pending; a closed one, that the shard is gone.
+        let _ = (&self.0).write(&[1]);
+    }
+}
+
+/// An inbox and the pipe that wakes its shard.
+///
+/// # Errors
+/// The system has no descriptors left.
+pub fn inbox() -> io::Result<(Arc<Inbox>, WakePipe)> {
+    let (reader, writer) = UnixStream::pair()?;
+    reader.set_nonblocking(true)?;
+    writer.set_nonblocking(true)?;
+    Ok((Arc::new(Inbox::new(Box::new(WakeEnd(writer)))), WakePipe(reader)))
+}
+
+/// A running shard.
+pub struct Shard {
+    thread: JoinHandle<io::Result<()>>,
+}
+
+impl Shard {
+    /// Waits for its thread to end.
+    ///
+    /// # Errors
+    /// What ended it, if it was not told to.
+    pub fn join(self) -> io::Result<()> {
+        self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the shard's thread panicked")))
+    }
+}
+
+/// Starts a shard's thread.
+///
+/// # Errors
+/// The thread could not be made.
+pub fn start(options: ShardOptions) -> io::Result<Shard> {
+    let name = format!("axon-shard-{}", options.number);
+    let thread = std::thread::Builder::new().name(name).spawn(move || run(options))?;
+    Ok(Shard { thread })
+}
+
+fn run(options: ShardOptions) -> io::Result<()> {
+    if let Some(core) = options.core
+        && monoio::utils::bind_to_cpu_set([core]).is_err()
+    {
+        tracing::warn!(core, "the shard could not be pinned to its core");
+    }
+    let builder = RuntimeBuilder::<FusionDriver>::new().with_entries(RING_ENTRIES).enable_timer();
+    let mut runtime = builder.build().map_err(|error| {
+        let hint = "a ring needs up to 512 kB of locked memory (ulimit -l); raise it and start again";
+        io::Error::new(error.kind(), format!("the shard's io_uring could not be made: {error}; {hint}"))
+    })?;
+    runtime.block_on(shard_main(options))
+}
+
+async fn shard_main(options: ShardOptions) -> io::Result<()> {
+    let wake = options.wake.0.try_clone()?;
+    let wake_ready = monoio::net::UnixStream::from_std(options.wake.0)?;
+    let inbox = Arc::clone(&options.ports.inbox);
+    let local = Rc::new_cyclic(|local| Local {
+        limits: options.terms.limits.clone(),
+        core: RefCell::new(Core::new(
+            Sockets::new(local.clone()),
+            options.number,
+            Door::new(options.gate),
+            Interest::new(options.table, options.number),
+            options.ports,
+            options.terms,
+            options.private_kinds,
+        )),
+        clock: options.clock,
+        description: options.description,
+        read_buf: RefCell::new(vec![0; READ_BYTES_PER_TURN]),
+        batch_ready: Signal::default(),
+        batch_done: Signal::default(),
+        maybe_stopped: Signal::default(),
+    });
+    monoio::spawn(judge_batches(Rc::clone(&local)));
+    monoio::spawn(tick(Rc::clone(&local)));
+    monoio::spawn(watch_inbox(Rc::clone(&local), wake, wake_ready));
+    // Whatever came before the pipe was watched.
+    drain_inbox(&local);
+    drop(inbox);
+    while !local.core.borrow().is_stopped() {
+        local.maybe_stopped.wait().await;
+    }
+    Ok(())
+}
+
+/// Judges what has arrived, batch after batch; between two batches the ring is served.
+async fn judge_batches(local: Rc<Local>) {
+    let Ok((spare, _peer)) = monoio::net::UnixStream::pair() else {
+        tracing::error!("no descriptors left for the shard");
+        return;
+    };
+    loop {
+        local.batch_ready.wait().await;
+        while local.core.borrow().has_arrivals() {
+            local.turn(|core, now| core.run_batch(now));
+            local.batch_done.raise();
+            // A fair yield: through the ring, so that sockets, timers and wake-ups run too.
+            if spare.writable(true).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+async fn tick(local: Rc<Local>) {
+    loop {
+        monoio::time::sleep(Duration::from_secs(1)).await;
+        local.turn(|core, now| core.tick(now));
+    }
+}
+
+async fn watch_inbox(local: Rc<Local>, mut pipe: UnixStream, ready: monoio::net::UnixStream) {
+    let mut bytes = [0; 64];
+    while ready.readable(false).await.is_ok() {
+        while matches!(pipe.read(&mut bytes), Ok(n) if n == bytes.len()) {}
+        drain_inbox(&local);
+    }
+}
+
+fn drain_inbox(local: &Rc<Local>) {
+    let mut connections: Vec<(std::net::TcpStream, Lease)> = Vec::new();
+    local.turn(|core, now| core.drain(now, &mut |stream, lease| connections.push((stream, lease))));
+    for (stream, lease) in connections {
+        monoio::spawn(serve(Rc::clone(local), stream, lease));
+    }
+}

@@ -6,13 +6,13 @@
 mod build;
 mod canonical;
 mod envelope;
-mod peek;
+mod scan;
 mod view;
 
 pub use build::EventBuilder;
 pub use canonical::{Canonical, canonical_id, canonical_payload};
 pub use envelope::Envelope;
-pub use peek::peek_id;
+pub use scan::scan_id;
 pub use view::{EventView, Tag};
 
 use crate::base::{EventId, Kind, PubKey};

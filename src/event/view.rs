@@ -117,6 +117,9 @@ impl EventFields for EventView<'_> {
     }
 }
 
+/// The shortest tag: a map of two, its two keys, an empty str and an empty array.
+const TAG_BYTES_MIN: usize = 1 + 5 + 1 + 7 + 1;
+
 fn malformed(field: &'static str, problem: &'static str) -> Reason {
     Reason::Malformed { field, problem }
 }
@@ -140,7 +143,7 @@ fn kind_of(reader: &mut Reader<'_>) -> Result<Kind, CodecError> {
 fn read_tags<'a>(reader: &mut Reader<'a>, arena: &'a Bump) -> Result<&'a [Tag<'a>], Reason> {
     let count = reader.array_len().map_err(|e| e.at("event.tags"))?;
     // The capacity is bounded by the bytes that are there, not by the length they claim.
-    let mut tags = BumpVec::with_capacity_in(count.min(reader.rest().len()), arena);
+    let mut tags = BumpVec::with_capacity_in(count.min(reader.rest().len() / TAG_BYTES_MIN), arena);
     for _ in 0..count {
         tags.push(read_tag(reader, arena)?);
     }

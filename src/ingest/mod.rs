@@ -1,1 +1,30 @@
 //! The one door for events and keys.
+//!
+//! Whatever wants to enter the relay, from a socket, over HTTP or from a file, passes
+//! [`Door::judge`], and every check of protocol §4 is behind it, in the protocol's order: form,
+//! content size, clock, tags, id, author, signature, duplicate. Logins pass [`Door::login`],
+//! changes of the allowlist pass [`Keys`]. This room knows no connection and no transport.
+//!
+//! # What others rely on
+//!
+//! * **No verdict without every check.** A [`Verdict::Stored`] or [`Verdict::Ephemeral`] carries
+//!   the only kind of envelope that may be submitted or fanned out.
+//! * **An ephemeral event passes once**, over all doors of one [`Gate`], for as long as it can be
+//!   accepted at all: what the [`SeenSet`] has forgotten is too old to come back.
+//! * **A removal is complete when [`Keys::remove`] returns**: the row is durable, no later
+//!   position has that author, and the publishers have been told.
+
+mod allowlist;
+mod door;
+mod gate;
+mod keys;
+mod seen;
+
+pub use allowlist::{Allowlist, Grant, ListedKey, Source};
+pub use door::{Arrival, Door, Verdict};
+pub use gate::Gate;
+pub use keys::{Keys, KeysError, Publishers};
+pub use seen::{Seen, SeenSet};
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use super::outgoing::Outgoing;
 use super::replies::{About, Replies};
 use super::subscription::{LiveTarget, NextRead, Phase, Span, SubIndex, Subscriptions};
 use crate::base::{EventId, Limits, LogId, Millis, PubKey, Reason, Seq, Signature};
-use crate::event::peek_id;
+use crate::event::scan_id;
 use crate::filter::{Filter, FilterLimits, ReadAccess};
 use crate::wire::{
     ClientMessage, CloseCode, Eose, FrameError, Incoming, Problem, put_close, put_envelope, put_ping,
@@ -555,7 +555,7 @@ impl Session {
     }
 
     fn refuse_problem(&mut self, problem: &Problem<'_>) {
-        let about = match (problem.sub_id, problem.event.and_then(peek_id)) {
+        let about = match (problem.sub_id, problem.event.and_then(scan_id)) {
             (Some(sub_id), _) => About::Sub(sub_id.into()),
             (None, Some(id)) => About::Event(id),
             (None, None) => About::Nothing,

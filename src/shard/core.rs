@@ -190,7 +190,7 @@ impl<N: Net> Core<N> {
             }
             Request::Publish { number, event } => {
                 if self.draining {
-                    conn.session.settle(number, Err((crate::event::peek_id(event), Reason::ShuttingDown)));
+                    conn.session.settle(number, Err((crate::event::scan_id(event), Reason::ShuttingDown)));
                 } else {
                     let suspect = now.ms < conn.suspect_until;
                     self.arrivals.push(index, number, event, suspect, now.nanos);

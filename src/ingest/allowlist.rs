@@ -1,0 +1,138 @@
+//! Who may publish and log in: the union of the configuration file's rows and the database's,
+//! where a database row wins, also when it is a removal (protocol §3).
+
+use crate::base::PubKey;
+use crate::log::{KeyRow, Role};
+use arc_swap::{ArcSwap, Guard};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A row of the configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    pub pubkey: PubKey,
+    pub role: Role,
+    /// A name for people; may be empty.
+    pub name: String,
+}
+
+/// Where an entry comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Config,
+    Database,
+}
+
+/// One key that is allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedKey {
+    pub pubkey: PubKey,
+    pub role: Role,
+    pub name: String,
+    pub source: Source,
+}
+
+/// The allowlist: read by every publishing thread without a lock, replaced whole by [`Keys`].
+///
+/// [`Keys`]: super::Keys
+pub struct Allowlist {
+    current: ArcSwap<Roles>,
+    /// Held only while the rows change or are listed, never by a publishing thread.
+    rows: Mutex<Rows>,
+}
+
+/// What a publishing thread looks at.
+pub(super) type Roles = HashMap<PubKey, Role>;
+
+struct Rows {
+    config: Vec<Grant>,
+    database: HashMap<PubKey, KeyRow>,
+}
+
+impl Allowlist {
+    /// The union of both lists; of several rows of one key in a list the last one counts.
+    pub fn new(config: Vec<Grant>, database: Vec<KeyRow>) -> Self {
+        let database = database.into_iter().map(|row| (row.pubkey, row)).collect();
+        let rows = Rows { config, database };
+        Allowlist { current: ArcSwap::from_pointee(rows.roles()), rows: Mutex::new(rows) }
+    }
+
+    /// What this key may do; `None` if it is not allowed.
+    pub fn role(&self, pubkey: &PubKey) -> Option<Role> {
+        self.current.load().get(pubkey).copied()
+    }
+
+    /// How many keys are allowed.
+    pub fn len(&self) -> usize {
+        self.current.load().len()
+    }
+
+    /// Whether nobody is allowed.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Every allowed key, by public key.
+    pub fn list(&self) -> Vec<ListedKey> {
+        let merged = self.rows.lock().unwrap_or_else(PoisonError::into_inner).merged();
+        let mut list: Vec<ListedKey> = merged.into_values().collect();
+        list.sort_unstable_by_key(|entry| entry.pubkey);
+        list
+    }
+
+    /// The state that one batch is judged by.
+    pub(super) fn load(&self) -> Guard<Arc<Roles>> {
+        self.current.load()
+    }
+
+    /// Puts a database row, which must be durable already, into force.
+    pub(super) fn put(&self, row: KeyRow) {
+        self.change(|rows| {
+            rows.database.insert(row.pubkey, row);
+        });
+    }
+
+    /// Puts new configuration rows into force; returns every key whose role changed by it.
+    pub(super) fn replace_config(&self, config: Vec<Grant>) -> Vec<(PubKey, Option<Role>)> {
+        let before = self.current.load_full();
+        self.change(|rows| rows.config = config);
+        let after = self.current.load();
+        let mut changed: Vec<PubKey> = before
+            .keys()
+            .chain(after.keys())
+            .filter(|key| before.get(*key) != after.get(*key))
+            .copied()
+            .collect();
+        changed.sort_unstable();
+        changed.dedup();
+        changed.into_iter().map(|key| (key, after.get(&key).copied())).collect()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Rows)) {
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut rows);
+        self.current.store(Arc::new(rows.roles()));
+    }
+}
+
+impl Rows {
+    fn merged(&self) -> HashMap<PubKey, ListedKey> {
+        let mut merged = HashMap::new();
+        for Grant { pubkey, role, name } in self.config.iter().cloned() {
+            merged.insert(pubkey, ListedKey { pubkey, role, name, source: Source::Config });
+        }
+        for KeyRow { pubkey, role, name } in self.database.values().cloned() {
+            match role {
+                Some(role) => {
+                    merged.insert(pubkey, ListedKey { pubkey, role, name, source: Source::Database })
+                }
+                None => merged.remove(&pubkey),
+            };
+        }
+        merged
+    }
+
+    fn roles(&self) -> Roles {
+        self.merged().into_values().map(|entry| (entry.pubkey, entry.role)).collect()
+    }
+}

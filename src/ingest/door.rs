@@ -1,0 +1,203 @@
+//! Judging what arrives: every check of protocol §4, in its order, a batch at a time.
+
+use super::allowlist::Roles;
+use super::{Gate, Seen};
+use crate::base::{EventId, PubKey, Reason, Signature, limits};
+use crate::event::{Envelope, EventView, canonical_id, scan_id};
+use crate::log::Role;
+use crate::verify::{Claim, Verifier};
+use bumpalo::Bump;
+use bumpalo::collections::Vec as BumpVec;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+
+/// Memory the arena keeps between batches: twice a full batch of ordinary events. A batch of
+/// nothing but tags can take tens of MiB for a moment, which are given back.
+const ARENA_BYTES_KEPT: usize = 2 * limits::VERIFY_BATCH_BYTES_MAX;
+
+/// One event on its way in.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    /// The bytes of the event map.
+    pub wire: &'a [u8],
+    /// Whoever sent it has sent a bad signature lately: it is verified apart from the others.
+    pub suspect: bool,
+}
+
+/// What becomes of an arrival.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// Not accepted. The id is the one the sender claims, whenever it could be read.
+    Refused { id: Option<EventId>, reason: Reason },
+    /// Accepted, of an ephemeral kind, and marked as seen: to be fanned out now.
+    Ephemeral(Envelope),
+    /// Accepted, of a stored kind: to be submitted to the log, which knows duplicates.
+    Stored(Envelope),
+}
+
+/// The door of one publishing thread.
+pub struct Door {
+    gate: Arc<Gate>,
+    verifier: Verifier,
+    arena: Bump,
+    held: Held,
+    /// An envelope is laid out here before it gets its own buffer.
+    scratch: Vec<u8>,
+}
+
+/// Whose signatures held, in the order of arrival, reused from batch to batch.
+#[derive(Default)]
+struct Held {
+    trusted: Vec<bool>,
+    suspect: Vec<bool>,
+}
+
+/// Why an arrival is refused, and its id if that could be read.
+type Refusal = (Option<EventId>, Reason);
+
+impl Door {
+    /// A door of this gate.
+    pub fn new(shared: Arc<Gate>) -> Self {
+        Door {
+            gate: shared,
+            verifier: Verifier::new(limits::KEY_CACHE_MAX),
+            arena: Bump::new(),
+            held: Held::default(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// `verdicts[i]` becomes the verdict on `arrivals[i]`. The caller keeps a batch within
+    /// [`limits::VERIFY_BATCH_EVENTS_MAX`] and [`limits::VERIFY_BATCH_BYTES_MAX`].
+    pub fn judge(&mut self, unix_now: i64, arrivals: &[Arrival<'_>], verdicts: &mut Vec<Verdict>) {
+        verdicts.clear();
+        self.judge_into(unix_now, arrivals, verdicts);
+        if self.arena.allocated_bytes() > ARENA_BYTES_KEPT {
+            self.arena = Bump::new();
+        } else {
+            self.arena.reset();
+        }
+    }
+
+    fn judge_into(&mut self, unix_now: i64, arrivals: &[Arrival<'_>], verdicts: &mut Vec<Verdict>) {
+        let Door { gate, verifier, arena, held, scratch } = self;
+        let roles = gate.allowlist.load();
+        let admitted = arrivals.iter().map(|arrival| admit(gate, &roles, unix_now, arrival.wire, arena));
+        let admitted = BumpVec::from_iter_in(admitted, arena);
+
+        let claims = |of_suspects: bool| {
+            let group =
+                arrivals.iter().zip(&admitted).filter(move |(arrival, _)| arrival.suspect == of_suspects);
+            BumpVec::from_iter_in(group.filter_map(|(_, one)| one.as_ref().ok()).map(claim), arena)
+        };
+        verifier.verify_batch(&claims(false), &mut held.trusted);
+        verifier.verify_batch(&claims(true), &mut held.suspect);
+
+        let (mut trusted, mut suspect) = (held.trusted.iter(), held.suspect.iter());
+        for (arrival, admitted) in arrivals.iter().zip(&admitted) {
+            verdicts.push(match admitted {
+                Err((id, reason)) => Verdict::Refused { id: *id, reason: *reason },
+                Ok(event) => {
+                    let held = if arrival.suspect { suspect.next() } else { trusted.next() };
+                    conclude(gate, unix_now, event, held == Some(&true), arrival.wire, scratch)
+                }
+            });
+        }
+    }
+
+    /// What the key may do, if `sig` is over `SHA-256(nonce ‖ url)` for one of the relay's urls
+    /// and the key is on the allowlist.
+    ///
+    /// # Errors
+    /// [`Reason::BadLogin`], then [`Reason::KeyNotAllowed`].
+    pub fn login(&mut self, nonce: &[u8; 32], pubkey: &PubKey, sig: &Signature) -> Result<Role, Reason> {
+        let Door { gate, verifier, .. } = self;
+        let role = gate.allowlist.role(pubkey);
+        let held = gate.urls.iter().any(|url| {
+            let id = Sha256::new().chain_update(nonce).chain_update(url).finalize().into();
+            let claim = Claim { pubkey, id: &id, sig };
+            if role.is_some() { verifier.verify_one(&claim) } else { verifier.verify_stranger(&claim) }
+        });
+        if !held {
+            return Err(Reason::BadLogin);
+        }
+        role.ok_or(Reason::KeyNotAllowed)
+    }
+}
+
+/// Everything that comes before the signature.
+fn admit<'a>(
+    gate: &Gate,
+    roles: &Roles,
+    unix_now: i64,
+    wire: &'a [u8],
+    arena: &'a Bump,
+) -> Result<EventView<'a>, Refusal> {
+    let event = EventView::parse(wire, arena).map_err(|reason| (scan_id(wire), reason))?;
+    match check(gate, roles, unix_now, &event, arena) {
+        Ok(()) => Ok(event),
+        Err(reason) => Err((Some(event.id), reason)),
+    }
+}
+
+/// Size, clock, tags, id, author, known duplicate.
+fn check(
+    gate: &Gate,
+    roles: &Roles,
+    unix_now: i64,
+    event: &EventView<'_>,
+    arena: &Bump,
+) -> Result<(), Reason> {
+    gate.check_bounds(unix_now, event)?;
+    let ephemeral = event.kind.is_ephemeral();
+    // By the id that is claimed: if it is a false one, the next step but one says so.
+    let seen = if ephemeral { gate.seen.peek(&event.id, event.created_at, unix_now) } else { Seen::Fresh };
+    if let Seen::TooOld { limit } = seen {
+        return Err(too_old(unix_now, event, limit));
+    }
+    if canonical_id(&event.canonical(), arena)? != event.id {
+        return Err(Reason::IdMismatch);
+    }
+    if !roles.contains_key(&event.pubkey) {
+        return Err(Reason::AuthorNotAllowed);
+    }
+    if seen == Seen::Duplicate { Err(Reason::Duplicate) } else { Ok(()) }
+}
+
+fn claim<'a>(event: &'a EventView<'_>) -> Claim<'a> {
+    Claim { pubkey: &event.pubkey, id: &event.id.0, sig: &event.sig }
+}
+
+/// The signature's verdict, and for ephemeral kinds the place in the seen set.
+fn conclude(
+    gate: &Gate,
+    unix_now: i64,
+    event: &EventView<'_>,
+    held: bool,
+    wire: &[u8],
+    scratch: &mut Vec<u8>,
+) -> Verdict {
+    let refused = |reason| Verdict::Refused { id: Some(event.id), reason };
+    if !held {
+        return refused(Reason::BadSignature);
+    }
+    if !event.kind.is_ephemeral() {
+        return Verdict::Stored(Envelope::new(event, wire, scratch));
+    }
+    match gate.seen.insert(&event.id, event.created_at, unix_now) {
+        Seen::Fresh => Verdict::Ephemeral(Envelope::new(event, wire, scratch)),
+        Seen::Duplicate => refused(Reason::Duplicate),
+        Seen::TooOld { limit } => refused(too_old(unix_now, event, limit)),
+    }
+}
+
+fn too_old(unix_now: i64, event: &EventView<'_>, limit: i64) -> Reason {
+    Reason::TooOld { age_seconds: unix_now.saturating_sub(event.created_at), limit }
+}
+
+#[cfg(test)]
+impl Door {
+    pub fn arena_bytes(&self) -> usize {
+        self.arena.allocated_bytes()
+    }
+}

@@ -1,0 +1,133 @@
+//! Administration of the allowlist. Blocks; called by the control socket, never by a shard.
+
+use super::{Allowlist, Grant, ListedKey};
+use crate::base::PubKey;
+use crate::log::{Append, KeyRow, KeyStore, Role};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use thiserror::Error;
+
+/// Names are for people and are read whole at start; a longer one is a mistake.
+const NAME_BYTES_MAX: usize = 256;
+
+/// The threads that judge and submit events.
+pub trait Publishers: Send + Sync {
+    /// Returns when every publishing thread has submitted what it judged before this call.
+    fn quiesce(&self);
+    /// The key's role is now `role`; `None`: it was removed and its connections are to be
+    /// answered 403 and closed.
+    fn key_changed(&self, pubkey: &PubKey, role: Option<Role>);
+}
+
+/// Why a change of the allowlist did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum KeysError {
+    /// The row could not be written; nothing has changed.
+    #[error("the key could not be stored: {0}")]
+    Store(String),
+    /// The name is too long; nothing has changed.
+    #[error("name: {have} bytes, at most {NAME_BYTES_MAX} are allowed")]
+    NameTooLong { have: usize },
+    /// The log stopped meanwhile. The change is stored and in force, but an event of a removed
+    /// key that was submitted before may still appear when the log is reopened.
+    #[error("the key was removed, but the log stopped before it confirmed the key's last events")]
+    LogStopped,
+}
+
+/// Changes the allowlist of a running relay, one change at a time.
+pub struct Keys {
+    allowlist: Arc<Allowlist>,
+    store: Arc<dyn KeyStore>,
+    log: Arc<dyn Append>,
+    publishers: Arc<dyn Publishers>,
+    one_at_a_time: Mutex<()>,
+}
+
+impl Keys {
+    /// Administration of `allowlist`, whose database rows lie in `store`.
+    pub fn new(
+        allowlist: Arc<Allowlist>,
+        store: Arc<dyn KeyStore>,
+        log: Arc<dyn Append>,
+        publishers: Arc<dyn Publishers>,
+    ) -> Self {
+        Keys { allowlist, store, log, publishers, one_at_a_time: Mutex::new(()) }
+    }
+
+    /// Allows a key, or changes its role or name.
+    ///
+    /// # Errors
+    /// The row could not be written or the name is too long; nothing has changed then.
+    pub fn add(&self, pubkey: PubKey, role: Role, name: &str) -> Result<(), KeysError> {
+        if name.len() > NAME_BYTES_MAX {
+            return Err(KeysError::NameTooLong { have: name.len() });
+        }
+        let _turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.allowlist.role(&pubkey);
+        self.put(KeyRow { pubkey, role: Some(role), name: name.to_owned() })?;
+        if before != Some(role) {
+            self.publishers.key_changed(&pubkey, Some(role));
+        }
+        Ok(())
+    }
+
+    /// Removes a key; `false` if it was not allowed. When this returns `Ok(true)`, no later
+    /// position of the log has this author.
+    ///
+    /// # Errors
+    /// See [`KeysError`].
+    pub fn remove(&self, pubkey: &PubKey) -> Result<bool, KeysError> {
+        let _turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.allowlist.role(pubkey).is_none() {
+            return Ok(false);
+        }
+        self.put(KeyRow { pubkey: *pubkey, role: None, name: String::new() })?;
+        self.expel(&[*pubkey])?;
+        Ok(true)
+    }
+
+    /// Every allowed key, by public key.
+    pub fn list(&self) -> Vec<ListedKey> {
+        self.allowlist.list()
+    }
+
+    /// Puts the rows of a changed configuration file into force, removals included.
+    ///
+    /// # Errors
+    /// [`KeysError::LogStopped`]; the rows are in force nevertheless.
+    pub fn reload(&self, config: Vec<Grant>) -> Result<(), KeysError> {
+        let _turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut removed, mut changed) = (Vec::new(), Vec::new());
+        for (pubkey, role) in self.allowlist.replace_config(config) {
+            match role {
+                None => removed.push(pubkey),
+                Some(role) => changed.push((pubkey, role)),
+            }
+        }
+        for (pubkey, role) in changed {
+            self.publishers.key_changed(&pubkey, Some(role));
+        }
+        if removed.is_empty() { Ok(()) } else { self.expel(&removed) }
+    }
+
+    fn put(&self, row: KeyRow) -> Result<(), KeysError> {
+        self.store.put_key(&row).map_err(KeysError::Store)?;
+        self.allowlist.put(row);
+        Ok(())
+    }
+
+    /// Sees keys out that the allowlist no longer has. What was judged by the old list is
+    /// submitted first, then committed and answered; only then are the connections told.
+    fn expel(&self, removed: &[PubKey]) -> Result<(), KeysError> {
+        self.publishers.quiesce();
+        let (done, committed) = mpsc::channel();
+        self.log.barrier(Box::new(move || {
+            // The receiver waits below; it cannot be gone.
+            let _ = done.send(());
+        }));
+        let confirmed = committed.recv();
+        for pubkey in removed {
+            self.publishers.key_changed(pubkey, None);
+        }
+        confirmed.map_err(|_| KeysError::LogStopped)
+    }
+}

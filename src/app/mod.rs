@@ -1,1 +1,3 @@
 //! Wiring, configuration, signals, shutdown order.
+
+pub mod config;

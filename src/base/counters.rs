@@ -52,6 +52,20 @@ impl Distribution {
         let sum = hdr.mean() * hdr.len() as f64;
         (hdr.len(), sum, quantiles.map(|q| hdr.value_at_quantile(q)))
     }
+
+    /// Sum (approximate) and how many values lie above the bound before and at or below each of
+    /// `bounds`, which ascend; the last number counts what is above all of them.
+    pub fn buckets<const N: usize>(&self, bounds: &[u64; N]) -> (f64, [u64; N], u64) {
+        let hdr = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut inside, mut above) = ([0; N], 0);
+        for step in hdr.iter_recorded() {
+            match inside.get_mut(bounds.partition_point(|bound| *bound < step.value_iterated_to())) {
+                Some(bucket) => *bucket += step.count_at_value(),
+                None => above += step.count_at_value(),
+            }
+        }
+        (hdr.mean() * hdr.len() as f64, inside, above)
+    }
 }
 
 impl Default for Distribution {
@@ -131,4 +145,21 @@ pub struct LogCounters {
     pub sync_nanos: Distribution,
     /// Nanoseconds from a query's arrival to its page.
     pub query_nanos: Distribution,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_hold_every_value_once() {
+        let distribution = Distribution::default();
+        for (value, times) in [(1, 3), (10, 2), (11, 1), (100, 5), (1_000_000, 7)] {
+            distribution.record(value, times);
+        }
+        let (sum, inside, above) = distribution.buckets(&[10, 100, 1_000]);
+        assert_eq!((inside, above), ([5, 6, 0], 7));
+        let exact = 3.0 + 20.0 + 11.0 + 500.0 + 7_000_000.0;
+        assert!((sum / exact - 1.0).abs() < 0.02, "{sum}");
+    }
 }

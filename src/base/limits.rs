@@ -62,7 +62,8 @@ pub struct Limits {
     pub in_flight_bytes_max: usize,
     /// Bytes of publishes one shard has with the committer.
     pub shard_in_flight_bytes_max: usize,
-    /// Bytes queued for one connection.
+    /// Bytes queued for one connection; more than [`Limits::message_bytes_max`], so that every
+    /// event can be delivered.
     pub queue_bytes_max: usize,
     /// Bytes queued for all connections of a shard.
     pub shard_queue_bytes_max: usize,
@@ -97,7 +98,7 @@ impl Default for Limits {
             in_flight_max: 4_096,
             in_flight_bytes_max: 4 << 20,
             shard_in_flight_bytes_max: 64 << 20,
-            queue_bytes_max: 1 << 20,
+            queue_bytes_max: 2 << 20,
             shard_queue_bytes_max: 256 << 20,
             max_future_seconds: 900,
             seen_window_seconds: 900,

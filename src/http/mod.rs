@@ -1,1 +1,24 @@
-//! Health, metrics and the control socket.
+//! Health, metrics and the control socket, on a thread and a tokio runtime of their own.
+//!
+//! Two doors. The public one (TCP) answers `GET /healthz` and `GET /metrics` to whoever reaches
+//! it and changes nothing. The control door is a Unix socket in the data directory that only
+//! its owner may open; through it the command line changes the allowlist of a running relay.
+//! What the handlers need is handed in: nothing here reaches into a shard or a session, and
+//! keys change only through [`KeyAdmin`], the same road every other caller takes.
+//!
+//! Cancelled futures are harmless here: a handler owns no state, and a key change runs to its
+//! end on its blocking thread even when the one who asked has gone.
+
+mod client;
+mod control;
+mod health;
+mod metrics;
+mod process;
+mod public;
+mod serve;
+
+pub use client::{ControlClient, ControlError};
+pub use control::{CONTROL_SOCKET, ControlOptions, Info, KeyAdmin, KeyEntry};
+pub use health::{Health, Status};
+pub use public::PublicOptions;
+pub use serve::HttpThread;

@@ -1,0 +1,37 @@
+# Every target first installs what is missing (scripts/setup). Everything is built with the one
+# release profile: RocksDB takes minutes to compile, and so it is compiled once.
+
+SHELL := /bin/bash
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+CARGO := cargo
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build run test loom bench lint
+
+help: ## Show the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: ## Install what is missing: compiler, libclang, Rust
+	@./scripts/setup
+
+build: setup ## Build the relay and its command line: target/release/axon
+	$(CARGO) build --release --locked
+
+run: setup ## Run a relay on 127.0.0.1:7447 (ARGS="--config axon.toml")
+	$(CARGO) run --release --locked --bin axon -- serve $(ARGS)
+
+test: setup ## Run all tests, the doc examples and the loom model
+	$(CARGO) test --release --locked --all-targets
+	$(CARGO) test --release --locked --doc
+	$(MAKE) loom
+
+loom: setup ## Check the interest table's memory order in every interleaving
+	$(CARGO) test --release --locked --manifest-path tests/loom/Cargo.toml
+
+bench: setup ## Measure (ARGS=verify runs the benches of that name)
+	$(CARGO) bench --locked --benches -- $(ARGS)
+
+lint: setup ## Check formatting and lints
+	$(CARGO) fmt --check
+	$(CARGO) clippy --release --locked --all-targets -- -D warnings

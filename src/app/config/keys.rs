@@ -1,0 +1,185 @@
+//! Every key with the check it must pass and the field it sets. Meaning, cost and default are
+//! in the sample file.
+
+use super::source::Value;
+use super::{Config, Durability, LogFormat};
+use crate::base::limits::{COMMIT_BYTES_MAX, COMMIT_EVENTS_MAX, CONTENT_BYTES_MAX, SHARDS_MAX};
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use tracing_subscriber::EnvFilter;
+
+/// One key of the configuration.
+pub(super) struct Key {
+    /// `section.key`.
+    pub path: &'static str,
+    /// How text from the environment or a flag becomes a value.
+    pub shape: Shape,
+    /// Sets the field, or says what is allowed.
+    pub set: fn(&mut Config, &Value) -> Result<(), String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    Int,
+    Bool,
+    Text,
+    List,
+}
+
+/// The key of that path.
+pub(super) fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path)
+}
+
+/// Bytes of a name for people; longer ones only clutter.
+pub(super) const NAME_BYTES_MAX: usize = 256;
+/// URLs of one relay: every login may be checked against each of them.
+const URLS_MAX: usize = 16;
+const URL_BYTES_MAX: usize = 256;
+
+const GIB: i64 = 1 << 30;
+/// A day: longer times are mistaken units.
+const DAY_MS: i64 = 86_400_000;
+const DAY_SECONDS: i64 = 86_400;
+
+/// A key that holds a number in the given range and sets the field named behind it.
+macro_rules! int {
+    ($path:literal, $range:expr, $($field:ident).+) => {
+        Key {
+            path: $path,
+            shape: Shape::Int,
+            set: |config, value| number(value, $range).map(|n| config.$($field).+ = n),
+        }
+    };
+}
+
+#[rustfmt::skip]
+pub(super) const KEYS: &[Key] = &[
+    Key { path: "relay.listen", shape: Shape::Text, set: |c, v| address(v).map(|a| c.relay.listen = a) },
+    Key { path: "relay.urls", shape: Shape::List, set: |c, v| urls(v).map(|list| c.relay.urls = list) },
+    Key { path: "relay.name", shape: Shape::Text, set: |c, v| name(v).map(|n| c.relay.name = n) },
+    Key { path: "relay.data_dir", shape: Shape::Text, set: |c, v| filled(v).map(|p| c.relay.data_dir = p.into()) },
+    int!("relay.shards", 0..=SHARDS_MAX as i64, relay.shards),
+    Key { path: "relay.durability", shape: Shape::Text, set: |c, v| {
+        choice(v, &[("fsync", Durability::Fsync), ("os", Durability::Os)]).map(|d| c.relay.durability = d)
+    } },
+    int!("relay.max_future_seconds", 0..=DAY_SECONDS, limits.max_future_seconds),
+    Key { path: "relay.private_kinds", shape: Shape::Bool, set: |c, v| switch(v).map(|on| c.relay.private_kinds = on) },
+
+    Key { path: "http.listen", shape: Shape::Text, set: |c, v| optional_address(v).map(|a| c.http.listen = a) },
+
+    int!("limits.message_bytes_max", 4_096..=64 << 20, limits.message_bytes_max),
+    int!("limits.content_bytes_max", 0..=CONTENT_BYTES_MAX as i64, limits.content_bytes_max),
+    int!("limits.subscriptions_max", 1..=65_536, limits.subscriptions_max),
+    int!("limits.filter_entries_max", 1..=65_536, limits.filter_entries_max),
+    int!("limits.filter_tags_max", 1..=256, limits.filter_tags_max),
+    int!("limits.in_flight_max", 1..=1 << 20, limits.in_flight_max),
+    int!("limits.in_flight_bytes_max", 4_096..=4 * GIB, limits.in_flight_bytes_max),
+    int!("limits.shard_in_flight_bytes_max", 4_096..=64 * GIB, limits.shard_in_flight_bytes_max),
+    int!("limits.queue_bytes_max", 4_096..=4 * GIB, limits.queue_bytes_max),
+    int!("limits.shard_queue_bytes_max", 4_096..=64 * GIB, limits.shard_queue_bytes_max),
+    int!("limits.seen_window_seconds", 1..=DAY_SECONDS, limits.seen_window_seconds),
+    int!("limits.seen_ids_max", 1_024..=1 << 30, limits.seen_ids_max),
+    int!("limits.auth_timeout_ms", 100..=DAY_MS, limits.auth_timeout_ms),
+    int!("limits.ping_interval_ms", 100..=DAY_MS, limits.ping_interval_ms),
+    int!("limits.idle_timeout_ms", 100..=DAY_MS, limits.idle_timeout_ms),
+    int!("limits.stall_timeout_ms", 100..=DAY_MS, limits.stall_timeout_ms),
+    int!("limits.linger_ms", 0..=60_000, limits.linger_ms),
+    int!("limits.connections_max", 1..=10_000_000, limits.connections_max),
+
+    int!("store.cache_bytes", 1 << 20..=1_024 * GIB, store.cache_bytes),
+    int!("store.memtable_bytes", 1 << 20..=64 * GIB, store.memtable_bytes),
+    int!("store.reader_threads", 1..=64, store.reader_threads),
+    int!("store.background_threads", 1..=64, store.background_threads),
+    // The ring must take at least two whole commits, or the committer waits for itself.
+    int!("store.ring_events_max", 2 * COMMIT_EVENTS_MAX as i64..=1 << 26, store.ring_events_max),
+    int!("store.ring_bytes_max", 2 * COMMIT_BYTES_MAX as i64..=64 * GIB, store.ring_bytes_max),
+
+    Key { path: "log.level", shape: Shape::Text, set: |c, v| level(v).map(|l| c.log.level = l) },
+    Key { path: "log.format", shape: Shape::Text, set: |c, v| {
+        choice(v, &[("text", LogFormat::Text), ("json", LogFormat::Json)]).map(|f| c.log.format = f)
+    } },
+];
+
+fn number<T: TryFrom<i64>>(value: &Value, range: RangeInclusive<i64>) -> Result<T, String> {
+    match value {
+        Value::Int(n) if range.contains(n) => T::try_from(*n).ok(),
+        _ => None,
+    }
+    .ok_or_else(|| format!("must be an integer from {} to {}", range.start(), range.end()))
+}
+
+fn switch(value: &Value) -> Result<bool, String> {
+    match value {
+        Value::Bool(on) => Ok(*on),
+        _ => Err("must be true or false".to_owned()),
+    }
+}
+
+fn text(value: &Value) -> Result<&str, String> {
+    match value {
+        Value::Text(text) => Ok(text),
+        _ => Err("must be a string".to_owned()),
+    }
+}
+
+fn address(value: &Value) -> Result<SocketAddr, String> {
+    const LIMIT: &str = "must be an IP address and port, such as \"127.0.0.1:7447\" or \"[::1]:7447\"";
+    text(value).ok().and_then(|text| text.parse().ok()).ok_or_else(|| LIMIT.to_owned())
+}
+
+fn optional_address(value: &Value) -> Result<Option<SocketAddr>, String> {
+    match value {
+        Value::Text(text) if text.is_empty() => Ok(None),
+        _ => address(value).map(Some).map_err(|limit| format!("{limit}, or empty for none")),
+    }
+}
+
+fn urls(value: &Value) -> Result<Vec<String>, String> {
+    let good = |url: &String| {
+        ["ws://", "wss://"].iter().any(|scheme| url.len() > scheme.len() && url.starts_with(scheme))
+            && url.len() <= URL_BYTES_MAX
+    };
+    match value {
+        Value::List(urls) if urls.len() <= URLS_MAX && urls.iter().all(good) => Ok(urls.clone()),
+        _ => Err(format!(
+            "must be a list of at most {URLS_MAX} URLs that begin with ws:// or wss://, \
+             each at most {URL_BYTES_MAX} bytes long"
+        )),
+    }
+}
+
+fn name(value: &Value) -> Result<String, String> {
+    match value {
+        Value::Text(text) if text.len() <= NAME_BYTES_MAX => Ok(text.clone()),
+        _ => Err(format!("must be a string of at most {NAME_BYTES_MAX} bytes")),
+    }
+}
+
+fn filled(value: &Value) -> Result<String, String> {
+    match value {
+        Value::Text(text) if !text.is_empty() => Ok(text.clone()),
+        _ => Err("must be a string that is not empty".to_owned()),
+    }
+}
+
+fn choice<T: Copy>(value: &Value, choices: &[(&str, T)]) -> Result<T, String> {
+    text(value)
+        .ok()
+        .and_then(|text| choices.iter().find(|(name, _)| *name == text))
+        .map(|(_, choice)| *choice)
+        .ok_or_else(|| {
+            let names: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+            format!("must be {}", names.join(" or "))
+        })
+}
+
+fn level(value: &Value) -> Result<String, String> {
+    let text = text(value)?;
+    match EnvFilter::builder().parse(text) {
+        Ok(_) if !text.is_empty() => Ok(text.to_owned()),
+        _ => Err("must be error, warn, info, debug or trace, or a list such as \
+                  \"info,axon::store=debug\""
+            .to_owned()),
+    }
+}

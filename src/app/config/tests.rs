@@ -1,0 +1,184 @@
+//! Setup: a file in a temporary directory, an environment and flags of the test's choice.
+
+use super::*;
+use std::fs;
+
+fn load(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("axon.toml");
+    fs::write(&path, file).unwrap();
+    let env = env.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let flags: Vec<_> = flags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    Config::load_from(Some(&path), env, &flags)
+}
+
+/// `line: key` of every violation in a file, or `env`/`flag` instead of the line.
+fn refused(result: Result<Config, ConfigErrors>) -> Vec<String> {
+    let errors = result.expect_err("the configuration should be refused");
+    let place = |place: &Place| match place {
+        Place::File { line, .. } => line.to_string(),
+        other => other.origin().to_owned(),
+    };
+    errors.0.iter().map(|v| format!("{}: {}", place(&v.place), v.key)).collect()
+}
+
+#[test]
+fn the_sample_sets_every_key_and_is_the_code_s_own_default() {
+    let config = Config::load_from(None, [], &[]).unwrap();
+    for key in keys::KEYS {
+        assert!(config.effective.contains_key(key.path), "{} is not in the sample", key.path);
+    }
+    assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.relay.listen.to_string(), "127.0.0.1:7447");
+    assert_eq!(config.http.listen.map(|a| a.port()), Some(8090));
+    assert_eq!((config.relay.durability, config.relay.private_kinds), (Durability::Fsync, true));
+    assert!(config.allow.is_empty() && config.warnings.is_empty());
+}
+
+#[test]
+fn every_key_has_a_meaning_and_a_cost() {
+    let description = Config::load_from(None, [], &[]).unwrap().describe();
+    assert_eq!(description.keys.len(), keys::KEYS.len());
+    for key in &description.keys {
+        assert!(!key.meaning.is_empty() && !key.cost.is_empty(), "{} is not documented", key.key);
+        assert_eq!(key.value, key.default, "{}", key.key);
+        assert_eq!(key.origin, "default", "{}", key.key);
+    }
+}
+
+#[test]
+fn file_env_and_flags_override_in_this_order() {
+    let file = "[relay]\nlisten = \"127.0.0.1:1\"\nshards = 1\ndurability = \"os\"\n";
+    let env = [("AXON_RELAY_SHARDS", "2"), ("AXON_RELAY_DURABILITY", "fsync"), ("PATH", "/bin")];
+    let config = load(file, &env, &[("relay.shards", "3"), ("relay.urls", "ws://a, wss://b")]).unwrap();
+    assert_eq!(config.relay.listen.port(), 1);
+    assert_eq!(config.relay.durability, Durability::Fsync);
+    assert_eq!(config.relay.shards, 3);
+    assert_eq!(config.relay.urls, ["ws://a", "wss://b"]);
+
+    let description = config.describe();
+    let origin = |path| description.keys.iter().find(|key| key.key == path).map(|key| key.origin);
+    assert_eq!(origin("relay.listen"), Some("file"));
+    assert_eq!(origin("relay.durability"), Some("env"));
+    assert_eq!(origin("relay.shards"), Some("flag"));
+    assert_eq!(origin("relay.name"), Some("default"));
+    let text = description.to_string();
+    assert!(text.contains("relay.listen = \"127.0.0.1:1\"") && text.contains("axon.toml:2"), "{text}");
+    assert_eq!(serde_json::to_value(&description).unwrap()["keys"][0]["value"], "127.0.0.1:1");
+}
+
+#[test]
+fn everything_wrong_is_reported_at_once_with_its_place() {
+    let file = r#"
+[relay]
+listen = "localhost"
+shards = 65
+colour = "red"
+durability = "maybe"
+max_future_seconds = 1.5
+private_kinds = "yes"
+urls = ["http://a"]
+[limits]
+message_bytes_max = 1
+[elsewhere]
+key = 1
+"#;
+    let env = [("AXON_STORE_READER_THREADS", "many"), ("AXON_LOG_FORMAT", "xml")];
+    let mut found = refused(load(file, &env, &[("relay.nothing", "1"), ("http.listen", "x")]));
+    found.sort();
+    let mut expected = [
+        "3: relay.listen",
+        "4: relay.shards",
+        "5: relay.colour",
+        "6: relay.durability",
+        "7: relay.max_future_seconds",
+        "8: relay.private_kinds",
+        "9: relay.urls",
+        "11: limits.message_bytes_max",
+        "12: elsewhere",
+        "env: store.reader_threads",
+        "env: log.format",
+        "flag: relay.nothing",
+        "flag: http.listen",
+    ];
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_violation_says_file_line_key_value_and_limit() {
+    let errors = load("[relay]\n\nshards = 65\n", &[], &[]).unwrap_err();
+    let text = errors.to_string();
+    assert!(text.starts_with("the configuration has 1 problem:\n"), "{text}");
+    assert!(text.ends_with("axon.toml:3: relay.shards = 65: must be an integer from 0 to 64"), "{text}");
+}
+
+#[test]
+fn broken_toml_is_reported_with_its_line_beside_the_rest() {
+    let found = refused(load("[relay]\nshards = \nlisten = \"x\"\nname = \"a\"\nname = \"b\"\n", &[], &[]));
+    assert_eq!(found, ["2: ", "5: ", "3: relay.listen"]);
+}
+
+#[test]
+fn relations_between_limits_are_checked() {
+    let cases = [
+        ("message_bytes_max = 65536", "message_bytes_max"),
+        ("message_bytes_max = 4000000", "queue_bytes_max"),
+        ("message_bytes_max = 1048576\nin_flight_bytes_max = 1048575", "in_flight_bytes_max"),
+        ("shard_in_flight_bytes_max = 4194303", "shard_in_flight_bytes_max"),
+        ("shard_queue_bytes_max = 2097151", "shard_queue_bytes_max"),
+        ("ping_interval_ms = 30001", "idle_timeout_ms"),
+    ];
+    for (lines, key) in cases {
+        let errors = load(&format!("[limits]\n{lines}\n"), &[], &[]).unwrap_err();
+        assert_eq!(errors.0.len(), 1, "{errors}");
+        assert_eq!(errors.0[0].key, format!("limits.{key}"));
+        assert_eq!(errors.0[0].place.origin(), "file", "{errors}");
+    }
+    let same_port = load("[http]\nlisten = \"127.0.0.1:7447\"\n", &[], &[]);
+    assert_eq!(refused(same_port), ["2: http.listen"]);
+}
+
+#[test]
+fn allow_entries_are_read_and_checked() {
+    let (a, b) = ("a".repeat(64), "B".repeat(64));
+    let good = format!(
+        "[[allow]]\npubkey = \"{a}\"\n[[allow]]\npubkey = \"{b}\"\nrole = \"auditor\"\nname = \"Eve\"\n"
+    );
+    let allow = load(&good, &[], &[]).unwrap().allow;
+    assert_eq!(allow.len(), 2);
+    assert_eq!((allow[0].role, allow[0].name.as_str()), (crate::log::Role::Member, ""));
+    assert_eq!((allow[1].role, allow[1].name.as_str()), (crate::log::Role::Auditor, "Eve"));
+    assert_eq!(allow[1].pubkey.to_hex(), "b".repeat(64));
+
+    let bad = format!(
+        "{good}[[allow]]\nrole = \"king\"\n[[allow]]\npubkey = \"{a}\"\n[[allow]]\npubkey = 1\nage = 2\n"
+    );
+    let expected =
+        ["13: allow.age", "7: allow.pubkey", "8: allow.role", "10: allow.pubkey", "12: allow.pubkey"];
+    assert_eq!(refused(load(&bad, &[], &[])), expected);
+    assert_eq!(refused(load("allow = 1\n", &[], &[])), ["1: allow"]);
+}
+
+#[test]
+fn a_variable_that_names_no_key_is_a_warning() {
+    let config = load("", &[("AXON_RELAY_LISTENS", "x"), ("AXON_KEY", "y")], &[]).unwrap();
+    assert_eq!(config.warnings, ["environment variable AXON_RELAY_LISTENS names no configuration key"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_violation() {
+    let missing = Config::load_from(Some(Path::new("/nonexistent/axon.toml")), [], &[]).unwrap_err();
+    assert!(missing.to_string().contains("/nonexistent/axon.toml: cannot be read"), "{missing}");
+}
+
+#[test]
+fn urls_are_derived_from_the_bound_address() {
+    let mut relay = Config::load_from(None, [], &[]).unwrap().relay;
+    let url = |relay: &RelayConfig, bound: &str| relay.urls_for(bound.parse().unwrap());
+    assert_eq!(url(&relay, "127.0.0.1:7447"), ["ws://127.0.0.1:7447"]);
+    assert_eq!(url(&relay, "0.0.0.0:80"), ["ws://127.0.0.1:80"]);
+    assert_eq!(url(&relay, "[::1]:9"), ["ws://[::1]:9"]);
+    relay.urls = vec!["wss://relay.example".to_owned()];
+    assert_eq!(url(&relay, "127.0.0.1:7447"), ["wss://relay.example"]);
+}

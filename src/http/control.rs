@@ -1,0 +1,169 @@
+//! The control socket: the allowlist and the figures of a running relay, for its operator.
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `GET /keys` | - | 200, list of `{pubkey, role, name}` |
+//! | `POST /keys` | `{pubkey, role, name}` | 204; 400 if a field is wrong |
+//! | `DELETE /keys/{pubkey}` | - | 204; 404 if the key was not allowed |
+//! | `GET /info` | - | 200, the relay's description and figures |
+//!
+//! Errors are `{"error": text}`; 500 carries the store's own message, which stays between the
+//! relay and its operator.
+
+use crate::base::PubKey;
+use crate::log::Role;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::sync::Arc;
+
+/// The socket's file name in the data directory.
+pub const CONTROL_SOCKET: &str = "control.sock";
+
+/// Bytes of a key's name.
+const NAME_BYTES_MAX: usize = 256;
+
+/// One key of the allowlist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyEntry {
+    pub pubkey: PubKey,
+    pub role: Role,
+    /// A name for people; may be empty.
+    pub name: String,
+}
+
+/// Changes the allowlist of the running relay. Calls may block; an error is a text for the
+/// operator.
+pub trait KeyAdmin: Send + Sync {
+    /// Every allowed key.
+    ///
+    /// # Errors
+    /// The store's own message.
+    fn list(&self) -> Result<Vec<KeyEntry>, String>;
+    /// Allows a key, or changes its role and name. In force when it returns.
+    ///
+    /// # Errors
+    /// The store's own message.
+    fn add(&self, entry: &KeyEntry) -> Result<(), String>;
+    /// Removes a key; `false` if it was not allowed. When it returns no later event has that
+    /// author.
+    ///
+    /// # Errors
+    /// The store's own message.
+    fn remove(&self, pubkey: &PubKey) -> Result<bool, String>;
+}
+
+/// Makes the answer to `GET /info`; may block.
+pub type Info = dyn Fn() -> serde_json::Value + Send + Sync;
+
+/// What the control door works on.
+#[derive(Clone)]
+pub struct ControlOptions {
+    pub keys: Arc<dyn KeyAdmin>,
+    pub info: Arc<Info>,
+}
+
+/// A [`KeyEntry`] as JSON.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyJson {
+    pubkey: String,
+    role: String,
+    #[serde(default)]
+    name: String,
+}
+
+impl From<&KeyEntry> for KeyJson {
+    fn from(entry: &KeyEntry) -> Self {
+        KeyJson {
+            pubkey: entry.pubkey.to_hex(),
+            role: entry.role.name().to_owned(),
+            name: entry.name.clone(),
+        }
+    }
+}
+
+impl TryFrom<KeyJson> for KeyEntry {
+    type Error = String;
+
+    fn try_from(json: KeyJson) -> Result<Self, String> {
+        let pubkey = pubkey(&json.pubkey)?;
+        let roles = Role::ALL.map(Role::name).join(", ");
+        let role = Role::from_name(&json.role).ok_or_else(|| format!("role: must be one of {roles}"))?;
+        if json.name.len() > NAME_BYTES_MAX {
+            return Err(format!("name: at most {NAME_BYTES_MAX} bytes are allowed"));
+        }
+        Ok(KeyEntry { pubkey, role, name: json.name })
+    }
+}
+
+fn pubkey(text: &str) -> Result<PubKey, String> {
+    PubKey::from_hex(text).ok_or_else(|| "pubkey: must be 64 hex digits".to_owned())
+}
+
+pub(super) fn router(options: ControlOptions) -> Router {
+    Router::new()
+        .route("/keys", get(list).post(add))
+        .route("/keys/{pubkey}", delete(remove))
+        .route("/info", get(info))
+        .with_state(options)
+}
+
+async fn list(State(options): State<ControlOptions>) -> Response {
+    answer(move || {
+        let keys = options.keys.list().map_err(internal)?;
+        let keys: Vec<KeyJson> = keys.iter().map(KeyJson::from).collect();
+        Ok(Json(keys).into_response())
+    })
+    .await
+}
+
+async fn add(State(options): State<ControlOptions>, body: Result<Json<KeyJson>, JsonRejection>) -> Response {
+    let entry = body.map_err(|error| error.body_text()).and_then(|Json(key)| KeyEntry::try_from(key));
+    answer(move || {
+        options.keys.add(&entry.map_err(bad_request)?).map_err(internal)?;
+        Ok(StatusCode::NO_CONTENT.into_response())
+    })
+    .await
+}
+
+async fn remove(State(options): State<ControlOptions>, Path(text): Path<String>) -> Response {
+    answer(move || {
+        let pubkey = pubkey(&text).map_err(bad_request)?;
+        match options.keys.remove(&pubkey).map_err(internal)? {
+            true => Ok(StatusCode::NO_CONTENT.into_response()),
+            false => Err((StatusCode::NOT_FOUND, "this key is not on the allowlist".to_owned())),
+        }
+    })
+    .await
+}
+
+async fn info(State(options): State<ControlOptions>) -> Response {
+    answer(move || Ok(Json((options.info)()).into_response())).await
+}
+
+type Refusal = (StatusCode, String);
+
+fn bad_request(text: String) -> Refusal {
+    (StatusCode::BAD_REQUEST, text)
+}
+
+fn internal(text: String) -> Refusal {
+    (StatusCode::INTERNAL_SERVER_ERROR, text)
+}
+
+/// Runs `work`, which may block, beside the runtime's own thread.
+async fn answer(work: impl FnOnce() -> Result<Response, Refusal> + Send + 'static) -> Response {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(internal(format!("the request failed: {error}")))).unwrap_or_else(
+        |(code, text)| {
+            tracing::warn!(code = code.as_u16(), text, "control request refused");
+            (code, Json(json!({ "error": text }))).into_response()
+        },
+    )
+}

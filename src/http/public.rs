@@ -1,0 +1,58 @@
+//! `GET /healthz` and `GET /metrics`.
+
+use super::health::{Health, Status};
+use super::metrics::{self, Metrics};
+use crate::base::counters::{LogCounters, ShardCounters};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use prometheus_client::registry::Registry;
+use serde_json::json;
+use std::sync::Arc;
+
+/// What the public door shows.
+pub struct PublicOptions {
+    pub health: Arc<Health>,
+    pub shards: Vec<Arc<ShardCounters>>,
+    pub log: Arc<LogCounters>,
+}
+
+struct Public {
+    health: Arc<Health>,
+    log: Arc<LogCounters>,
+    registry: Registry,
+}
+
+pub(super) fn router(options: PublicOptions) -> Router {
+    let PublicOptions { health, shards, log } = options;
+    let registry = metrics::registry(Metrics { shards, log: Arc::clone(&log), health: Arc::clone(&health) });
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/metrics", get(render))
+        .with_state(Arc::new(Public { health, log, registry }))
+}
+
+async fn healthz(State(public): State<Arc<Public>>) -> Response {
+    let status = public.health.get();
+    let code = if status == Status::Serving { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({
+        "status": status.name(),
+        "reason": status.reason(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "log_head": public.log.head.get(),
+        "log_indexed": public.log.indexed.get(),
+    });
+    (code, Json(body)).into_response()
+}
+
+async fn render(State(public): State<Arc<Public>>) -> Response {
+    match metrics::render(&public.registry) {
+        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "metrics cannot be rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The thread, its runtime, the two listeners and their bounds.
+
+use super::control::{self, CONTROL_SOCKET, ControlOptions};
+use super::public::{self, PublicOptions};
+use axum::Router;
+use axum::serve::Listener;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use rustix::fs::{Mode, chmod};
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::{sleep, timeout};
+
+/// Connections of one listener; a further one is closed at once. A scraper and a health check
+/// need one each.
+const CONNECTIONS_MAX: usize = 64;
+
+/// A connection that has not sent a whole request head for this long is closed.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A connection is closed after this long whatever it does, so that slow bodies and slow
+/// readers cannot hold a place for ever.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How long answers under way may take after [`HttpThread::shutdown`].
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Threads for control requests that block.
+const BLOCKING_THREADS_MAX: usize = 4;
+
+/// Bytes of one request head.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+
+/// The thread that serves health, metrics and control. Dropping it stops it without waiting.
+pub struct HttpThread {
+    runtime: Handle,
+    stop: watch::Sender<bool>,
+    /// Every server task holds a copy: when all are gone, everything has been answered.
+    alive: mpsc::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl HttpThread {
+    /// Starts the thread; it serves nothing yet.
+    ///
+    /// # Errors
+    /// The runtime or the thread could not be made.
+    pub fn start() -> io::Result<HttpThread> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(BLOCKING_THREADS_MAX)
+            .thread_name("axon-http-blocking")
+            .build()?;
+        let handle = runtime.handle().clone();
+        let (stop, mut stopped) = watch::channel(false);
+        let (alive, mut all_gone) = mpsc::channel::<()>(1);
+        let thread = std::thread::Builder::new().name("axon-http".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                told(&mut stopped).await;
+                let _ = timeout(DRAIN_TIMEOUT, all_gone.recv()).await;
+            });
+            runtime.shutdown_background();
+        })?;
+        Ok(HttpThread { runtime: handle, stop, alive, thread })
+    }
+
+    /// Serves `/healthz` and `/metrics`, and says on which address (port 0 is replaced).
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub fn serve_public(&self, listen: SocketAddr, options: PublicOptions) -> io::Result<SocketAddr> {
+        let listener = std::net::TcpListener::bind(listen)?;
+        listener.set_nonblocking(true)?;
+        let bound = listener.local_addr()?;
+        let _inside = self.runtime.enter();
+        self.serve(tokio::net::TcpListener::from_std(listener)?, public::router(options), None);
+        Ok(bound)
+    }
+
+    /// Serves the control socket in `data_dir` and says where it is. The file is removed when
+    /// the thread stops.
+    ///
+    /// # Errors
+    /// Another relay answers on that socket; something else has its name; it cannot be bound.
+    pub fn serve_control(&self, data_dir: &Path, options: ControlOptions) -> io::Result<PathBuf> {
+        let path = data_dir.join(CONTROL_SOCKET);
+        remove_stale(&path)?;
+        let listener = bind_private(&path)?;
+        let file = SocketFile(path.clone());
+        let _inside = self.runtime.enter();
+        let listener = tokio::net::UnixListener::from_std(listener)?;
+        self.serve(listener, control::router(options), Some(file));
+        Ok(path)
+    }
+
+    fn serve(&self, listener: impl Listener, router: Router, file: Option<SocketFile>) {
+        let (stop, alive) = (self.stop.subscribe(), self.alive.clone());
+        self.runtime.spawn(async move {
+            accept(listener, router, stop, alive).await;
+            drop(file);
+        });
+    }
+
+    /// Takes no further connection, finishes the answers under way (for a bounded time) and
+    /// waits for the thread. Blocks: not for a runtime's thread.
+    pub fn shutdown(self) {
+        let HttpThread { stop, alive, thread, .. } = self;
+        // Nobody listening means that the thread has ended already.
+        let _ = stop.send(true);
+        drop(alive);
+        if thread.join().is_err() {
+            tracing::error!("the HTTP thread panicked");
+        }
+    }
+}
+
+async fn accept(
+    mut listener: impl Listener,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+    alive: mpsc::Sender<()>,
+) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let io = tokio::select! {
+            () = told(&mut stop) => return,
+            (io, _) = listener.accept() => io,
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+        let (router, stop, alive) = (router.clone(), stop.clone(), alive.clone());
+        tokio::spawn(async move {
+            converse(TokioIo::new(io), router, stop).await;
+            drop((place, alive));
+        });
+    }
+}
+
+/// Serves one connection until it ends, is over its time, or the thread stops.
+async fn converse<I>(io: I, router: Router, mut stop: watch::Receiver<bool>)
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+{
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(io, TowerToHyperService::new(router));
+    let mut connection = pin!(connection);
+    // How a connection ends is its peer's business: a reset here is no error of ours.
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = sleep(CONNECTION_TIMEOUT) => {}
+        () = told(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}
+
+/// Returns when the thread is to stop.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    // An error means that the handle was dropped, which is the wish to stop, too.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Removes the socket's file when its server ends.
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.0) {
+            tracing::warn!(%error, path = %self.0.display(), "the control socket was not removed");
+        }
+    }
+}
+
+/// Removes a socket that nobody listens on, left by a relay that was killed.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let metadata = match std::fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let taken = |what: &str| io::Error::new(io::ErrorKind::AddrInUse, format!("{}: {what}", path.display()));
+    if !metadata.file_type().is_socket() {
+        return Err(taken("is in the way of the control socket"));
+    }
+    match UnixStream::connect(path) {
+        Ok(_) => Err(taken("another relay answers here")),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+        Err(error) => Err(error),
+    }
+}
+
+/// A listening socket that only its owner can open. The mode is set before `listen`: until
+/// then nobody can connect, so there is no moment with wider permissions.
+fn bind_private(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    chmod(path, Mode::RUSR | Mode::WUSR)?;
+    socket.listen(CONNECTIONS_MAX as i32)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -18,11 +18,11 @@
 //! * **Bounded.** The queue takes no further event once it holds `queue_bytes_max`; replies in
 //!   flight are bounded because reading stops.
 
+mod machine;
 mod outgoing;
 mod replies;
-mod session;
 mod subscription;
 
+pub use machine::{Ending, Request, Session, Terms};
 pub use outgoing::Outgoing;
-pub use session::{Ending, Request, Session, Terms};
 pub use subscription::{LiveTarget, NextRead, Span, SubIndex};

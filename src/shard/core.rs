@@ -78,6 +78,8 @@ pub struct Core<N> {
     pub(super) queued_bytes: usize,
     /// Bytes of publishes that are with the committer.
     pub(super) submitted_bytes: usize,
+    /// Connections not read because the committer has too much of this shard's.
+    held_back: Vec<ConnIndex>,
     draining: bool,
     stopped: bool,
 }
@@ -114,6 +116,7 @@ impl<N: Net> Core<N> {
             dirty: Vec::new(),
             queued_bytes: 0,
             submitted_bytes: 0,
+            held_back: Vec::new(),
             draining: false,
             stopped: false,
         }
@@ -155,9 +158,13 @@ impl<N: Net> Core<N> {
     /// Whether this connection may be read now; if not, [`Net::resume`] will say so, or, when
     /// only the shard as a whole is busy, the next batch.
     pub fn may_read(&mut self, index: ConnIndex) -> bool {
-        let full = self.submitted_bytes >= self.terms.limits.shard_in_flight_bytes_max;
+        let held_back = self.submitted_bytes >= self.terms.limits.shard_in_flight_bytes_max;
         let Some(conn) = self.conns.get_mut(index) else { return true };
-        conn.paused = conn.session.is_paused() || full;
+        // A connection that is ending is read to see its end.
+        conn.paused = conn.session.ending().is_none() && (conn.session.is_paused() || held_back);
+        if conn.paused && held_back {
+            self.held_back.push(index);
+        }
         !conn.paused
     }
 
@@ -263,9 +270,8 @@ impl<N: Net> Core<N> {
         self.ports.counters.skipped_ephemerals.add(inbox.take_skipped_ephemerals());
         while let Some(message) = inbox.next_message() {
             match message {
-                Message::Outcomes(outcomes) => {
-                    outcomes.into_iter().for_each(|(t, o)| self.outcome(now, t, o))
-                }
+                Message::Outcomes(outcomes) => self.outcomes(now, outcomes),
+
                 Message::Page(ticket, page) => self.page(ticket, page),
                 Message::Connect(stream, lease) => connect(stream, lease),
                 Message::KeyChanged(pubkey, role) => self.key_changed(&pubkey, role),
@@ -316,6 +322,11 @@ impl<N: Net> Core<N> {
     /// Writes ready replies, asks the log for what subscriptions need, sends, and ends what
     /// has ended, for every connection that something happened to.
     pub fn end_turn(&mut self, now: Now) {
+        if self.submitted_bytes < self.terms.limits.shard_in_flight_bytes_max {
+            for index in std::mem::take(&mut self.held_back) {
+                self.mark_dirty(index);
+            }
+        }
         while let Some(index) = self.dirty.pop() {
             let Some(conn) = self.conns.get_mut(index) else { continue };
             conn.dirty = false;

@@ -13,6 +13,9 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+/// Ephemeral events of one verify batch.
+type Ephemerals = Arc<[Envelope]>;
+
 /// Wakes a shard's thread; called rarely, see the module.
 pub trait Wake: Send + Sync {
     fn wake(&self);
@@ -44,7 +47,7 @@ pub struct Inbox {
     /// Committed batches; bounded, see `missed_from`.
     live: (Sender<Arc<CommittedBatch>>, Receiver<Arc<CommittedBatch>>),
     /// Ephemeral events of other shards; bounded, what does not fit is skipped and counted.
-    ephemeral: (Sender<Arc<[Envelope]>>, Receiver<Arc<[Envelope]>>),
+    ephemeral: (Sender<Ephemerals>, Receiver<Ephemerals>),
     /// First position that did not fit into `live`; 0: none. While it is set nothing more is
     /// put there, and the shard serves its subscriptions from the log instead.
     missed_from: AtomicU64,
@@ -91,7 +94,7 @@ impl Inbox {
     }
 
     /// Puts another shard's ephemeral events in.
-    pub fn send_ephemeral(&self, events: &Arc<[Envelope]>) {
+    pub fn send_ephemeral(&self, events: &Ephemerals) {
         if self.ephemeral.0.try_send(Arc::clone(events)).is_err() {
             self.skipped_ephemerals.fetch_add(events.len() as u64, Ordering::Relaxed);
         }
@@ -111,7 +114,7 @@ impl Inbox {
         self.live.1.try_recv().ok()
     }
 
-    pub(super) fn next_ephemeral(&self) -> Option<Arc<[Envelope]>> {
+    pub(super) fn next_ephemeral(&self) -> Option<Ephemerals> {
         self.ephemeral.1.try_recv().ok()
     }
 

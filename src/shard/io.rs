@@ -4,7 +4,7 @@
 use super::accept::{Description, Lease};
 use super::conns::ConnIndex;
 use super::core::{Core, Net, Now, Sent};
-use super::signal::Signal;
+use super::signal::{Broadcast, Signal};
 use super::socket::Socket;
 use crate::base::limits::{READ_BYTES_PER_TURN, REQUEST_HEAD_BYTES_MAX};
 use crate::base::{Clock, Limits};
@@ -25,7 +25,7 @@ pub(super) struct Local {
     /// Publishes wait for the batch task.
     pub batch_ready: Signal,
     /// A batch was judged; readers that held back may go on.
-    pub batch_done: Signal,
+    pub batch_done: Broadcast,
     /// Something may have ended the shard.
     pub maybe_stopped: Signal,
 }
@@ -227,7 +227,7 @@ async fn read_all(local: &Rc<Local>, index: ConnIndex, socket: &Socket) {
         while local.core.borrow().is_full() {
             local.batch_done.wait().await;
         }
-        if !socket.lingering.get() && !local.core.borrow_mut().may_read(index) {
+        while !socket.lingering.get() && !local.core.borrow_mut().may_read(index) {
             socket.resumed.wait().await;
         }
         if socket.readable().await.is_err() {

@@ -40,4 +40,4 @@ pub use conns::ConnIndex;
 pub use core::{Core, Net, Now, Ports, Sent};
 pub use dispatch::Dispatcher;
 pub use inbox::{Inbox, Message, ShardGroup, Wake};
-pub use run::{Shard, ShardOptions, WakePipe, inbox, start};
+pub use run::{Shard, ShardOptions, WakePipe, inbox, start, uses_io_uring};

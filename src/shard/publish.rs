@@ -115,14 +115,33 @@ impl<N: Net> Core<N> {
         }
     }
 
-    /// The log's answer to one submission.
-    pub(super) fn outcome(&mut self, now: Now, ticket: Ticket, outcome: Outcome) {
-        let Some(submitted) = self.tickets.take(ticket) else { return };
+    /// The log's answers to submissions.
+    pub(super) fn outcomes(&mut self, now: Now, outcomes: Vec<(Ticket, Outcome)>) {
+        // Publishes of one read have one time: they are recorded together.
+        let (mut since, mut count) = (now.nanos, 0);
+        for (ticket, outcome) in outcomes {
+            let Some(submitted) = self.tickets.take(ticket) else { continue };
+            if submitted.since != since {
+                self.record_publishes(now, since, count);
+                (since, count) = (submitted.since, 0);
+            }
+            count += 1;
+            self.outcome(submitted, outcome);
+        }
+        self.record_publishes(now, since, count);
+    }
+
+    fn record_publishes(&self, now: Now, since: u64, count: u64) {
+        if count > 0 {
+            self.ports.counters.publish_nanos.record(now.nanos.saturating_sub(since), count);
+        }
+    }
+
+    fn outcome(&mut self, submitted: Submitted, outcome: Outcome) {
         self.submitted_bytes -= submitted.bytes;
         if let Some(conn) = self.conns.get_mut(submitted.conn) {
             conn.unanswered -= 1;
         }
-        self.ports.counters.publish_nanos.record(now.nanos.saturating_sub(submitted.since), 1);
         let reply = match outcome {
             Outcome::Stored(_) => Ok(submitted.id),
             Outcome::Duplicate => Err((Some(submitted.id), Reason::Duplicate)),

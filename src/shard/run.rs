@@ -4,7 +4,7 @@ use super::accept::{Description, Lease};
 use super::core::{Core, Ports};
 use super::inbox::{Inbox, Wake};
 use super::io::{Local, Sockets, serve};
-use super::signal::Signal;
+use super::signal::{Broadcast, Signal};
 use crate::base::Clock;
 use crate::base::limits::READ_BYTES_PER_TURN;
 use crate::fanout::{Interest, InterestTable};
@@ -89,6 +89,11 @@ pub fn start(options: ShardOptions) -> io::Result<Shard> {
     Ok(Shard { thread })
 }
 
+/// Whether shards run on io_uring; if not, on epoll.
+pub fn uses_io_uring() -> bool {
+    monoio::utils::detect_uring()
+}
+
 fn run(options: ShardOptions) -> io::Result<()> {
     if let Some(core) = options.core
         && monoio::utils::bind_to_cpu_set([core]).is_err()
@@ -122,7 +127,7 @@ async fn shard_main(options: ShardOptions) -> io::Result<()> {
         description: options.description,
         read_buf: RefCell::new(vec![0; READ_BYTES_PER_TURN]),
         batch_ready: Signal::default(),
-        batch_done: Signal::default(),
+        batch_done: Broadcast::default(),
         maybe_stopped: Signal::default(),
     });
     monoio::spawn(judge_batches(Rc::clone(&local)));

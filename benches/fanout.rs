@@ -2,6 +2,7 @@
 //!
 //! `cargo bench --bench fanout` measures; without `--bench` (under `cargo test --benches`) every
 //! case runs once and small. Either way the hash of all answers is printed.
+#![allow(clippy::expect_used, reason = "a bench that cannot be set up has nothing to measure")]
 
 use axon::base::{Kind, PubKey, Signature};
 use axon::event::{Envelope, EventBuilder, EventView};

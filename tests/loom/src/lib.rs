@@ -9,6 +9,7 @@
 //! words' creation is none. So every model begins with one on each word ([`Words::new`]), which
 //! only makes loom see the order that the language promises.
 #![cfg(test)]
+#![allow(clippy::duplicate_mod, reason = "one file on two sets of atomics is the point")]
 
 mod relay;
 mod weakened;

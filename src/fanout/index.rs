@@ -8,7 +8,7 @@
 //! event ─ terms ─ hash ─▶ filed[hash] = [group, group …] ─ Filter::matches ─▶ all keys of the group
 //! ```
 
-use super::terms;
+use super::terms::{self, Field};
 use crate::event::EventFields;
 use crate::filter::Filter;
 use hashbrown::HashTable;
@@ -25,6 +25,8 @@ pub struct FilterIndex<K> {
     groups: Slab<Group<K>>,
     by_conditions: HashMap<Conditions, u32>,
     filed: HashTable<Drawer>,
+    /// How many places there are per field; a field without any needs no look-up.
+    in_use: [usize; Field::COUNT],
     /// Counts the calls of `matches`, to mark groups that this event has met already.
     turn: Cell<u64>,
 }
@@ -48,6 +50,7 @@ struct Group<K> {
 
 #[derive(Clone, Copy)]
 struct Place {
+    field: Field,
     hash: u64,
     /// Index in that drawer's `slips`.
     at: u32,
@@ -75,6 +78,7 @@ impl<K: Copy + Eq + Hash> FilterIndex<K> {
             groups: Slab::new(),
             by_conditions: HashMap::new(),
             filed: HashTable::new(),
+            in_use: [0; Field::COUNT],
             turn: Cell::new(0),
         }
     }
@@ -126,6 +130,9 @@ impl<K: Copy + Eq + Hash> FilterIndex<K> {
         let turn = self.turn.get() + 1;
         self.turn.set(turn);
         for term in terms::of_event(event) {
+            if self.in_use[term.field() as usize] == 0 {
+                continue;
+            }
             let hash = term.hash(&self.secret);
             let Some(drawer) = self.filed.find(hash, |drawer| drawer.hash == hash) else { continue };
             for slip in &drawer.slips {
@@ -143,9 +150,10 @@ impl<K: Copy + Eq + Hash> FilterIndex<K> {
         let group = narrow(self.groups.vacant_key());
         let mut places = Vec::new();
         for term in terms::of_filter(&filter) {
-            let hash = term.hash(&self.secret);
+            let (field, hash) = (term.field(), term.hash(&self.secret));
             let slip = Slip { group, place: narrow(places.len()) };
-            places.push(Place { hash, at: put(&mut self.filed, hash, slip) });
+            places.push(Place { field, hash, at: put(&mut self.filed, hash, slip) });
+            self.in_use[field as usize] += 1;
         }
         self.groups.insert(Group { filter, keys: Vec::new(), places, met: Cell::new(0) });
         self.by_conditions.insert(conditions, group);
@@ -157,6 +165,7 @@ impl<K: Copy + Eq + Hash> FilterIndex<K> {
         let at = group as usize;
         for place in 0..self.groups[at].places.len() {
             let place = self.groups[at].places[place];
+            self.in_use[place.field as usize] -= 1;
             if let Some(moved) = take(&mut self.filed, place) {
                 self.groups[moved.group as usize].places[moved.place as usize].at = place.at;
             }
@@ -242,5 +251,6 @@ impl<K> FilterIndex<K> {
             && self.groups.is_empty()
             && self.by_conditions.is_empty()
             && self.filed.is_empty()
+            && self.in_use == [0; Field::COUNT]
     }
 }

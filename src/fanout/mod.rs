@@ -1,7 +1,7 @@
 //! Who wants an event: the interest table between shards and each shard's filter index.
 //!
-//! Both file a filter under its most selective field and look an event up by the same fields
-//! ([`terms`](self)); what differs is the answer. [`InterestTable`] is shared by all threads and
+//! Both file a filter under its most selective condition and look an event up by the same
+//! terms (`terms.rs`); what differs is the answer. [`InterestTable`] is shared by all threads and
 //! says which *shards* may have a matching filter: it may err, but only on the side of asking
 //! one shard too many. [`FilterIndex`] belongs to one shard and says exactly which of its
 //! *subscriptions* match.

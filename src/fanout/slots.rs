@@ -21,6 +21,13 @@ impl Slots {
     pub fn load(&self, slot: usize) -> u64 {
         self.0[slot].load(Ordering::SeqCst)
     }
+
+    /// As [`load`](Self::load), for a slot that nobody holds without also holding `gate`: as
+    /// long as the gate is held by nobody, `slot` is not even computed. No order between the two
+    /// is needed: each of them alone stands in the one total order with the head.
+    pub fn load_behind(&self, gate: usize, slot: impl FnOnce() -> usize) -> u64 {
+        if self.load(gate) == 0 { 0 } else { self.load(slot()) }
+    }
 }
 
 /// How often one shard holds each slot.

@@ -7,7 +7,7 @@
 use crate::base::{EventId, PubKey};
 use crate::event::EventFields;
 use crate::filter::Filter;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// Kinds a filter may be filed under one by one; a wider range is filed under [`Term::Any`]. As
 /// many as a filter's other lists may have entries, and enough for any thousand of protocol §9;
@@ -15,7 +15,7 @@ use std::hash::{BuildHasher, RandomState};
 const KINDS_MAX: usize = 1_024;
 
 /// One place where a filter can be filed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Term<'a> {
     Id(&'a EventId),
     /// A tag's name and first value.
@@ -28,11 +28,52 @@ pub(super) enum Term<'a> {
     Any,
 }
 
+/// The condition a term belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    Id,
+    TagValue,
+    Author,
+    TagName,
+    Kind,
+    Any,
+}
+
+impl Field {
+    pub(super) const COUNT: usize = Field::Any as usize + 1;
+}
+
 impl Term<'_> {
+    pub(super) fn field(self) -> Field {
+        match self {
+            Term::Id(_) => Field::Id,
+            Term::TagValue(..) => Field::TagValue,
+            Term::Author(_) => Field::Author,
+            Term::TagName(_) => Field::TagName,
+            Term::Kind(_) => Field::Kind,
+            Term::Any => Field::Any,
+        }
+    }
+
     /// SipHash with a secret of this process: keys, ids and tags are chosen by strangers, who
     /// must not be able to pile them up in one place.
     pub(super) fn hash(self, secret: &RandomState) -> u64 {
-        secret.hash_one(self)
+        let mut hasher = secret.build_hasher();
+        hasher.write_u8(self.field() as u8);
+        match self {
+            Term::Id(id) => hasher.write(&id.0),
+            Term::TagValue(name, value) => {
+                hasher.write(name.as_bytes());
+                // 0xff is in no UTF-8 text: where the name ends is part of the hash.
+                hasher.write_u8(0xff);
+                hasher.write(value.as_bytes());
+            }
+            Term::Author(author) => hasher.write(&author.0),
+            Term::TagName(name) => hasher.write(name.as_bytes()),
+            Term::Kind(kind) => hasher.write(&kind.to_be_bytes()),
+            Term::Any => {}
+        }
+        hasher.finish()
     }
 }
 

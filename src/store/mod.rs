@@ -1,1 +1,219 @@
 //! The log on RocksDB.
+//!
+//! Stands behind the ports of `log`. Its threads: one committer (`axon-commit`), one indexer
+//! (`axon-index`), and a few readers (`axon-read-N`); nothing here runs on a shard's thread
+//! but the hand-over of work to them.
+//!
+//! # What others rely on
+//!
+//! * The order of effects of a commit is the one `log` promises.
+//! * To whoever asks, nothing shows of the index being written later than the log: a query
+//!   sees every event up to its end, each once.
+//! * After a failed write nothing is written any more: every submission is answered
+//!   `Failed` until the store is opened again. Queries go on.
+//! * After a crash, what was answered is there, with all its index rows, before
+//!   [`Store::open`] returns.
+
+mod commit;
+mod database;
+mod error;
+mod families;
+mod index;
+mod keys;
+mod meta;
+mod options;
+mod query;
+mod recover;
+mod run;
+mod shared;
+mod stats;
+#[cfg(test)]
+mod tests;
+
+pub use error::StoreError;
+pub use options::{Durability, StoreOptions};
+pub use stats::{FamilyStats, StoreStats};
+
+use crate::base::Clock;
+use crate::base::counters::LogCounters;
+use crate::log::{
+    Append, CommitSink, KeyRow, KeyStore, LogClient, Outcome, Query, Read, Submission, Tail, Ticket,
+};
+use commit::{Committer, Message};
+use crossbeam_channel::{Sender, unbounded};
+use database::Database;
+use index::Indexer;
+use meta::Meta;
+use query::Task;
+use shared::{Progress, Shared};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+/// An open log.
+pub struct Store {
+    shared: Arc<Shared>,
+    /// Taken away by `close`.
+    inboxes: RwLock<Option<Inboxes>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+struct Inboxes {
+    commit: Sender<Message>,
+    query: Sender<Task>,
+}
+
+impl Store {
+    /// Opens the log of a data directory, or makes one, and brings its indexes up to its head:
+    /// about a second after a crash.
+    ///
+    /// # Errors
+    /// In use, unreadable, damaged, or of another format; the message says what to do.
+    pub fn open(
+        options: StoreOptions,
+        sink: Arc<dyn CommitSink>,
+        clock: Clock,
+        counters: Arc<LogCounters>,
+    ) -> Result<Store, StoreError> {
+        let mut db = Database::open(&options)?;
+        let meta = Meta::open(&db, options.durability, &meta::boot_id())?;
+        let prefixes = families::Prefixes::new(meta.hash_key);
+        let head = db.head()?;
+        let run = recover::index_rest(&mut db, prefixes, head, &options)?;
+        counters.head.set(head.0);
+        counters.indexed.set(head.0);
+        let tail = Arc::new(Tail::new(meta.log_id, head));
+        let progress = Progress::new(head);
+        let shared = Arc::new(Shared { db, prefixes, options, tail, clock, counters, progress });
+        Store::start(shared, sink, run)
+    }
+
+    fn start(shared: Arc<Shared>, sink: Arc<dyn CommitSink>, run: run::Run) -> Result<Store, StoreError> {
+        let (commit, submissions) = unbounded();
+        let (batches_in, batches) = unbounded();
+        let (query, mut threads) = query::start(&shared)?;
+        let committer = Committer::new(Arc::clone(&shared), sink, submissions, batches_in);
+        threads.push(spawn("axon-commit", &shared, move || committer.serve())?);
+        let indexer = Indexer::new(Arc::clone(&shared), batches, run);
+        threads.push(spawn("axon-index", &shared, move || indexer.follow())?);
+        let inboxes = RwLock::new(Some(Inboxes { commit, query }));
+        Ok(Store { shared, inboxes, threads: Mutex::new(threads) })
+    }
+
+    /// The newest part of the log.
+    pub fn tail(&self) -> &Arc<Tail> {
+        &self.shared.tail
+    }
+
+    /// Figures for people.
+    pub fn stats(&self) -> StoreStats {
+        stats::gather(&self.shared)
+    }
+
+    /// Answers what was submitted, refuses queries that wait, and puts everything on disk.
+    /// Blocks until that is done; later calls do nothing. Dropping the store closes it too.
+    ///
+    /// # Errors
+    /// A write that failed, now or earlier.
+    pub fn close(&self) -> Result<(), StoreError> {
+        let inboxes = self.inboxes.write().unwrap_or_else(PoisonError::into_inner).take();
+        if inboxes.is_none() {
+            return Ok(());
+        }
+        drop(inboxes);
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                self.shared.fail("a thread of the store panicked");
+            }
+        }
+        if let Some(message) = self.shared.failure() {
+            return Err(StoreError::Failed(message));
+        }
+        self.shared.db.sync()?;
+        self.shared.db.flush(&families::Family::ALL, true)?;
+        Meta::close(&self.shared.db)
+    }
+
+    fn with_inboxes<T>(&self, work: impl FnOnce(Option<&Inboxes>) -> T) -> T {
+        work(self.inboxes.read().unwrap_or_else(PoisonError::into_inner).as_ref())
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::error!(%error, "closing the store");
+        }
+    }
+}
+
+impl Append for Store {
+    fn submit(&self, client: &Arc<dyn LogClient>, batch: Vec<Submission>) {
+        let count = batch.len() as u64;
+        self.shared.counters.commit_queue.add(count);
+        let message = Message::Submit { client: Arc::clone(client), batch };
+        let refused = self.with_inboxes(|inboxes| match inboxes {
+            Some(inboxes) => inboxes.commit.send(message).err().map(|unsent| unsent.into_inner()),
+            None => Some(message),
+        });
+        if let Some(Message::Submit { client, batch }) = refused {
+            self.shared.counters.commit_queue.sub(count);
+            client.outcomes(batch.iter().map(|submission| (submission.ticket, Outcome::Failed)).collect());
+        }
+    }
+
+    fn barrier(&self, done: Box<dyn FnOnce() + Send>) {
+        let message = Message::Barrier(done);
+        let refused = self.with_inboxes(|inboxes| match inboxes {
+            Some(inboxes) => inboxes.commit.send(message).err().map(|unsent| unsent.into_inner()),
+            None => Some(message),
+        });
+        if let Some(Message::Barrier(done)) = refused {
+            done();
+        }
+    }
+}
+
+impl Read for Store {
+    fn query(&self, client: &Arc<dyn LogClient>, ticket: Ticket, query: Query) {
+        let task = Task::new(&self.shared, client, ticket, query);
+        self.shared.counters.query_queue.add(1);
+        let refused = self.with_inboxes(|inboxes| match inboxes {
+            Some(inboxes) => inboxes.query.send(task).err().map(|unsent| unsent.into_inner()),
+            None => Some(task),
+        });
+        if let Some(task) = refused {
+            self.shared.counters.query_queue.sub(1);
+            task.refuse();
+        }
+    }
+}
+
+impl KeyStore for Store {
+    fn keys(&self) -> Result<Vec<KeyRow>, String> {
+        keys::read_all(&self.shared.db)
+    }
+
+    fn put_key(&self, row: &KeyRow) -> Result<(), String> {
+        keys::write(&self.shared.db, row)
+    }
+}
+
+/// Starts a thread whose panic fails the store.
+fn spawn(
+    name: &str,
+    shared: &Arc<Shared>,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, StoreError> {
+    let shared = Arc::clone(shared);
+    let guarded = {
+        let name = name.to_owned();
+        move || {
+            if catch_unwind(AssertUnwindSafe(work)).is_err() {
+                shared.fail(&format!("the thread {name} panicked"));
+            }
+        }
+    };
+    std::thread::Builder::new().name(name.to_owned()).spawn(guarded).map_err(StoreError::Thread)
+}

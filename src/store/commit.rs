@@ -1,0 +1,253 @@
+//! The committer thread: gives every new event its position and makes it durable.
+//!
+//! What waits is taken as one group: duplicates are found, the rest is written as one batch
+//! (log and ids only) and synced once. Then the tail is published, the sink is called, and
+//! only then do the outcomes go out, duplicates' too, so that a duplicate of an event of the
+//! same group is answered when its first copy is durable.
+//!
+//! The inbox has no bound of its own: each submitter bounds what it has in flight
+//! (`shard_in_flight_bytes_max`), and their number is fixed.
+
+use super::StoreError;
+use super::families::Family;
+use super::options::Durability;
+use super::shared::Shared;
+use crate::base::limits::{COMMIT_BYTES_MAX, COMMIT_EVENTS_MAX};
+use crate::base::{EventId, Seq};
+use crate::event::EventFields;
+use crate::log::{CommitSink, CommittedBatch, LogClient, Outcome, Submission, Ticket};
+use crossbeam_channel::{Receiver, Sender};
+use rocksdb::WriteBatch;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// Bytes of a row's header and key in a write batch, to size it once.
+const BATCH_EVENT_BYTES: usize = 80;
+
+/// What is asked of the committer.
+pub(super) enum Message {
+    Submit { client: Arc<dyn LogClient>, batch: Vec<Submission> },
+    Barrier(Box<dyn FnOnce() + Send>),
+}
+
+/// The committer's state.
+pub(super) struct Committer {
+    shared: Arc<Shared>,
+    sink: Arc<dyn CommitSink>,
+    inbox: Receiver<Message>,
+    /// Taken away when the store fails, which ends the indexer.
+    indexer: Option<Sender<Arc<CommittedBatch>>>,
+    head: Seq,
+    group: Group,
+}
+
+/// The submissions of one commit, in the order they came.
+#[derive(Default)]
+struct Group {
+    clients: Vec<Arc<dyn LogClient>>,
+    waiting: Vec<Waiting>,
+    bytes: usize,
+    /// Ends the group: called when all outcomes are sent.
+    barrier: Option<Box<dyn FnOnce() + Send>>,
+}
+
+struct Waiting {
+    ticket: Ticket,
+    /// Index into the group's clients.
+    client: usize,
+    envelope: crate::event::Envelope,
+}
+
+impl Committer {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        sink: Arc<dyn CommitSink>,
+        inbox: Receiver<Message>,
+        indexer: Sender<Arc<CommittedBatch>>,
+    ) -> Self {
+        let head = shared.tail.head();
+        Committer { shared, sink, inbox, indexer: Some(indexer), head, group: Group::default() }
+    }
+
+    /// Runs until the store lets go of the inbox; everything submitted before is answered.
+    pub(super) fn serve(mut self) {
+        while let Ok(message) = self.inbox.recv() {
+            self.gather(message);
+            // A bug must not leave publishers without an answer.
+            if catch_unwind(AssertUnwindSafe(|| self.commit())).is_err() {
+                self.shared.fail("the committer panicked");
+                self.refuse();
+            }
+        }
+    }
+
+    fn gather(&mut self, first: Message) {
+        self.group.take(first);
+        while self.group.wants_more()
+            && let Ok(message) = self.inbox.try_recv()
+        {
+            self.group.take(message);
+        }
+    }
+
+    fn commit(&mut self) {
+        if !self.group.waiting.is_empty() {
+            self.shared.counters.commit_queue.sub(self.group.waiting.len() as u64);
+            if self.shared.failure().is_some() {
+                self.refuse();
+            } else if let Err(error) = self.store() {
+                self.shared.fail(&error.to_string());
+                self.refuse();
+            }
+        }
+        if let Some(done) = self.group.barrier.take() {
+            done();
+        }
+    }
+
+    /// Answers everything that still waits with a failure.
+    fn refuse(&mut self) {
+        self.indexer = None;
+        let verdicts = vec![Outcome::Failed; self.group.waiting.len()];
+        self.shared.counters.failures.add(verdicts.len() as u64);
+        self.group.answer(&verdicts);
+    }
+
+    fn store(&mut self) -> Result<(), StoreError> {
+        let counters = Arc::clone(&self.shared.counters);
+        let begin = self.shared.clock.nanos();
+        let by_id = self.group.by_id();
+        let mut verdicts = self.find_duplicates(&by_id)?;
+        let batch = self.write(&by_id, &mut verdicts)?;
+        let stored = batch.events.len() as u64;
+        counters.duplicates.add(verdicts.iter().filter(|v| **v == Outcome::Duplicate).count() as u64);
+        if stored > 0 {
+            counters.commits.add(1);
+            counters.commit_batch.record(stored, 1);
+            counters.commit_nanos.record(batch.committed_nanos.saturating_sub(begin), 1);
+            self.publish(Arc::new(batch));
+        }
+        self.group.answer(&verdicts);
+        self.shared.trim_ring();
+        Ok(())
+    }
+
+    /// `Duplicate` for every copy of a stored event and every further copy in the group; what
+    /// remains `Failed` is new, or of a kind that must not be stored.
+    fn find_duplicates(&self, by_id: &[u32]) -> Result<Vec<Outcome>, StoreError> {
+        let id = |index: &u32| &self.group.waiting[*index as usize].envelope.id().0;
+        let mut verdicts = vec![Outcome::Duplicate; self.group.waiting.len()];
+        let mut firsts = by_id.to_vec();
+        firsts.dedup_by_key(|index| *id(index));
+        let db = &self.shared.db;
+        let known = db.raw().batched_multi_get_cf(db.cf(Family::Ids), firsts.iter().map(id), true);
+        for (index, known) in firsts.iter().zip(known) {
+            if known.map_err(|e| db.error(e))?.is_none() {
+                verdicts[*index as usize] = Outcome::Failed;
+            }
+        }
+        Ok(verdicts)
+    }
+
+    /// Gives the new events their positions, writes them and syncs.
+    fn write(&self, by_id: &[u32], verdicts: &mut [Outcome]) -> Result<CommittedBatch, StoreError> {
+        let db = &self.shared.db;
+        let (log, ids) = (db.cf(Family::Log), db.cf(Family::Ids));
+        let mut events = Vec::with_capacity(verdicts.len());
+        let mut batch =
+            WriteBatch::with_capacity_bytes(self.group.bytes + BATCH_EVENT_BYTES * self.group.waiting.len());
+        for (waiting, verdict) in self.group.waiting.iter().zip(verdicts.iter_mut()) {
+            if *verdict != Outcome::Failed {
+                continue;
+            }
+            if waiting.envelope.kind().is_ephemeral() {
+                tracing::error!(event = ?waiting.envelope, "an ephemeral event was submitted to the store: refused");
+                continue;
+            }
+            let seq = Seq(self.head.0 + 1 + events.len() as u64);
+            batch.put_cf(log, seq.0.to_be_bytes(), waiting.envelope.wire());
+            events.push(waiting.envelope.clone());
+            *verdict = Outcome::Stored(seq);
+        }
+        // In the order of the ids: neighbours in the memtable are found faster than strangers.
+        for index in by_id {
+            if let Outcome::Stored(seq) = verdicts[*index as usize] {
+                batch.put_cf(ids, self.group.waiting[*index as usize].envelope.id().0, seq.0.to_be_bytes());
+            }
+        }
+        if !events.is_empty() {
+            db.write_logged(batch)?;
+            self.sync()?;
+        }
+        Ok(CommittedBatch { first: self.head.next(), events, committed_nanos: self.shared.clock.nanos() })
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        if self.shared.options.durability == Durability::Fsync {
+            let begin = self.shared.clock.nanos();
+            self.shared.db.sync()?;
+            self.shared.counters.sync_nanos.record(self.shared.clock.nanos().saturating_sub(begin), 1);
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, batch: Arc<CommittedBatch>) {
+        self.head = batch.last();
+        self.shared.tail.publish(&batch);
+        self.shared.counters.head.set(self.head.0);
+        self.sink.committed(&batch);
+        if let Some(indexer) = &self.indexer
+            && indexer.send(batch).is_err()
+        {
+            // The indexer ends before the committer only when it has failed, and has said so.
+            self.indexer = None;
+        }
+    }
+}
+
+impl Group {
+    fn wants_more(&self) -> bool {
+        self.barrier.is_none() && self.waiting.len() < COMMIT_EVENTS_MAX && self.bytes < COMMIT_BYTES_MAX
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Barrier(done) => self.barrier = Some(done),
+            Message::Submit { client, batch } => {
+                // As many as there are shards and a few others: cheaper searched than hashed.
+                let known = self.clients.iter().position(|other| Arc::ptr_eq(other, &client));
+                let index = known.unwrap_or(self.clients.len());
+                if known.is_none() {
+                    self.clients.push(client);
+                }
+                self.bytes += batch.iter().map(|submission| submission.envelope.wire_len()).sum::<usize>();
+                self.waiting.extend(batch.into_iter().map(|Submission { ticket, envelope }| Waiting {
+                    ticket,
+                    client: index,
+                    envelope,
+                }));
+            }
+        }
+    }
+
+    /// Indexes of the submissions in the order of their ids; copies in the order they came.
+    fn by_id(&self) -> Vec<u32> {
+        let id = |index: &u32| -> &EventId { self.waiting[*index as usize].envelope.id() };
+        let mut order: Vec<u32> = (0..self.waiting.len() as u32).collect();
+        order.sort_unstable_by(|a, b| id(a).cmp(id(b)).then(a.cmp(b)));
+        order
+    }
+
+    /// Sends the outcomes, one call per client, and empties the group.
+    fn answer(&mut self, verdicts: &[Outcome]) {
+        let clients = std::mem::take(&mut self.clients);
+        let mut answers = vec![Vec::new(); clients.len()];
+        for (waiting, verdict) in self.waiting.drain(..).zip(verdicts) {
+            answers[waiting.client].push((waiting.ticket, *verdict));
+        }
+        self.bytes = 0;
+        for (client, outcomes) in clients.iter().zip(answers) {
+            client.outcomes(outcomes);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! RocksDB as this room uses it: the options of each family, and reads and writes by family.
+
+use super::families::{Family, INDEX_FAMILIES, MARK_KEY};
+use super::{StoreError, StoreOptions};
+use crate::base::Seq;
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
+    FlushOptions, Options, Snapshot, WriteBatch, WriteOptions,
+};
+use std::path::{Path, PathBuf};
+
+/// Log bytes of one compressed block: large enough to compress and to replay well, small
+/// enough for a point look-up.
+const LOG_BLOCK_BYTES: usize = 16 << 10;
+
+/// Bits per id in the bloom filter: one false look-up in a hundred.
+const IDS_BLOOM_BITS: f64 = 10.0;
+
+/// RocksDB's own diary: kept short, beside the data.
+const DIARY_BYTES_MAX: usize = 4 << 20;
+const DIARY_FILES_MAX: usize = 4;
+
+/// The open database.
+pub(super) struct Database {
+    db: DB,
+    dir: PathBuf,
+    cache: Cache,
+}
+
+impl Database {
+    /// Opens (or makes) the database of a data directory.
+    pub(super) fn open(options: &StoreOptions) -> Result<Self, StoreError> {
+        let dir = options.dir.join("log");
+        std::fs::create_dir_all(&dir).map_err(|source| StoreError::Directory { dir: dir.clone(), source })?;
+        let cache = Cache::new_lru_cache(options.cache_bytes);
+        let families = Family::ALL
+            .map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, options, &cache)));
+        let db = DB::open_cf_descriptors(&database_options(options), &dir, families).map_err(|e| {
+            let message = e.into_string();
+            if message.contains("While lock file") || message.contains("lock hold by current process") {
+                StoreError::InUse { dir: dir.clone() }
+            } else {
+                StoreError::Storage { dir: dir.clone(), message }
+            }
+        })?;
+        Ok(Database { db, dir, cache })
+    }
+
+    /// Where it lies.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// RocksDB's own handle, for iterators and properties.
+    pub(super) fn raw(&self) -> &DB {
+        &self.db
+    }
+
+    /// Bytes in the block cache.
+    pub(super) fn cache_bytes(&self) -> usize {
+        self.cache.get_usage()
+    }
+
+    pub(super) fn cf(&self, family: Family) -> &ColumnFamily {
+        match self.db.cf_handle(family.name()) {
+            Some(cf) => cf,
+            None => unreachable!("the database was opened with every family"),
+        }
+    }
+
+    pub(super) fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.db.get_cf(self.cf(family), key).map_err(|e| self.error(e))
+    }
+
+    pub(super) fn put_synced(&self, family: Family, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        self.db.put_cf_opt(self.cf(family), key, value, &synced()).map_err(|e| self.error(e))
+    }
+
+    pub(super) fn delete_synced(&self, family: Family, key: &[u8]) -> Result<(), StoreError> {
+        self.db.delete_cf_opt(self.cf(family), key, &synced()).map_err(|e| self.error(e))
+    }
+
+    /// Writes a batch to the write-ahead log and the memtables.
+    pub(super) fn write_logged(&self, batch: WriteBatch) -> Result<(), StoreError> {
+        self.db.write(batch).map_err(|e| self.error(e))
+    }
+
+    /// Syncs the write-ahead log to disk.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        self.db.flush_wal(true).map_err(|e| self.error(e))
+    }
+
+    /// Writes a batch to the memtables only; it is on disk after the family's next flush.
+    pub(super) fn write_unlogged(&self, batch: WriteBatch) -> Result<(), StoreError> {
+        self.db.write_without_wal(batch).map_err(|e| self.error(e))
+    }
+
+    /// Moves the memtables of these families to disk; returns at once unless `wait`.
+    pub(super) fn flush(&self, families: &[Family], wait: bool) -> Result<(), StoreError> {
+        let mut options = FlushOptions::default();
+        options.set_wait(wait);
+        let families: Vec<&ColumnFamily> = families.iter().map(|family| self.cf(*family)).collect();
+        self.db.flush_cfs_opt(&families, &options).map_err(|e| self.error(e))
+    }
+
+    /// The last position of the log.
+    pub(super) fn head(&self) -> Result<Seq, StoreError> {
+        let mut iter = self.db.raw_iterator_cf(self.cf(Family::Log));
+        iter.seek_to_last();
+        iter.status().map_err(|e| self.error(e))?;
+        iter.key().map_or(Ok(Seq::ZERO), read_seq)
+    }
+
+    /// Drops an index family and makes it anew, empty.
+    pub(super) fn recreate(&mut self, family: Family, options: &StoreOptions) -> Result<(), StoreError> {
+        let made = self.db.drop_cf(family.name()).and_then(|()| {
+            self.db.create_cf(family.name(), &family_options(family, options, &self.cache))
+        });
+        made.map_err(|e| self.error(e))
+    }
+
+    pub(super) fn error(&self, error: rocksdb::Error) -> StoreError {
+        StoreError::Storage { dir: self.dir.clone(), message: error.into_string() }
+    }
+}
+
+/// The position up to which an index family is complete, as `snapshot` sees it.
+pub(super) fn mark(db: &Database, snapshot: &Snapshot<'_>, family: Family) -> Result<Seq, StoreError> {
+    let row = snapshot.get_pinned_cf(db.cf(family), MARK_KEY).map_err(|e| db.error(e))?;
+    row.map_or(Ok(Seq::ZERO), |row| read_seq(&row))
+}
+
+/// Reads a position from its eight bytes.
+pub(super) fn read_seq(bytes: &[u8]) -> Result<Seq, StoreError> {
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| StoreError::Damaged { what: format!("a position of {} bytes", bytes.len()) })?;
+    Ok(Seq(u64::from_be_bytes(bytes)))
+}
+
+fn synced() -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.set_sync(true);
+    options
+}
+
+fn database_options(options: &StoreOptions) -> Options {
+    let mut db = Options::default();
+    db.create_if_missing(true);
+    db.create_missing_column_families(true);
+    // Only what a crash can tear may be missing. The default would open silently without
+    // everything behind a damaged record.
+    db.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    db.set_max_background_jobs(clamp_i32(options.background_threads.max(2)));
+    db.set_max_open_files(clamp_i32(options.open_files_max));
+    db.set_max_total_wal_size(3 * options.log_memtable_bytes as u64);
+    // One thread writes the log; a second one, rarely, keys and index rows.
+    db.set_allow_concurrent_memtable_write(false);
+    db.set_enable_write_thread_adaptive_yield(false);
+    db.set_bytes_per_sync(1 << 20);
+    db.set_max_log_file_size(DIARY_BYTES_MAX);
+    db.set_keep_log_file_num(DIARY_FILES_MAX);
+    db.set_stats_dump_period_sec(0);
+    db.set_stats_persist_period_sec(0);
+    db
+}
+
+fn family_options(family: Family, options: &StoreOptions, cache: &Cache) -> Options {
+    let mut cf = Options::default();
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    table.set_format_version(6);
+    cf.set_compression_type(DBCompressionType::Lz4);
+    cf.set_level_compaction_dynamic_level_bytes(true);
+    match family {
+        Family::Log => {
+            table.set_block_size(LOG_BLOCK_BYTES);
+            cf.set_write_buffer_size(options.log_memtable_bytes);
+        }
+        Family::Ids => {
+            table.set_bloom_filter(IDS_BLOOM_BITS, false);
+            // Ids do not compress.
+            cf.set_compression_type(DBCompressionType::None);
+            cf.set_memtable_whole_key_filtering(true);
+            cf.set_memtable_prefix_bloom_ratio(0.05);
+            cf.set_write_buffer_size(options.ids_memtable_bytes);
+        }
+        _ if INDEX_FAMILIES.contains(&family) => {
+            table.set_block_size(8 << 10);
+            cf.set_write_buffer_size(options.index_memtable_bytes);
+        }
+        _ => cf.set_write_buffer_size(1 << 20),
+    }
+    cf.set_block_based_table_factory(&table);
+    cf
+}
+
+fn clamp_i32(n: usize) -> i32 {
+    i32::try_from(n).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,82 @@
+//! The indexer thread: follows the committed batches and writes their index rows in runs.
+//!
+//! It is behind the head by up to a run; queries cover that stretch from the tail ring. It
+//! never falls behind further than the ring reaches, because the committer waits for it.
+
+use super::StoreError;
+use super::families::INDEX_FAMILIES;
+use super::run::Run;
+use super::shared::Shared;
+use crate::log::CommittedBatch;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The indexer's state.
+pub(super) struct Indexer {
+    shared: Arc<Shared>,
+    inbox: Receiver<Arc<CommittedBatch>>,
+    run: Run,
+    unflushed: u64,
+}
+
+impl Indexer {
+    /// `run` goes on where recovery has ended.
+    pub(super) fn new(shared: Arc<Shared>, inbox: Receiver<Arc<CommittedBatch>>, run: Run) -> Self {
+        Indexer { shared, inbox, run, unflushed: 0 }
+    }
+
+    /// Runs until the committer is gone and everything is indexed, or a write fails.
+    pub(super) fn follow(mut self) {
+        if let Err(error) = self.index() {
+            self.shared.fail(&error.to_string());
+        }
+    }
+
+    fn index(&mut self) -> Result<(), StoreError> {
+        while let Ok(first) = self.inbox.recv() {
+            self.gather(&first);
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    /// Takes batches until the run is full or its first event has waited long enough.
+    fn gather(&mut self, first: &CommittedBatch) {
+        let options = &self.shared.options;
+        let deadline = self.shared.clock.now().plus(options.index_delay_ms);
+        self.run_add(first);
+        loop {
+            let (events, bytes) = self.run.size();
+            let left = deadline.since(self.shared.clock.now());
+            if events >= self.shared.options.index_run_events
+                || bytes >= self.shared.options.index_run_bytes
+                || left == 0
+            {
+                return;
+            }
+            match self.inbox.recv_timeout(Duration::from_millis(left)) {
+                Ok(batch) => self.run_add(&batch),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn run_add(&mut self, batch: &CommittedBatch) {
+        for (seq, envelope) in batch.iter() {
+            self.run.add(seq, envelope.wire_len(), envelope);
+        }
+    }
+
+    fn write(&mut self) -> Result<(), StoreError> {
+        let (events, _) = self.run.size();
+        self.run.write(&self.shared.db)?;
+        self.shared.set_indexed(self.run.complete());
+        self.unflushed += events as u64;
+        if self.unflushed >= self.shared.options.index_flush_events {
+            self.shared.db.flush(&INDEX_FAMILIES, false)?;
+            self.unflushed = 0;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,15 @@
+//! Queries: planning, scanning in slices, and the threads that do it.
+//!
+//! A page is the same whatever plan, slice or state of the index it was read with; the oracle
+//! is `log::MemLog::page`.
+
+mod blocks;
+mod cursor;
+mod facts;
+mod merge;
+mod plan;
+mod pool;
+mod scan;
+mod view;
+
+pub(super) use pool::{Task, start};

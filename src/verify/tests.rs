@@ -86,7 +86,7 @@ fn every_edge_case_beside_honest_and_other_edge_cases() {
     let mut verifier = Verifier::new(64);
     for seed in 0..60u64 {
         let mut rng = StdRng::seed_from_u64(seed);
-        let size = [2, 3, 5, 16, 67, 128, 200][seed as usize % 7];
+        let size = [2, 3, 5, 16, 67, 128, 600][seed as usize % 7];
         let mut batch = honest(&mut rng, 1 + seed % 9, size);
         // From none to all of the batch is taken from the edge cases, in any order, also twice.
         let replaced = rng.random_range(0..=size);

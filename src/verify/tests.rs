@@ -74,7 +74,8 @@ fn every_edge_case_alone() {
         for _ in 0..2 {
             assert_eq!(verifier.verify_one(&case.claim()), case.accept, "{}", case.name);
         }
-        assert_eq!(Verifier::new(0).verify_stranger(&case.claim()), case.accept, "{}", case.name);
+        assert_eq!(verify_stranger(&case.claim()), case.accept, "{}", case.name);
+        assert_eq!(Verifier::new(0).verify_one(&case.claim()), case.accept, "{}", case.name);
         check_batch(&mut verifier, std::slice::from_ref(case), "alone");
     }
     check_batch(&mut verifier, &[], "empty");
@@ -147,9 +148,6 @@ fn the_key_cache_stays_within_its_bound() {
         assert!(verifier.keys.holds(&cases[0].pubkey));
     }
     assert!(verifier.keys_cached() >= 5);
-    let before = verifier.keys_cached();
-    assert!(verifier.verify_stranger(&cases[1].claim()));
-    assert_eq!(verifier.keys_cached(), before);
     check_batch(&mut verifier, &cases, "more authors than the cache holds");
     assert!(verifier.keys_cached() <= 10);
 }

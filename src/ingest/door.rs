@@ -5,7 +5,7 @@ use super::{Gate, Seen};
 use crate::base::{EventId, PubKey, Reason, Signature, limits};
 use crate::event::{Envelope, EventView, canonical_id, scan_id};
 use crate::log::Role;
-use crate::verify::{Claim, Verifier};
+use crate::verify::{Claim, Verifier, verify_stranger};
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 use sha2::{Digest, Sha256};
@@ -40,16 +40,10 @@ pub struct Door {
     gate: Arc<Gate>,
     verifier: Verifier,
     arena: Bump,
-    held: Held,
+    /// Which signatures of a batch held.
+    held: Vec<bool>,
     /// An envelope is laid out here before it gets its own buffer.
     scratch: Vec<u8>,
-}
-
-/// Whose signatures held, in the order of arrival, reused from batch to batch.
-#[derive(Default)]
-struct Held {
-    trusted: Vec<bool>,
-    suspect: Vec<bool>,
 }
 
 /// Why an arrival is refused, and its id if that could be read.
@@ -62,7 +56,7 @@ impl Door {
             gate: shared,
             verifier: Verifier::new(limits::KEY_CACHE_MAX),
             arena: Bump::new(),
-            held: Held::default(),
+            held: Vec::new(),
             scratch: Vec::new(),
         }
     }
@@ -85,21 +79,21 @@ impl Door {
         let admitted = arrivals.iter().map(|arrival| admit(gate, &roles, unix_now, arrival.wire, arena));
         let admitted = BumpVec::from_iter_in(admitted, arena);
 
-        let claims = |of_suspects: bool| {
-            let group =
-                arrivals.iter().zip(&admitted).filter(move |(arrival, _)| arrival.suspect == of_suspects);
-            BumpVec::from_iter_in(group.filter_map(|(_, one)| one.as_ref().ok()).map(claim), arena)
-        };
-        verifier.verify_batch(&claims(false), &mut held.trusted);
-        verifier.verify_batch(&claims(true), &mut held.suspect);
+        let trusted = arrivals.iter().zip(&admitted).filter(|(arrival, _)| !arrival.suspect);
+        let claims = trusted.filter_map(|(_, admitted)| admitted.as_ref().ok()).map(claim);
+        verifier.verify_batch(&BumpVec::from_iter_in(claims, arena), held);
 
-        let (mut trusted, mut suspect) = (held.trusted.iter(), held.suspect.iter());
+        let mut held = held.iter();
         for (arrival, admitted) in arrivals.iter().zip(&admitted) {
             verdicts.push(match admitted {
                 Err((id, reason)) => Verdict::Refused { id: *id, reason: *reason },
                 Ok(event) => {
-                    let held = if arrival.suspect { suspect.next() } else { trusted.next() };
-                    conclude(gate, unix_now, event, held == Some(&true), arrival.wire, scratch)
+                    let held = match arrival.suspect {
+                        // One by one: a batch full of forgeries would cost more than its parts.
+                        true => verifier.verify_one(&claim(event)),
+                        false => held.next() == Some(&true),
+                    };
+                    conclude(gate, unix_now, event, held, arrival.wire, scratch)
                 }
             });
         }
@@ -116,7 +110,7 @@ impl Door {
         let held = gate.urls.iter().any(|url| {
             let id = Sha256::new().chain_update(nonce).chain_update(url).finalize().into();
             let claim = Claim { pubkey, id: &id, sig };
-            if role.is_some() { verifier.verify_one(&claim) } else { verifier.verify_stranger(&claim) }
+            if role.is_some() { verifier.verify_one(&claim) } else { verify_stranger(&claim) }
         });
         if !held {
             return Err(Reason::BadLogin);

@@ -472,7 +472,7 @@ fn a_removed_author_is_refused_from_the_next_batch_on() {
     assert_eq!(judge_one(&mut door, NOW, wire.clone()), Ok("stored"));
     keys.remove(&pubkey(1)).unwrap();
     assert_eq!(judge_one(&mut door, NOW, wire.clone()), Err(Reason::AuthorNotAllowed));
-    let id = match judge(&mut door, NOW, &[wire.clone()]).remove(0) {
+    let id = match judge(&mut door, NOW, std::slice::from_ref(&wire)).remove(0) {
         Verdict::Refused { id, .. } => id,
         other => panic!("{other:?}"),
     };

@@ -34,12 +34,6 @@ impl KeyCache {
         checked
     }
 
-    /// The key's point, without remembering anything.
-    pub fn peek(&self, pubkey: &PubKey) -> Checked {
-        let known = self.young.get(pubkey).or_else(|| self.old.get(pubkey));
-        known.copied().unwrap_or_else(|| point::read_key(&pubkey.0))
-    }
-
     /// How many keys are held.
     pub fn len(&self) -> usize {
         self.young.len() + self.old.len()

@@ -53,12 +53,6 @@ impl Verifier {
         self.keys.get(claim.pubkey).is_some_and(|key| holds(claim, &key))
     }
 
-    /// As [`verify_one`](Self::verify_one), for a key nobody vouches for: it is not remembered,
-    /// so strangers cannot push known keys out of the cache.
-    pub fn verify_stranger(&self, claim: &Claim<'_>) -> bool {
-        self.keys.peek(claim.pubkey).is_some_and(|key| holds(claim, &key))
-    }
-
     /// `verdicts[i]` becomes what [`verify_one`](Self::verify_one) says of `claims[i]`.
     pub fn verify_batch(&mut self, claims: &[Claim<'_>], verdicts: &mut Vec<bool>) {
         verdicts.clear();
@@ -79,7 +73,14 @@ impl Verifier {
     }
 }
 
-/// The equation for one claim whose key has been checked.
+/// As [`Verifier::verify_one`], for a key nobody vouches for: it is not remembered, so strangers
+/// cannot push known keys out of a cache. The dear check of the key comes last, after a proof
+/// that its owner is there.
+pub fn verify_stranger(claim: &Claim<'_>) -> bool {
+    point::read(&claim.pubkey.0).is_some_and(|key| holds(claim, &key) && key.is_torsion_free())
+}
+
+/// The equation for one claim whose key is a point.
 fn holds(claim: &Claim<'_>, key: &EdwardsPoint) -> bool {
     Parts::read(claim).is_some_and(|Parts { r, s, k }| {
         let expected = EdwardsPoint::vartime_double_scalar_mul_basepoint(&-k, key, &s);

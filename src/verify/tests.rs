@@ -74,7 +74,8 @@ fn every_edge_case_alone() {
         for _ in 0..2 {
             assert_eq!(verifier.verify_one(&case.claim()), case.accept, "{}", case.name);
         }
-        assert_eq!(Verifier::new(0).verify_stranger(&case.claim()), case.accept, "{}", case.name);
+        assert_eq!(verify_stranger(&case.claim()), case.accept, "{}", case.name);
+        assert_eq!(Verifier::new(0).verify_one(&case.claim()), case.accept, "{}", case.name);
         check_batch(&mut verifier, std::slice::from_ref(case), "alone");
     }
     check_batch(&mut verifier, &[], "empty");
@@ -86,7 +87,7 @@ fn every_edge_case_beside_honest_and_other_edge_cases() {
     let mut verifier = Verifier::new(64);
     for seed in 0..60u64 {
         let mut rng = StdRng::seed_from_u64(seed);
-        let size = [2, 3, 5, 16, 67, 128, 200][seed as usize % 7];
+        let size = [2, 3, 5, 16, 67, 128, 600][seed as usize % 7];
         let mut batch = honest(&mut rng, 1 + seed % 9, size);
         // From none to all of the batch is taken from the edge cases, in any order, also twice.
         let replaced = rng.random_range(0..=size);
@@ -147,9 +148,6 @@ fn the_key_cache_stays_within_its_bound() {
         assert!(verifier.keys.holds(&cases[0].pubkey));
     }
     assert!(verifier.keys_cached() >= 5);
-    let before = verifier.keys_cached();
-    assert!(verifier.verify_stranger(&cases[1].claim()));
-    assert_eq!(verifier.keys_cached(), before);
     check_batch(&mut verifier, &cases, "more authors than the cache holds");
     assert!(verifier.keys_cached() <= 10);
 }

@@ -19,7 +19,7 @@ fn copies_in_one_batch_and_in_a_later_one_are_duplicates() {
         [Outcome::Stored(Seq(1)), Outcome::Stored(Seq(2)), Outcome::Duplicate, Outcome::Duplicate]
     );
     assert_eq!(asker.append(&store, &[b]), [Outcome::Duplicate]);
-    store.close().unwrap();
+    drop(store);
     let store = open(&small(dir.path())).unwrap();
     assert_eq!(asker.append(&store, &[a]), [Outcome::Duplicate], "after reopening");
     assert_eq!(store.tail().head(), Seq(2));
@@ -86,7 +86,7 @@ fn after_a_failed_write_everything_is_refused_and_nothing_forwarded() {
     let store = open_with(&options, Arc::clone(&sink)).unwrap();
     let asker = Asker::new();
     asker.append(&store, &numbered(0..10));
-    std::fs::remove_dir_all(dir.path()).unwrap();
+    std::fs::rename(dir.path().join("log"), dir.path().join("gone")).unwrap();
     let failed_at = (10..20_000).find(|n| asker.append(&store, &numbered(*n..n + 1)) == [Outcome::Failed]);
     let failed_at = failed_at.expect("a write fails");
     let head = store.tail().head();

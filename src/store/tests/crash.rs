@@ -17,8 +17,7 @@ fn numbered(n: u64) -> Envelope {
     event((n % 5) as u8, 1000 + (n % 3) as u16, n as i64, &[("t", &topic)], &n.to_string())
 }
 
-/// Runs the ignored-unless-asked part of this file in a process of its own, which dies of
-/// SIGABRT with the database open.
+/// Runs [`child`] in a process of its own, which dies of SIGABRT with the database open.
 fn crash(dir: &Path, flushes: &str) {
     let status = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "store::tests::crash::child", "--nocapture"])
@@ -144,7 +143,7 @@ fn a_flipped_bit_inside_the_write_ahead_log_refuses_to_open() {
 /// Without the close, after a restart of the machine, under `os`: positions may be gone.
 #[test]
 fn a_power_cut_under_os_durability_gives_a_new_log_id() {
-    use meta::{Meta, boot_id};
+    use meta::Meta;
     let dir = tempfile::tempdir().unwrap();
     let options = small(dir.path());
     let reopen = |durability, boot: &str| {
@@ -155,8 +154,9 @@ fn a_power_cut_under_os_durability_gives_a_new_log_id() {
     let second = reopen(Durability::Fsync, "boot 2");
     assert_ne!(second, first);
     assert_eq!(reopen(Durability::Os, "boot 3"), second, "fsync loses nothing");
-    drop(open(&options).unwrap());
-    assert_eq!(reopen(Durability::Os, &boot_id()), second, "closed cleanly");
+    let third = log_id(&open(&options).unwrap());
+    assert_ne!(third, second, "this boot is none of the above");
+    assert_eq!(reopen(Durability::Os, "boot 4"), third, "closed cleanly");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Opening: index families are brought up to the head of the log before anything is served.
 
 use super::database::{Database, read_seq};
-use super::families::{Family, Prefixes};
-use super::run::Run;
+use super::families::{Family, INDEX_FAMILIES, Prefixes};
+use super::run::{Run, marks};
 use super::{StoreError, StoreOptions};
 use crate::base::Seq;
 use crate::event::EventView;
@@ -16,11 +16,11 @@ pub(super) fn index_rest(
     head: Seq,
     options: &StoreOptions,
 ) -> Result<Run, StoreError> {
-    let ahead: Vec<Family> =
-        Run::open(db, prefixes)?.marks().filter(|(_, mark)| *mark > head).map(|(family, _)| family).collect();
-    for family in ahead {
-        tracing::warn!(family = family.name(), "index is ahead of the log: making it anew");
-        db.recreate(family, options)?;
+    for (family, mark) in INDEX_FAMILIES.into_iter().zip(marks(db)?) {
+        if mark > head {
+            tracing::warn!(family = family.name(), "index is ahead of the log: making it anew");
+            db.recreate(family, options)?;
+        }
     }
     let mut run = Run::open(db, prefixes)?;
     let from = run.complete();
@@ -48,7 +48,7 @@ fn index_from(db: &Database, from: Seq, run: &mut Run, options: &StoreOptions) -
             unflushed += events as u64;
         }
         if unflushed >= options.index_flush_events {
-            db.flush(&super::families::INDEX_FAMILIES, false)?;
+            db.flush(&INDEX_FAMILIES, false)?;
             unflushed = 0;
         }
         iter.next();

@@ -16,6 +16,16 @@ type Row = (u128, u16);
 /// Bytes a row takes in a write batch, to size it once.
 const BATCH_ROW_BYTES: usize = 32;
 
+/// How far each of [`INDEX_FAMILIES`] is on disk.
+pub(super) fn marks(db: &Database) -> Result<[Seq; INDEX_FAMILIES.len()], StoreError> {
+    let snapshot = db.raw().snapshot();
+    let mut marks = [Seq::ZERO; INDEX_FAMILIES.len()];
+    for (slot, family) in marks.iter_mut().zip(INDEX_FAMILIES) {
+        *slot = mark(db, &snapshot, family)?;
+    }
+    Ok(marks)
+}
+
 /// Rows that are not written yet. Events are added in log order.
 pub(super) struct Run {
     prefixes: Prefixes,
@@ -31,11 +41,7 @@ pub(super) struct Run {
 impl Run {
     /// An empty run that goes on where each family's mark on disk stands.
     pub(super) fn open(db: &Database, prefixes: Prefixes) -> Result<Run, StoreError> {
-        let snapshot = db.raw().snapshot();
-        let mut marks = [Seq::ZERO; INDEX_FAMILIES.len()];
-        for (slot, family) in marks.iter_mut().zip(INDEX_FAMILIES) {
-            *slot = mark(db, &snapshot, family)?;
-        }
+        let marks = marks(db)?;
         let mut run =
             Run { prefixes, rows: Default::default(), blocks: Vec::new(), marks, events: 0, bytes: 0 };
         run.resume_block(db)?;
@@ -59,11 +65,6 @@ impl Run {
     /// The position up to which every family is complete once the run is written.
     pub(super) fn complete(&self) -> Seq {
         self.marks.into_iter().min().unwrap_or(Seq::ZERO)
-    }
-
-    /// The marks, each with its family.
-    pub(super) fn marks(&self) -> impl Iterator<Item = (Family, Seq)> {
-        INDEX_FAMILIES.into_iter().zip(self.marks)
     }
 
     /// Events and bytes added since the last write.

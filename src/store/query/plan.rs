@@ -203,6 +203,21 @@ impl Plan {
             Plan::Points(_) | Plan::Log => Ok(None),
         }
     }
+
+    /// The families its ranges lie in, also when none of their rows exists yet.
+    pub(super) fn families(&self) -> Vec<Family> {
+        let (mut families, ranges) = match self {
+            Plan::Ranges(ranges) => (Vec::new(), &ranges[..]),
+            Plan::Kinds { concerns, .. } => (vec![Family::Kind], &concerns[..]),
+            Plan::Points(_) | Plan::Log => return Vec::new(),
+        };
+        for range in ranges {
+            if !families.contains(&range.family) {
+                families.push(range.family);
+            }
+        }
+        families
+    }
 }
 
 /// Skips from existing kind to existing kind: one seek each, however wide a range of kinds is.

@@ -58,8 +58,10 @@ impl<'a> View<'a> {
         let Planner { db, snapshot, stretch, .. } = *planner;
         let ranges = plan.resolve(planner)?;
         let mut indexed = Seq(stretch.last);
-        for range in ranges.iter().flatten() {
-            indexed = indexed.min(mark(db, snapshot, range.family)?);
+        if ranges.is_some() {
+            for family in plan.families() {
+                indexed = indexed.min(mark(db, snapshot, family)?);
+            }
         }
         let Some(ring) = tail.range(indexed, Seq(stretch.last)) else { return Ok(None) };
         Ok(Some(View {

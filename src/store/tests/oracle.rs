@@ -5,7 +5,7 @@ use super::*;
 use crate::filter::TagFilter;
 use crate::log::MemLog;
 use rand::rngs::SmallRng;
-use rand::{Rng, RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng};
 
 const KINDS: [u16; 9] = [0, 1, 1000, 1001, 2000, 2001, 5000, 7000, 65535];
 const AUTHORS: u8 = 6;

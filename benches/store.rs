@@ -1,0 +1,226 @@
+//! The store: commits, duplicates, every query plan, a full replay.
+//!
+//! Without `--bench` a smoke run of a few events. Two figures decide: CPU µs per stored event,
+//! everything counted (index, flushes, merges), and replayed events per second. The hash over
+//! what was read tells two runs that did the same work from two that did not.
+
+use axon::base::counters::LogCounters;
+use axon::base::{Clock, Kind, PubKey, Seq, Signature};
+use axon::event::{Envelope, EventBuilder, EventView};
+use axon::filter::{Filter, ReadAccess, TagFilter};
+use axon::log::{
+    Append, CommitSink, CommittedBatch, LogClient, Outcome, Page, Query, QueryError, Read, Span, Submission,
+    Ticket,
+};
+use axon::store::{Durability, Store, StoreOptions};
+use bumpalo::Bump;
+use criterion::Criterion;
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+const AUTHORS: u64 = 200;
+const KINDS: [u16; 5] = [1000, 1000, 1000, 5000, 6000];
+/// Events per submission, as a shard's verify batch.
+const BATCH: usize = 128;
+/// Submissions under way at once.
+const PIPELINE: usize = 16;
+
+struct Client {
+    outcomes: Sender<Vec<(Ticket, Outcome)>>,
+    pages: Sender<Page>,
+}
+
+impl LogClient for Client {
+    fn outcomes(&self, outcomes: Vec<(Ticket, Outcome)>) {
+        self.outcomes.send(outcomes).expect("the bench is there");
+    }
+    fn page(&self, _: Ticket, page: Result<Page, QueryError>) {
+        self.pages.send(page.expect("a page")).expect("the bench is there");
+    }
+}
+
+struct NoSink;
+impl CommitSink for NoSink {
+    fn committed(&self, _: &Arc<CommittedBatch>) {}
+}
+
+struct Bench {
+    store: Store,
+    counters: Arc<LogCounters>,
+    client: Arc<dyn LogClient>,
+    outcomes: Receiver<Vec<(Ticket, Outcome)>>,
+    pages: Receiver<Page>,
+    clock: Clock,
+    _dir: tempfile::TempDir,
+}
+
+/// About 330 bytes, two tags.
+fn event(n: u64) -> Envelope {
+    let mut pubkey = [0x5a; 32];
+    pubkey[..8].copy_from_slice(&(n % AUTHORS).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+    let builder = EventBuilder {
+        kind: Kind(KINDS[(n % 5) as usize]),
+        created_at: 1_700_000_000 + n as i64 / 100,
+        content: format!("event number {n}, with some words behind it").into_bytes(),
+        tags: vec![
+            ("t".to_owned(), vec![format!("topic{}", n % 1_000)]),
+            ("e".to_owned(), vec![format!("{:016x}", n / 7)]),
+        ],
+    };
+    let mut sig = [0; 64];
+    let random = |i: u64| (n * 8 + i).wrapping_mul(0xbf58_476d_1ce4_e5b9).rotate_left(31).wrapping_mul(0x94d0_49bb_1331_11eb);
+    sig.chunks_mut(8).zip(0..).for_each(|(part, i)| part.copy_from_slice(&random(i).to_be_bytes()));
+    let (_, wire) = builder.finish(&PubKey(pubkey), |_| Signature(sig)).expect("a valid event");
+    let arena = Bump::new();
+    Envelope::new(&EventView::parse(&wire, &arena).expect("a valid event"), &wire, &mut Vec::new())
+}
+
+impl Bench {
+    fn new(durability: Durability) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let clock = Clock::new();
+        let counters = Arc::new(LogCounters::default());
+        let options = StoreOptions { dir: dir.path().to_owned(), durability, ..StoreOptions::default() };
+        let store = Store::open(options, Arc::new(NoSink), clock, Arc::clone(&counters)).expect("opens");
+        let (outcomes_in, outcomes) = unbounded();
+        let (pages_in, pages) = bounded(1);
+        let client = Arc::new(Client { outcomes: outcomes_in, pages: pages_in });
+        Bench { store, counters, client, outcomes, pages, clock, _dir: dir }
+    }
+
+    /// Submits prepared events, a bounded number at a time.
+    fn append(&self, batches: Vec<Vec<Envelope>>) {
+        let mut open = 0;
+        for batch in batches {
+            open += batch.len();
+            let batch = batch.into_iter().map(|envelope| Submission { ticket: Ticket(0), envelope }).collect();
+            self.store.submit(&self.client, batch);
+            while open > BATCH * PIPELINE {
+                open -= self.outcomes.recv().expect("an answer").len();
+            }
+        }
+        while open > 0 {
+            open -= self.outcomes.recv().expect("an answer").len();
+        }
+    }
+
+    fn all(&self, filter: Filter, access: ReadAccess, span: Span, hash: &mut DefaultHasher) -> usize {
+        let to = self.store.tail().head();
+        let filter = Arc::new(filter);
+        let mut query =
+            Query { filter, access, after: Seq::ZERO, to, span, events_max: 4_096, bytes_max: 256 << 10 };
+        let mut found = 0;
+        loop {
+            self.store.query(&self.client, Ticket(0), query.clone());
+            let page = self.pages.recv().expect("a page");
+            found += page.entries.len();
+            page.entries.last().map(|entry| entry.seq.0).hash(hash);
+            (query.after, query.span) = (page.covered, Span::Ascending);
+            if page.covered == to {
+                return found;
+            }
+        }
+    }
+}
+
+/// CPU microseconds of this process, all threads.
+fn cpu_micros() -> u64 {
+    let usage = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    usage.tv_sec.unsigned_abs() * 1_000_000 + usage.tv_nsec.unsigned_abs() / 1_000
+}
+
+fn batches(range: std::ops::Range<u64>) -> Vec<Vec<Envelope>> {
+    let events: Vec<Envelope> = range.map(event).collect();
+    events.chunks(BATCH).map(<[Envelope]>::to_vec).collect()
+}
+
+fn fill(bench: &Bench, events: u64) {
+    let (mut cpu, mut wall, mut done) = (0, 0, 0);
+    // Making the events is not what is measured.
+    while done < events {
+        let upto = events.min(done + 200_000);
+        let prepared = batches(done..upto);
+        let (cpu_before, before) = (cpu_micros(), bench.clock.nanos());
+        bench.append(prepared);
+        cpu += cpu_micros() - cpu_before;
+        wall += bench.clock.nanos() - before;
+        done = upto;
+    }
+    let (cpu_before, before) = (cpu_micros(), bench.clock.nanos());
+    while bench.counters.indexed.get() < events {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    cpu += cpu_micros() - cpu_before;
+    wall += bench.clock.nanos() - before;
+    let (commits, _, [size]) = bench.counters.commit_batch.summary([0.5]);
+    println!(
+        "commit: {events} events, {:.2} CPU µs/event, {:.0} events/s, {commits} commits of about {size}",
+        cpu as f64 / events as f64,
+        events as f64 * 1e9 / wall as f64
+    );
+}
+
+fn replay(bench: &Bench, access: ReadAccess, name: &str, hash: &mut DefaultHasher) {
+    let (cpu_before, before) = (cpu_micros(), bench.clock.nanos());
+    let found = bench.all(Filter::default(), access, Span::Ascending, hash);
+    let wall = bench.clock.nanos() - before;
+    let cpu = cpu_micros() - cpu_before;
+    println!(
+        "replay {name}: {found} events, {:.0} events/s, {:.2} CPU µs/event",
+        found as f64 * 1e9 / wall as f64,
+        cpu as f64 / found as f64
+    );
+}
+
+fn plans(criterion: &mut Criterion, bench: &Bench, events: u64) {
+    let mut hash = DefaultHasher::new();
+    let known: Vec<Envelope> = (0..BATCH as u64).map(|n| event(n * events / BATCH as u64)).collect();
+    criterion.bench_function("128 duplicates", |b| b.iter(|| bench.append(vec![known.clone()])));
+    let pubkey = *axon::event::EventFields::pubkey(&known[3]);
+    let tag = |name: &str, value: String| vec![TagFilter { name: name.to_owned(), values: vec![value] }];
+    let all = Filter::default;
+    let plans = [
+        ("ids", Filter { ids: vec![*axon::event::EventFields::id(&known[5])], ..all() }, Span::Ascending),
+        ("last 20 of a kind", Filter { kinds: vec![1000], ..all() }, Span::Last(20)),
+        ("last 20 of a kind range", Filter { kind_ranges: vec![(900, 5500)], ..all() }, Span::Last(20)),
+        ("last 20 of an author", Filter { authors: vec![pubkey], ..all() }, Span::Last(20)),
+        ("last 20 of author and kind", Filter { authors: vec![pubkey], kinds: vec![5000], ..all() }, Span::Last(20)),
+        ("a thread by its tag", Filter { tags: tag("e", format!("{:016x}", events / 14)), ..all() }, Span::Ascending),
+        ("last 20 of a topic", Filter { tags: tag("t", "topic7".to_owned()), ..all() }, Span::Last(20)),
+        (
+            "a stretch of time",
+            Filter { since: Some(1_700_000_000), until: Some(1_700_000_001), ..all() },
+            Span::Ascending,
+        ),
+        ("last 20 of all", all(), Span::Last(20)),
+    ];
+    for (name, filter, span) in plans {
+        let found = bench.all(filter.clone(), ReadAccess::All, span, &mut hash);
+        (name, found).hash(&mut hash);
+        criterion.bench_function(name, |b| {
+            b.iter(|| bench.all(filter.clone(), ReadAccess::All, span, &mut DefaultHasher::new()))
+        });
+    }
+    println!("plans: result hash {:016x}", hash.finish());
+}
+
+fn main() {
+    let real = std::env::args().any(|argument| argument == "--bench");
+    let events = std::env::var("AXON_BENCH_EVENTS").ok().and_then(|n| n.parse().ok());
+    let events = events.unwrap_or(if real { 1_000_000 } else { 3_000 });
+    let durability = if std::env::var_os("AXON_BENCH_OS").is_some() { Durability::Os } else { Durability::Fsync };
+    let bench = Bench::new(durability);
+    fill(&bench, events);
+    let mut hash = DefaultHasher::new();
+    replay(&bench, ReadAccess::All, "to an auditor", &mut hash);
+    replay(&bench, ReadAccess::As(PubKey([9; 32])), "to a member", &mut hash);
+    println!("replay: result hash {:016x}", hash.finish());
+    if std::env::var_os("AXON_BENCH_FILL_ONLY").is_none() {
+        let mut criterion = Criterion::default().configure_from_args().without_plots();
+        plans(&mut criterion, &bench, events);
+    }
+    for family in bench.store.stats().families {
+        println!("{}: {} rows, {} bytes on disk", family.name, family.rows, family.disk_bytes);
+    }
+}

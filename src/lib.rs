@@ -17,7 +17,8 @@
 //!  0  codec > base              MessagePack cursor > ids, limits, reasons, clock, counters
 //! ```
 //!
-//! Beside them: `client` (the library agents use) and `cli`.
+//! Beside them: `client` (the library agents use) and `cli`. The wire format is specified in
+//! [`protocol`].
 
 pub mod app;
 pub mod base;
@@ -35,3 +36,6 @@ pub mod shard;
 pub mod store;
 pub mod verify;
 pub mod wire;
+
+#[doc = include_str!("protocol.md")]
+pub mod protocol {}

@@ -9,6 +9,9 @@ pub const CONTENT_BYTES_MAX: usize = 65_536;
 /// A `sub_id` (protocol §2).
 pub const SUB_ID_BYTES_MAX: usize = 64;
 
+/// A name for people, of a relay or a key; longer ones only clutter.
+pub const NAME_BYTES_MAX: usize = 256;
+
 /// Shards: one bit each in the interest table's masks.
 pub const SHARDS_MAX: usize = 64;
 

@@ -27,7 +27,7 @@ pub enum CodecError {
     /// A bin has another length than the protocol says.
     #[error("wrong length")]
     WrongLength,
-    /// Nested beyond [`SKIP_DEPTH_MAX`].
+    /// Nested beyond `SKIP_DEPTH_MAX`.
     #[error("nested too deeply")]
     TooDeep,
 }

@@ -11,6 +11,7 @@
 //! relay and its operator.
 
 use crate::base::PubKey;
+use crate::base::limits::NAME_BYTES_MAX;
 use crate::log::Role;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
@@ -24,9 +25,6 @@ use std::sync::Arc;
 
 /// The socket's file name in the data directory.
 pub const CONTROL_SOCKET: &str = "control.sock";
-
-/// Bytes of a key's name.
-const NAME_BYTES_MAX: usize = 256;
 
 /// One key of the allowlist.
 #[derive(Debug, Clone, PartialEq, Eq)]

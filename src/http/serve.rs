@@ -2,6 +2,7 @@
 
 use super::control::{self, CONTROL_SOCKET, ControlOptions};
 use super::public::{self, PublicOptions};
+use crate::base::limits::REQUEST_HEAD_BYTES_MAX;
 use axum::Router;
 use axum::serve::Listener;
 use hyper::server::conn::http1;
@@ -38,9 +39,6 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Threads for control requests that block.
 const BLOCKING_THREADS_MAX: usize = 4;
-
-/// Bytes of one request head.
-const HEAD_BYTES_MAX: usize = 16 << 10;
 
 /// The thread that serves health, metrics and control. Dropping it stops it without waiting.
 pub struct HttpThread {
@@ -154,7 +152,7 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_BYTES_MAX)
+        .max_buf_size(REQUEST_HEAD_BYTES_MAX)
         .serve_connection(io, TowerToHyperService::new(router));
     let mut connection = pin!(connection);
     // How a connection ends is its peer's business: a reset here is no error of ours.

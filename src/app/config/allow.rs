@@ -1,9 +1,9 @@
 //! The configuration file's part of the allowlist.
 
-use super::keys::NAME_BYTES_MAX;
 use super::source::Value;
 use super::violation::{Place, Violation};
 use crate::base::PubKey;
+use crate::base::limits::NAME_BYTES_MAX;
 use crate::log::Role;
 use std::collections::HashMap;
 

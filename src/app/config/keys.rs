@@ -3,10 +3,13 @@
 
 use super::source::Value;
 use super::{Config, Durability, LogFormat};
-use crate::base::limits::{COMMIT_BYTES_MAX, COMMIT_EVENTS_MAX, CONTENT_BYTES_MAX, SHARDS_MAX};
+use crate::base::limits::{
+    COMMIT_BYTES_MAX, COMMIT_EVENTS_MAX, CONTENT_BYTES_MAX, NAME_BYTES_MAX, SHARDS_MAX,
+};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// One key of the configuration.
 pub(super) struct Key {
@@ -31,8 +34,6 @@ pub(super) fn find(path: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.path == path)
 }
 
-/// Bytes of a name for people; longer ones only clutter.
-pub(super) const NAME_BYTES_MAX: usize = 256;
 /// URLs of one relay: every login may be checked against each of them.
 const URLS_MAX: usize = 16;
 const URL_BYTES_MAX: usize = 256;
@@ -176,8 +177,10 @@ fn choice<T: Copy>(value: &Value, choices: &[(&str, T)]) -> Result<T, String> {
 
 fn level(value: &Value) -> Result<String, String> {
     let text = text(value)?;
+    // A bare word that is no level would name a module, and silence everything else.
+    let plain = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
     match EnvFilter::builder().parse(text) {
-        Ok(_) if !text.is_empty() => Ok(text.to_owned()),
+        Ok(_) if text.split(',').all(plain) => Ok(text.to_owned()),
         _ => Err("must be error, warn, info, debug or trace, or a list such as \
                   \"info,axon::store=debug\""
             .to_owned()),

@@ -167,6 +167,17 @@ fn a_variable_that_names_no_key_is_a_warning() {
 }
 
 #[test]
+fn a_log_level_is_a_level_or_names_a_module() {
+    let level = |text: &str| load(&format!("[log]\nlevel = \"{text}\"\n"), &[], &[]);
+    for good in ["error", "debug", "info,axon::store=trace", "axon=warn"] {
+        assert_eq!(level(good).unwrap().log.level, good);
+    }
+    for bad in ["", "verbose", "info,loud", "axon=loud"] {
+        assert_eq!(refused(level(bad)), ["2: log.level"], "{bad}");
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_a_violation() {
     let missing = Config::load_from(Some(Path::new("/nonexistent/axon.toml")), [], &[]).unwrap_err();
     assert!(missing.to_string().contains("/nonexistent/axon.toml: cannot be read"), "{missing}");
@@ -181,4 +192,40 @@ fn urls_are_derived_from_the_bound_address() {
     assert_eq!(url(&relay, "[::1]:9"), ["ws://[::1]:9"]);
     relay.urls = vec!["wss://relay.example".to_owned()];
     assert_eq!(url(&relay, "127.0.0.1:7447"), ["wss://relay.example"]);
+}
+
+#[test]
+fn no_damaged_file_can_do_worse_than_be_refused() {
+    let key = "ab".repeat(32);
+    let text = format!(
+        r#"[relay]
+listen = "127.0.0.1:1" # é
+urls = ["ws://a", 'wss://b']
+name = """a
+b"""
+limits.x = {{ a = 0x10, b = [1, [2]] }}
+[limits]
+in_flight_max = 1_000
+seen_ids_max = 1979-05-27
+[[allow]]
+pubkey = "{key}"
+role = "admin"
+"#
+    );
+    let damage = ["", "[", "]", "\"", "=", "\n", "\0", "é", "9", "{", "'''", "\\u"];
+    let place = Place::File { path: PathBuf::from("x"), line: 0 };
+    let mut refused = 0;
+    for at in (0..text.len()).filter(|at| text.is_char_boundary(*at)) {
+        for insert in damage {
+            for tail in [&text[at..], ""] {
+                let damaged = format!("{}{insert}{tail}", &text[..at]);
+                let mut violations = Vec::new();
+                let content = source::read_text(&place, &damaged, &mut violations);
+                Config::blank().apply(content.assignments, &mut violations);
+                allow::check(content.allow, &mut violations);
+                refused += usize::from(!violations.is_empty());
+            }
+        }
+    }
+    assert!(refused > text.len(), "only {refused} of the damaged files were refused");
 }

@@ -5,6 +5,7 @@
 
 use axon::base::{EventId, Kind, PubKey, Signature};
 use axon::client::{Event, EventBuilder, KeyPair, Verifier, dm};
+use bytes::Bytes;
 use serde_json::Value;
 
 fn vectors(name: &str) -> Value {
@@ -67,11 +68,17 @@ fn events_are_signed_and_read_as_in_the_vectors() {
         assert_eq!(id.to_hex(), text(case, "id"), "{name}");
         let mut wires = vec![wire.clone()];
         if case["content"].is_string() {
-            assert_eq!(hex::encode(&wire), text(case, "wire"), "{name}");
-            wires.push(bytes(case, "wire_other_key_order"));
+            // A signer uses the shortest encodings; every reader takes the wide ones, too.
+            if !name.starts_with("wide encoding") {
+                assert_eq!(hex::encode(&wire), text(case, "wire"), "{name}");
+            }
+            wires.extend([bytes(case, "wire"), bytes(case, "wire_other_key_order")]);
         }
-        for wire in wires {
-            let event = verifier.open(wire.into()).unwrap_or_else(|e| panic!("{name}: {e}"));
+        for wire in wires.into_iter().map(Bytes::from) {
+            for end in 0..wire.len() {
+                assert!(Event::decode(wire.slice(..end)).is_err(), "{name}: a part of an event is none");
+            }
+            let event = verifier.open(wire).unwrap_or_else(|e| panic!("{name}: {e}"));
             assert_eq!(event.id, id, "{name}");
             assert_eq!(event.pubkey.to_hex(), text(case, "pubkey"), "{name}");
             assert_eq!(event.sig.to_hex(), text(case, "sig"), "{name}");
@@ -132,8 +139,8 @@ fn the_verifier_follows_the_acceptance_rule() {
 
 #[test]
 fn what_the_relay_must_refuse_the_client_does_not_take_for_an_event() {
-    /// `[7, {"event": `
-    const BEFORE_EVENT: usize = 9;
+    /// `[7, {"event": `; what is wrong with messages that begin otherwise is not the event.
+    const BEFORE_EVENT: &[u8] = b"\x92\x07\x81\xa5event";
     let vectors = vectors("reject.json");
     let mut verifier = Verifier::default();
     let mut taken = Vec::new();
@@ -144,11 +151,9 @@ fn what_the_relay_must_refuse_the_client_does_not_take_for_an_event() {
             assert!(key(case, "seed").sign_event(&long).is_err(), "{}", text(case, "name"));
             continue;
         };
-        let event = hex::decode(message).expect("hex").split_off(BEFORE_EVENT);
-        for end in 0..event.len() {
-            assert!(Event::decode(event[..end].to_vec().into()).is_err(), "a part of an event is none");
-        }
-        if verifier.open(event.into()).is_ok() {
+        let message = hex::decode(message).expect("hex");
+        let Some(event) = message.strip_prefix(BEFORE_EVENT) else { continue };
+        if verifier.open(event.to_vec().into()).is_ok() {
             taken.push(text(case, "name").to_owned());
         }
     }

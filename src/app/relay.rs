@@ -1,0 +1,415 @@
+//! Wiring one relay together, and taking it apart again in the right order.
+//!
+//! Up: listening socket (answers 503), HTTP (health says "starting"), store (reads its log),
+//! allowlist, shards, then the socket serves. Down: no new connections, shards drain, the
+//! store closes, HTTP last.
+
+use super::config::{self, Config};
+use super::operator;
+use crate::base::counters::{LogCounters, ShardCounters};
+use crate::base::limits::SHARDS_MAX;
+use crate::base::{Clock, Millis, PubKey};
+use crate::fanout::InterestTable;
+use crate::http::{ControlOptions, Health, HttpThread, KeyAdmin, KeyEntry, PublicOptions, Status};
+use crate::ingest::{Allowlist, Gate, Grant, Keys, Publishers};
+use crate::log::{Append, KeyStore, Read};
+use crate::session::Terms;
+use crate::shard::{self, Acceptor, Dispatcher, Inbox, Message, Ports, Shard, ShardGroup, ShardOptions, WakePipe};
+use crate::store::{Durability, Store, StoreError, StoreOptions, StoreStats};
+use serde_json::json;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+
+/// How long a stopping relay lets its connections finish what is under way.
+const DRAIN_MS_MAX: u64 = 10_000;
+
+/// Why a relay did not start, or did not stop cleanly.
+#[derive(Debug, Error)]
+pub enum RelayError {
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}: {source}: choose another address with --set {key}=…, or stop what listens there")]
+    Listen { address: SocketAddr, key: &'static str, source: io::Error },
+    /// The data directory.
+    #[error("{path}: {source}")]
+    DataDir { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The allowlist's rows cannot be read.
+    #[error("the allowlist cannot be read: {0}")]
+    Keys(String),
+    #[error(transparent)]
+    Operator(#[from] operator::OperatorError),
+    /// Threads, descriptors, rings.
+    #[error("{what}: {source}")]
+    System { what: &'static str, source: io::Error },
+}
+
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> RelayError {
+    move |source| RelayError::System { what, source }
+}
+
+/// A running relay.
+pub struct Relay {
+    facts: Facts,
+    clock: Clock,
+    acceptor: Acceptor,
+    group: Arc<ShardGroup>,
+    shards: Vec<Shard>,
+    store: Arc<Store>,
+    health: Arc<Health>,
+    http: HttpThread,
+}
+
+/// What a relay says of itself when it has started.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// Where it really listens (port 0 is replaced).
+    pub listen: SocketAddr,
+    pub urls: Vec<String>,
+    pub http: Option<SocketAddr>,
+    pub data_dir: PathBuf,
+    /// The core each shard is pinned to, if there is one for it.
+    pub cores: Vec<Option<usize>>,
+    pub io_uring: bool,
+    pub durability: config::Durability,
+    pub log_head: u64,
+    pub allowed_keys: usize,
+    /// The operator key that was made because nobody was allowed yet.
+    pub operator_key: Option<(PathBuf, PubKey)>,
+}
+
+impl Relay {
+    /// Starts a relay and returns once it serves.
+    ///
+    /// # Errors
+    /// See [`RelayError`]; whatever was started is stopped again.
+    pub fn start(config: &Config) -> Result<Relay, RelayError> {
+        let clock = Clock::new();
+        raise_descriptor_limit();
+        make_data_dir(&config.relay.data_dir)?;
+        let listener = listen(config.relay.listen, "relay.listen")?;
+        let listen_address = listener.local_addr().map_err(system("the listening socket"))?;
+        let urls = config.relay.urls_for(listen_address);
+        let cores = shard_cores(config.relay.shards);
+
+        let (inboxes, pipes) = make_inboxes(cores.len())?;
+        let acceptor = Acceptor::start(listener, &inboxes, config.limits.connections_max)
+            .map_err(system("the accepting thread"))?;
+        let shard_counters: Vec<Arc<ShardCounters>> = cores.iter().map(|_| Arc::default()).collect();
+        let log_counters = Arc::new(LogCounters::default());
+        let health = Arc::new(Health::new());
+        let http = HttpThread::start().map_err(system("the HTTP thread"))?;
+        let public = PublicOptions {
+            health: Arc::clone(&health),
+            shards: shard_counters.clone(),
+            log: Arc::clone(&log_counters),
+        };
+        let http_address = serve_public(&http, config.http.listen, public)?;
+
+        let table = Arc::new(InterestTable::new());
+        let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&table), inboxes.clone()));
+        let sink = Arc::clone(&dispatcher);
+        let store = Arc::new(Store::open(store_options(config), sink, clock, log_counters)?);
+        let operator_key = operator::ensure(config, store.as_ref())?;
+        let allowlist = Arc::new(Allowlist::new(grants(config), store.keys().map_err(RelayError::Keys)?));
+
+        let facts = Facts {
+            listen: listen_address,
+            urls: urls.clone(),
+            http: http_address,
+            data_dir: config.relay.data_dir.clone(),
+            io_uring: shard::uses_io_uring(),
+            durability: config.relay.durability,
+            log_head: store.tail().head().0,
+            allowed_keys: allowlist.len(),
+            operator_key,
+            cores,
+        };
+        let gate = Arc::new(Gate::new(Arc::clone(&allowlist), config.limits.clone(), urls));
+        let terms = Arc::new(Terms { limits: config.limits.clone(), log_id: store.tail().log_id() });
+        let description = description(config, &facts, &store);
+        let group = Arc::new(ShardGroup { inboxes });
+        let parts = ShardParts { table, dispatcher, gate, terms, description, clock };
+        let shards = start_shards(config, &facts, parts, &store, &group, shard_counters, pipes)?;
+        let keys = Keys::new(
+            allowlist,
+            Arc::clone(&store) as Arc<dyn KeyStore>,
+            Arc::clone(&store) as Arc<dyn Append>,
+            Arc::clone(&group) as Arc<dyn Publishers>,
+        );
+        serve_control(&http, config, &facts, &store, keys)?;
+        acceptor.serve();
+        health.set(Status::Serving);
+        Ok(Relay { facts, clock, acceptor, group, shards, store, health, http })
+    }
+
+    /// What it says of itself.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Stops: no new connections, replies to what is under way, close, and the log put to rest.
+    ///
+    /// # Errors
+    /// A shard or the store ended badly; everything is stopped nevertheless.
+    pub fn stop(self) -> Result<(), RelayError> {
+        let Relay { clock, acceptor, group, shards, store, health, http, .. } = self;
+        health.set(Status::Stopping);
+        acceptor.stop();
+        group.inboxes.iter().for_each(|inbox| inbox.send(Message::Drain));
+        let watchdog = stop_late(clock, clock.now().plus(DRAIN_MS_MAX), Arc::clone(&group));
+        let mut outcome = Ok(());
+        for shard in shards {
+            if let Err(source) = shard.join() {
+                outcome = Err(RelayError::System { what: "a shard", source });
+            }
+        }
+        drop(watchdog);
+        if let Err(error) = store.close() {
+            outcome = Err(error.into());
+        }
+        http.shutdown();
+        outcome
+    }
+}
+
+/// What all shards of a relay are given.
+struct ShardParts {
+    table: Arc<InterestTable>,
+    dispatcher: Arc<Dispatcher>,
+    gate: Arc<Gate>,
+    terms: Arc<Terms>,
+    description: shard::Description,
+    clock: Clock,
+}
+
+fn start_shards(
+    config: &Config,
+    facts: &Facts,
+    parts: ShardParts,
+    store: &Arc<Store>,
+    group: &ShardGroup,
+    counters: Vec<Arc<ShardCounters>>,
+    pipes: Vec<WakePipe>,
+) -> Result<Vec<Shard>, RelayError> {
+    let mut shards = Vec::new();
+    for (number, (wake, counters)) in pipes.into_iter().zip(counters).enumerate() {
+        let ports = Ports {
+            append: Arc::clone(store) as Arc<dyn Append>,
+            read: Arc::clone(store) as Arc<dyn Read>,
+            tail: Arc::clone(store.tail()),
+            dispatcher: Arc::clone(&parts.dispatcher),
+            inbox: Arc::clone(&group.inboxes[number]),
+            counters,
+        };
+        let options = ShardOptions {
+            number,
+            core: facts.cores[number],
+            table: Arc::clone(&parts.table),
+            gate: Arc::clone(&parts.gate),
+            ports,
+            terms: Arc::clone(&parts.terms),
+            private_kinds: config.relay.private_kinds,
+            clock: parts.clock,
+            description: Arc::clone(&parts.description),
+            wake,
+        };
+        shards.push(shard::start(options).map_err(system("a shard's thread"))?);
+    }
+    Ok(shards)
+}
+
+fn make_inboxes(n: usize) -> Result<(Vec<Arc<Inbox>>, Vec<WakePipe>), RelayError> {
+    let pairs: io::Result<Vec<_>> = (0..n).map(|_| shard::inbox()).collect();
+    Ok(pairs.map_err(system("the shards' wake pipes"))?.into_iter().unzip())
+}
+
+/// One shard per core the process may use, or as many as configured; a shard beyond the cores
+/// is not pinned.
+fn shard_cores(configured: usize) -> Vec<Option<usize>> {
+    let allowed: Vec<usize> = match rustix::thread::sched_getaffinity(None) {
+        Ok(set) => (0..rustix::thread::CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect(),
+        Err(_) => Vec::new(),
+    };
+    let n = if configured == 0 { allowed.len().clamp(1, SHARDS_MAX) } else { configured };
+    (0..n).map(|shard| allowed.get(shard).copied()).collect()
+}
+
+fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListener, RelayError> {
+    let socket = || {
+        let domain = socket2::Domain::for_address(address);
+        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        // The kernel caps it at net.core.somaxconn.
+        socket.listen(4_096)?;
+        Ok(TcpListener::from(socket))
+    };
+    socket().map_err(|source| RelayError::Listen { address, key, source })
+}
+
+fn serve_public(
+    http: &HttpThread,
+    address: Option<SocketAddr>,
+    options: PublicOptions,
+) -> Result<Option<SocketAddr>, RelayError> {
+    let Some(address) = address else { return Ok(None) };
+    let bound = http.serve_public(address, options);
+    bound.map(Some).map_err(|source| RelayError::Listen { address, key: "http.listen", source })
+}
+
+fn serve_control(
+    http: &HttpThread,
+    config: &Config,
+    facts: &Facts,
+    store: &Arc<Store>,
+    keys: Keys,
+) -> Result<(), RelayError> {
+    let (store, facts, name) = (Arc::clone(store), facts.clone(), config.relay.name.clone());
+    let info = move || {
+        json!({
+            "name": name,
+            "version": env!("CARGO_PKG_VERSION"),
+            "listen": facts.listen.to_string(),
+            "urls": facts.urls,
+            "shards": facts.cores.len(),
+            "store": stats_json(&store.stats()),
+        })
+    };
+    let options = ControlOptions { keys: Arc::new(Administration(keys)), info: Arc::new(info) };
+    let path = config.relay.data_dir.clone();
+    http.serve_control(&path, options).map(drop).map_err(|source| RelayError::DataDir { path, source })
+}
+
+/// A store's figures, for `axon info`.
+pub(super) fn stats_json(stats: &StoreStats) -> serde_json::Value {
+    let families: Vec<_> = stats
+        .families
+        .iter()
+        .map(|f| json!({ "name": f.name, "rows": f.rows, "disk_bytes": f.disk_bytes, "memory_bytes": f.memory_bytes }))
+        .collect();
+    json!({
+        "log_id": stats.log_id.to_hex(),
+        "head": stats.head.0,
+        "indexed": stats.indexed.0,
+        "ring_events": stats.ring_events,
+        "ring_bytes": stats.ring_bytes,
+        "cache_bytes": stats.cache_bytes,
+        "families": families,
+    })
+}
+
+/// The relay's description for a plain GET (protocol §8).
+fn description(config: &Config, facts: &Facts, store: &Arc<Store>) -> shard::Description {
+    let limits = &config.limits;
+    let fixed = json!({
+        "name": config.relay.name,
+        "software": "axon",
+        "version": env!("CARGO_PKG_VERSION"),
+        "relay_url": facts.urls.first(),
+        "relay_urls": facts.urls,
+        "log_id": store.tail().log_id().to_hex(),
+        "auth_required": true,
+        "durability": match config.relay.durability { config::Durability::Fsync => "fsync", config::Durability::Os => "os" },
+        "kinds": {
+            "accepted": [[0, 65535]],
+            "ephemeral": [[3000, 3999]],
+            "private": if config.relay.private_kinds { json!([[2000, 2999]]) } else { json!([]) },
+        },
+        "limits": {
+            "message_bytes_max": limits.message_bytes_max,
+            "content_bytes_max": limits.content_bytes_max,
+            "subscriptions_max": limits.subscriptions_max,
+            "filter_entries_max": limits.filter_entries_max,
+            "filter_tags_max": limits.filter_tags_max,
+            "in_flight_max": limits.in_flight_max,
+            "max_future_seconds": limits.max_future_seconds,
+            "seen_window_seconds": limits.seen_window_seconds,
+        },
+    });
+    let tail = Arc::clone(store.tail());
+    Arc::new(move || {
+        let mut now = fixed.clone();
+        now["log_head"] = json!(tail.head().0);
+        now.to_string()
+    })
+}
+
+/// The control socket's view of the allowlist.
+struct Administration(Keys);
+
+impl KeyAdmin for Administration {
+    fn list(&self) -> Result<Vec<KeyEntry>, String> {
+        let entry = |key: crate::ingest::ListedKey| KeyEntry { pubkey: key.pubkey, role: key.role, name: key.name };
+        Ok(self.0.list().into_iter().map(entry).collect())
+    }
+
+    fn add(&self, entry: &KeyEntry) -> Result<(), String> {
+        self.0.add(entry.pubkey, entry.role, &entry.name).map_err(|error| error.to_string())
+    }
+
+    fn remove(&self, pubkey: &PubKey) -> Result<bool, String> {
+        self.0.remove(pubkey).map_err(|error| error.to_string())
+    }
+}
+
+pub(super) fn grants(config: &Config) -> Vec<Grant> {
+    let grant = |entry: &config::AllowEntry| Grant { pubkey: entry.pubkey, role: entry.role, name: entry.name.clone() };
+    config.allow.iter().map(grant).collect()
+}
+
+pub(super) fn store_options(config: &Config) -> StoreOptions {
+    let store = &config.store;
+    StoreOptions {
+        dir: config.relay.data_dir.clone(),
+        durability: match config.relay.durability {
+            config::Durability::Fsync => Durability::Fsync,
+            config::Durability::Os => Durability::Os,
+        },
+        cache_bytes: store.cache_bytes,
+        log_memtable_bytes: store.memtable_bytes,
+        ids_memtable_bytes: store.memtable_bytes / 2,
+        background_threads: store.background_threads,
+        reader_threads: store.reader_threads,
+        ring_events_max: store.ring_events_max,
+        ring_bytes_max: store.ring_bytes_max,
+        ..StoreOptions::default()
+    }
+}
+
+pub(super) fn make_data_dir(path: &Path) -> Result<(), RelayError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| RelayError::DataDir { path: path.to_owned(), source })
+}
+
+/// Every connection is a descriptor: use what the hard limit gives.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit on open files could not be raised");
+    }
+}
+
+/// Tells the shards to leave, whatever is still open, when the time is up; dropping the
+/// returned end calls that off.
+fn stop_late(clock: Clock, at: Millis, group: Arc<ShardGroup>) -> crossbeam_channel::Sender<()> {
+    let (call_off, called_off) = crossbeam_channel::bounded::<()>(1);
+    let wait = Duration::from_millis(at.since(clock.now()));
+    let watch = move || {
+        if called_off.recv_timeout(wait) == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
+            tracing::warn!("connections did not finish in {DRAIN_MS_MAX} ms and are closed");
+            group.inboxes.iter().for_each(|inbox| inbox.send(Message::Stop));
+        }
+    };
+    if std::thread::Builder::new().name("axon-drain".into()).spawn(watch).is_err() {
+        tracing::warn!("no thread for the drain limit");
+    }
+    call_off
+}

@@ -1,0 +1,120 @@
+//! `axon serve`: start, say so, wait for a signal, stop.
+
+use super::config::{Config, Durability, LogFormat};
+use super::relay::{Facts, Relay, RelayError};
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+use thiserror::Error;
+use tracing_subscriber::EnvFilter;
+
+/// Why serving ended with an error.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    #[error(transparent)]
+    Relay(#[from] RelayError),
+    /// The signal handlers could not be set up.
+    #[error("signals cannot be handled: {0}")]
+    Signals(std::io::Error),
+}
+
+/// Runs a relay until SIGINT or SIGTERM. `announce` gets what the relay says once it serves.
+///
+/// # Errors
+/// It did not start, or did not stop cleanly.
+pub fn serve(config: &Config, announce: impl FnOnce(&Facts)) -> Result<(), ServeError> {
+    start_logging(config);
+    abort_on_panic();
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Signals)?;
+    // Before the relay starts, so that a signal during the start is not lost.
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::watch().map_err(ServeError::Signals)?
+    };
+    let relay = Relay::start(config)?;
+    announce(relay.facts());
+    let signal = runtime.block_on(signals.next());
+    tracing::info!(signal, "stopping");
+    relay.stop()?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn watch() -> std::io::Result<Signals> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+fn start_logging(config: &Config) {
+    let filter = EnvFilter::new(&config.log.level);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second relay in one process (tests) keeps the first one's logging.
+    let _ = match config.log.format {
+        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
+    };
+}
+
+/// A panic is a bug, and a relay that has lost a shard or its committer must not go on as if
+/// nothing had happened. What was answered is in the log; whoever runs the relay starts it again.
+fn abort_on_panic() {
+    let show = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        show(info);
+        std::process::abort();
+    }));
+}
+
+impl Facts {
+    /// One screen for people.
+    pub fn screen(&self) -> String {
+        let mut out = String::new();
+        let mut line = |name: &str, value: String| {
+            let _ = writeln!(out, "  {name:<12}{value}");
+        };
+        line("listening", format!("{} ({})", self.listen, self.urls.join(", ")));
+        let cores: Vec<String> = self.cores.iter().map(|c| c.map_or("any".to_owned(), |c| c.to_string())).collect();
+        line("shards", format!("{} (cores {})", cores.len(), cores.join(", ")));
+        line(
+            "driver",
+            match self.io_uring {
+                true => "io_uring".to_owned(),
+                false => "epoll (this kernel or container has no usable io_uring)".to_owned(),
+            },
+        );
+        line(
+            "durability",
+            match self.durability {
+                Durability::Fsync => "fsync: Ok means on disk".to_owned(),
+                Durability::Os => "os: Ok survives a killed process, not a power cut".to_owned(),
+            },
+        );
+        line("data", self.data_dir.display().to_string());
+        line("log head", self.log_head.to_string());
+        line("allowlist", format!("{} {}", self.allowed_keys, if self.allowed_keys == 1 { "key" } else { "keys" }));
+        if let Some(http) = self.http {
+            line("http", format!("http://{http}/healthz and /metrics"));
+        }
+        if let Some((path, pubkey)) = &self.operator_key {
+            line("operator", format!("{pubkey}, key in {}", path.display()));
+        }
+        format!("axon {} serves\n{out}", env!("CARGO_PKG_VERSION"))
+    }
+}

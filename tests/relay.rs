@@ -1,0 +1,12 @@
+//! The relay as its users meet it: the real binary, real sockets, a real store on disk.
+//!
+//! Every file under `relay/` is a promise of the protocol, by its name.
+
+#[path = "relay/delivery.rs"]
+mod delivery;
+#[path = "relay/durability.rs"]
+mod durability;
+#[path = "relay/harness.rs"]
+mod harness;
+#[path = "relay/vectors.rs"]
+mod vectors;

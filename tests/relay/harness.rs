@@ -1,0 +1,425 @@
+//! A relay process on a scratch directory, and a client that speaks plain bytes to it, so that
+//! the tests do not lean on the client library.
+
+use axon::base::{EventId, Kind, LogId, PubKey, Seq, Signature};
+use axon::codec::{write_array_len, write_uint};
+use axon::event::EventBuilder;
+use axon::filter::Filter;
+use axon::wire::{ClientMessage, RelayMessage};
+use ed25519_dalek::{Signer as _, SigningKey};
+use sha2::{Digest as _, Sha256};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// Nothing in these tests takes this long; whoever waits longer waits for ever.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The key of a small number, the same in every run.
+pub fn key(n: u8) -> SigningKey {
+    SigningKey::from_bytes(&[n; 32])
+}
+
+pub fn pubkey(key: &SigningKey) -> PubKey {
+    PubKey(key.verifying_key().to_bytes())
+}
+
+/// An event of that kind with that content, dated now.
+pub fn event(key: &SigningKey, kind: u16, content: &[u8], tags: &[(&str, &[&str])]) -> (EventId, Vec<u8>) {
+    event_at(key, kind, content, tags, unix_now())
+}
+
+pub fn event_at(
+    key: &SigningKey,
+    kind: u16,
+    content: &[u8],
+    tags: &[(&str, &[&str])],
+    created_at: i64,
+) -> (EventId, Vec<u8>) {
+    let tags = tags
+        .iter()
+        .map(|(name, values)| (name.to_string(), values.iter().map(|v| v.to_string()).collect()))
+        .collect();
+    let builder = EventBuilder { kind: Kind(kind), created_at, content: content.to_vec(), tags };
+    builder.finish(&pubkey(key), |id| Signature(key.sign(&id.0).to_bytes())).expect("a valid event")
+}
+
+pub fn unix_now() -> i64 {
+    axon::base::Clock::new().unix_seconds()
+}
+
+/// How a relay is started.
+pub struct Setup {
+    /// Lines of TOML behind `[relay]`'s generated ones.
+    pub relay: String,
+    /// What a login may sign; clients of [`Relay::client`] sign the first.
+    pub urls: Vec<String>,
+    /// Further sections.
+    pub sections: String,
+    /// Allowed keys and their roles.
+    pub allow: Vec<(PubKey, &'static str)>,
+}
+
+impl Setup {
+    pub fn new(keys: impl IntoIterator<Item = u8>) -> Setup {
+        Setup {
+            relay: "durability = \"os\"\nshards = 2\n".to_owned(),
+            urls: vec!["ws://test".to_owned()],
+            sections: String::new(),
+            allow: keys.into_iter().map(|n| (pubkey(&key(n)), "member")).collect(),
+        }
+    }
+
+    pub fn fsync(mut self) -> Setup {
+        self.relay = self.relay.replace("\"os\"", "\"fsync\"");
+        self
+    }
+
+    pub fn section(mut self, text: &str) -> Setup {
+        self.sections.push_str(text);
+        self.sections.push('\n');
+        self
+    }
+
+    pub fn allow(mut self, key: &SigningKey, role: &'static str) -> Setup {
+        self.allow.push((pubkey(key), role));
+        self
+    }
+
+    pub fn start(self) -> Relay {
+        let dir = tempfile::tempdir().expect("a scratch directory");
+        let mut toml = format!(
+            "[relay]\nlisten = \"127.0.0.1:0\"\nurls = {:?}\ndata_dir = {:?}\n{}\n[http]\nlisten = \"127.0.0.1:0\"\n{}\n",
+            self.urls,
+            dir.path().join("data"),
+            self.relay,
+            self.sections
+        );
+        for (pubkey, role) in &self.allow {
+            toml.push_str(&format!("[[allow]]\npubkey = \"{pubkey}\"\nrole = \"{role}\"\n"));
+        }
+        std::fs::write(dir.path().join("axon.toml"), toml).expect("a configuration file");
+        let (child, facts) = spawn(&dir.path().join("axon.toml"));
+        Relay { child, facts, dir }
+    }
+}
+
+/// A running relay; killed when dropped.
+pub struct Relay {
+    child: Child,
+    facts: serde_json::Value,
+    pub dir: tempfile::TempDir,
+}
+
+fn spawn(config: &std::path::Path) -> (Child, serde_json::Value) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_axon"))
+        .args(["serve", "--json", "--config"])
+        .arg(config)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the axon binary");
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("its output");
+    BufReader::new(stdout).read_line(&mut line).expect("the start-up line");
+    let facts = serde_json::from_str(&line).unwrap_or_else(|e| panic!("start-up line {line:?}: {e}"));
+    (child, facts)
+}
+
+impl Relay {
+    pub fn address(&self) -> String {
+        self.facts["listen"].as_str().expect("an address").to_owned()
+    }
+
+    pub fn http_address(&self) -> String {
+        self.facts["http"].as_str().expect("an address").to_owned()
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.dir.path().join("axon.toml")
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Resident memory, in bytes.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("its status");
+        let line = status.lines().find(|l| l.starts_with("VmRSS:")).expect("a VmRSS line");
+        line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).expect("a number") * 1024
+    }
+
+    /// kill −9, then a new process on the same data.
+    pub fn crash_and_restart(&mut self) {
+        self.child.kill().expect("the process");
+        self.child.wait().expect("its end");
+        (self.child, self.facts) = spawn(&self.config());
+    }
+
+    /// SIGTERM; the exit code.
+    pub fn terminate(&mut self) -> Option<i32> {
+        self.signal_term();
+        self.child.wait().expect("its end").code()
+    }
+
+    pub fn signal_term(&self) {
+        let pid = rustix::process::Pid::from_raw(self.pid() as i32).expect("a pid");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a living process");
+    }
+
+    /// Runs `axon` with these arguments against this relay's data directory.
+    pub fn axon(&self, args: &[&str]) -> std::process::Output {
+        Command::new(env!("CARGO_BIN_EXE_axon"))
+            .args(args)
+            .arg("--config")
+            .arg(self.config())
+            .output()
+            .expect("the axon binary")
+    }
+
+    pub fn get(&self, address: &str, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("an answer");
+        text
+    }
+
+    pub fn client(&self, key: &SigningKey) -> Client {
+        let mut client = Client::upgrade(&self.address());
+        client.login(key, "ws://test");
+        match client.recv() {
+            Received::Ok(_) => client,
+            other => panic!("the login was answered {other:?}"),
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What the relay sent.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Received {
+    Challenge([u8; 32]),
+    Ok(String),
+    Error(u16, String),
+    Event { sub_id: String, wire: Vec<u8>, seq: Option<Seq> },
+    Eose { sub_id: String, more: bool, position: Option<(Seq, LogId)> },
+    Ping,
+    Pong(Vec<u8>),
+    Close(u16),
+    /// The connection has ended.
+    End,
+}
+
+/// A WebSocket connection in plain bytes.
+pub struct Client {
+    stream: TcpStream,
+    buf: Vec<u8>,
+    start: usize,
+}
+
+/// A client frame, masked with zeros.
+pub fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mut out = vec![0x80 | opcode];
+    match payload.len() {
+        n @ 0..126 => out.push(0x80 | n as u8),
+        n @ 126..65_536 => {
+            out.push(0x80 | 126);
+            out.extend_from_slice(&(n as u16).to_be_bytes());
+        }
+        n => {
+            out.push(0x80 | 127);
+            out.extend_from_slice(&(n as u64).to_be_bytes());
+        }
+    }
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(payload);
+    out
+}
+
+pub fn message(message: &ClientMessage<'_>) -> Vec<u8> {
+    let mut payload = Vec::new();
+    message.write(&mut payload);
+    frame(2, &payload)
+}
+
+impl Client {
+    /// A connection that is upgraded and has not logged in.
+    pub fn upgrade(address: &str) -> Client {
+        let mut stream = TcpStream::connect(address).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_nodelay(true).expect("no delay");
+        let request = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut client = Client { stream, buf: Vec::new(), start: 0 };
+        let end = loop {
+            if let Some(at) = client.buf.windows(4).position(|w| w == b"\r\n\r\n") {
+                break at + 4;
+            }
+            assert!(client.fill(), "the connection ended inside the upgrade");
+        };
+        let head = String::from_utf8_lossy(&client.buf[..end]).into_owned();
+        assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+        assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "the accept key of RFC 6455: {head}");
+        client.start = end;
+        client
+    }
+
+    pub fn login(&mut self, key: &SigningKey, url: &str) {
+        let Received::Challenge(nonce) = self.recv() else { panic!("no challenge") };
+        let digest = Sha256::new().chain_update(nonce).chain_update(url).finalize();
+        let sig = Signature(key.sign(&digest).to_bytes());
+        self.send(&message(&ClientMessage::Auth { pubkey: pubkey(key), sig }));
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("the relay takes bytes");
+    }
+
+    /// Sends; false if the connection has ended.
+    pub fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
+    pub fn publish(&mut self, wire: &[u8]) {
+        self.send(&message(&ClientMessage::Publish { event: wire }));
+    }
+
+    pub fn subscribe(&mut self, sub_id: &str, filter: Filter) {
+        self.send(&message(&ClientMessage::Subscribe { sub_id, filter }));
+    }
+
+    pub fn unsubscribe(&mut self, sub_id: &str) {
+        self.send(&message(&ClientMessage::Unsubscribe { sub_id }));
+    }
+
+    /// A second handle on the same connection, for a thread that only sends.
+    pub fn sender(&self) -> TcpStream {
+        self.stream.try_clone().expect("a second handle")
+    }
+
+    /// Publishes and expects Ok.
+    pub fn publish_ok(&mut self, event: &(EventId, Vec<u8>)) {
+        self.publish(&event.1);
+        assert_eq!(self.recv(), Received::Ok(event.0.to_hex()));
+    }
+
+    /// Subscribes and returns the stored phase and its Eose.
+    pub fn stored(&mut self, sub_id: &str, filter: Filter) -> (Vec<(Vec<u8>, Option<Seq>)>, Received) {
+        self.subscribe(sub_id, filter);
+        let mut events = Vec::new();
+        loop {
+            match self.recv() {
+                Received::Event { wire, seq, .. } => events.push((wire, seq)),
+                end => return (events, end),
+            }
+        }
+    }
+
+    /// A round trip: when it returns, everything sent before was handled.
+    pub fn settle(&mut self) {
+        self.send(&frame(9, b"settle"));
+        loop {
+            match self.recv() {
+                Received::Pong(p) if p == b"settle" => return,
+                Received::End => panic!("the connection ended"),
+                _ => {}
+            }
+        }
+    }
+
+    fn fill(&mut self) -> bool {
+        if self.start > 0 {
+            self.buf.drain(..self.start);
+            self.start = 0;
+        }
+        let held = self.buf.len();
+        self.buf.resize(held + 65_536, 0);
+        let n = match self.stream.read(&mut self.buf[held..]) {
+            Ok(n) => n,
+            Err(e) if matches!(e.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
+                panic!("the relay sent nothing for {PATIENCE:?}")
+            }
+            Err(_) => 0,
+        };
+        self.buf.truncate(held + n);
+        n > 0
+    }
+
+    /// The next frame, whatever it is.
+    pub fn recv_frame(&mut self) -> Received {
+        loop {
+            if let Some((opcode, at, end)) = self.whole_frame() {
+                let payload = self.buf[at..end].to_vec();
+                self.start = end;
+                return received(opcode, &payload);
+            }
+            if !self.fill() {
+                return Received::End;
+            }
+        }
+    }
+
+    /// The next frame that is not a ping.
+    pub fn recv(&mut self) -> Received {
+        loop {
+            match self.recv_frame() {
+                Received::Ping => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn whole_frame(&self) -> Option<(u8, usize, usize)> {
+        let b = &self.buf[self.start..];
+        let (len, head) = match *b.get(1)? {
+            126 => (usize::from(u16::from_be_bytes([*b.get(2)?, *b.get(3)?])), 4),
+            127 => (b.get(2..10)?.iter().fold(0, |n, &x| (n << 8) | usize::from(x)), 10),
+            n => (usize::from(n), 2),
+        };
+        (b.len() >= head + len).then(|| (b[0] & 15, self.start + head, self.start + head + len))
+    }
+}
+
+fn received(opcode: u8, payload: &[u8]) -> Received {
+    match opcode {
+        8 => Received::Close(payload.get(..2).map_or(0, |c| u16::from_be_bytes([c[0], c[1]]))),
+        9 => Received::Ping,
+        10 => Received::Pong(payload.to_vec()),
+        2 => match RelayMessage::parse(payload).expect("a message of the protocol") {
+            RelayMessage::Challenge { nonce } => Received::Challenge(nonce),
+            RelayMessage::Ok { message } => Received::Ok(message.to_owned()),
+            RelayMessage::Error { code, message } => Received::Error(code, message.to_owned()),
+            RelayMessage::Envelope(e) => {
+                Received::Event { sub_id: e.sub_id.to_owned(), wire: e.event.to_vec(), seq: e.seq }
+            }
+            RelayMessage::Eose(e) => {
+                Received::Eose { sub_id: e.sub_id.to_owned(), more: e.more, position: e.position }
+            }
+        },
+        other => panic!("opcode {other}"),
+    }
+}
+
+/// A Publish frame around arbitrary bytes.
+pub fn raw_publish(event: &[u8]) -> Vec<u8> {
+    let mut payload = Vec::new();
+    write_array_len(&mut payload, 2);
+    write_uint(&mut payload, 7);
+    payload.extend_from_slice(b"\x81\xa5event");
+    payload.extend_from_slice(event);
+    frame(2, &payload)
+}

@@ -178,7 +178,8 @@ fn choice<T: Copy>(value: &Value, choices: &[(&str, T)]) -> Result<T, String> {
 fn level(value: &Value) -> Result<String, String> {
     let text = text(value)?;
     // A bare word that is no level would name a module, and silence everything else.
-    let plain = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
+    let plain =
+        |part: &str| part.contains('=') || (!part.is_empty() && part.trim().parse::<LevelFilter>().is_ok());
     match EnvFilter::builder().parse(text) {
         Ok(_) if text.split(',').all(plain) => Ok(text.to_owned()),
         _ => Err("must be error, warn, info, debug or trace, or a list such as \

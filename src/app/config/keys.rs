@@ -89,12 +89,19 @@ pub(super) const KEYS: &[Key] = &[
     int!("limits.connections_max", 1..=10_000_000, limits.connections_max),
 
     int!("store.cache_bytes", 1 << 20..=1_024 * GIB, store.cache_bytes),
-    int!("store.memtable_bytes", 1 << 20..=64 * GIB, store.memtable_bytes),
+    int!("store.log_memtable_bytes", 1 << 20..=16 * GIB, store.log_memtable_bytes),
+    int!("store.ids_memtable_bytes", 1 << 20..=16 * GIB, store.ids_memtable_bytes),
+    int!("store.index_memtable_bytes", 1 << 20..=16 * GIB, store.index_memtable_bytes),
+    int!("store.open_files_max", 64..=1 << 20, store.open_files_max),
     int!("store.reader_threads", 1..=64, store.reader_threads),
     int!("store.background_threads", 1..=64, store.background_threads),
     // The ring must take at least two whole commits, or the committer waits for itself.
     int!("store.ring_events_max", 2 * COMMIT_EVENTS_MAX as i64..=1 << 26, store.ring_events_max),
     int!("store.ring_bytes_max", 2 * COMMIT_BYTES_MAX as i64..=64 * GIB, store.ring_bytes_max),
+    int!("store.index_run_events", 1..=1 << 24, store.index_run_events),
+    int!("store.index_run_bytes", 4_096..=4 * GIB, store.index_run_bytes),
+    int!("store.index_delay_ms", 1..=60_000, store.index_delay_ms),
+    int!("store.index_flush_events", 1..=1 << 30, store.index_flush_events),
 
     Key { path: "log.level", shape: Shape::Text, set: |c, v| level(v).map(|l| c.log.level = l) },
     Key { path: "log.format", shape: Shape::Text, set: |c, v| {
@@ -178,7 +185,8 @@ fn choice<T: Copy>(value: &Value, choices: &[(&str, T)]) -> Result<T, String> {
 fn level(value: &Value) -> Result<String, String> {
     let text = text(value)?;
     // A bare word that is no level would name a module, and silence everything else.
-    let plain = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
+    let plain =
+        |part: &str| part.contains('=') || (!part.is_empty() && part.trim().parse::<LevelFilter>().is_ok());
     match EnvFilter::builder().parse(text) {
         Ok(_) if text.split(',').all(plain) => Ok(text.to_owned()),
         _ => Err("must be error, warn, info, debug or trace, or a list such as \

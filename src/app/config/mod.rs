@@ -76,15 +76,22 @@ pub struct HttpConfig {
     pub listen: Option<SocketAddr>,
 }
 
-/// `[store]`. Sizes in bytes.
+/// `[store]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoreConfig {
     pub cache_bytes: usize,
-    pub memtable_bytes: usize,
+    pub log_memtable_bytes: usize,
+    pub ids_memtable_bytes: usize,
+    pub index_memtable_bytes: usize,
+    pub open_files_max: usize,
     pub reader_threads: usize,
     pub background_threads: usize,
     pub ring_events_max: usize,
     pub ring_bytes_max: usize,
+    pub index_run_events: usize,
+    pub index_run_bytes: usize,
+    pub index_delay_ms: u64,
+    pub index_flush_events: u64,
 }
 
 /// `[log]`.

@@ -56,6 +56,20 @@ const RELATIONS: &[AtLeast] = &[
         extra: 0,
         why: "a connection may miss one ping",
     },
+    AtLeast {
+        key: "store.ring_events_max",
+        factor: 2,
+        other: "store.index_run_events",
+        extra: 0,
+        why: "the ring holds the run being written and the one being gathered",
+    },
+    AtLeast {
+        key: "store.ring_bytes_max",
+        factor: 2,
+        other: "store.index_run_bytes",
+        extra: 0,
+        why: "the ring holds the run being written and the one being gathered",
+    },
 ];
 
 /// Checks every relation whose two keys are good by themselves.

@@ -129,10 +129,14 @@ fn relations_between_limits_are_checked() {
         ("shard_queue_bytes_max = 2097151", "shard_queue_bytes_max"),
         ("ping_interval_ms = 30001", "idle_timeout_ms"),
     ];
-    for (lines, key) in cases {
-        let errors = load(&format!("[limits]\n{lines}\n"), &[], &[]).unwrap_err();
+    let in_limits = cases.map(|(lines, key)| (format!("[limits]\n{lines}\n"), format!("limits.{key}")));
+    let in_store =
+        [("index_run_events = 65537", "ring_events_max"), ("index_run_bytes = 67108865", "ring_bytes_max")]
+            .map(|(lines, key)| (format!("[store]\n{lines}\n"), format!("store.{key}")));
+    for (file, key) in in_limits.into_iter().chain(in_store) {
+        let errors = load(&file, &[], &[]).unwrap_err();
         assert_eq!(errors.0.len(), 1, "{errors}");
-        assert_eq!(errors.0[0].key, format!("limits.{key}"));
+        assert_eq!(errors.0[0].key, key);
         assert_eq!(errors.0[0].place.origin(), "file", "{errors}");
     }
     let same_port = load("[http]\nlisten = \"127.0.0.1:7447\"\n", &[], &[]);

@@ -1,11 +1,14 @@
 //! Wiring, configuration, signals, shutdown order. Holds no logic a test of its own would want.
 
 pub mod config;
+mod facts;
 mod operator;
+mod options;
 mod relay;
 mod serve;
 
 pub use crate::http::{ControlClient, ControlError, KeyEntry};
+pub use facts::Facts;
 pub use operator::{OPERATOR_KEY, OperatorError};
-pub use relay::{Facts, Relay, RelayError};
+pub use relay::{Relay, RelayError};
 pub use serve::{ServeError, serve};

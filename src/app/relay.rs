@@ -4,18 +4,20 @@
 //! allowlist, shards, then the socket serves. Down: no new connections, shards drain, the
 //! store closes, HTTP last.
 
-use super::config::{self, Config};
-use super::operator;
+use super::config::Config;
+use super::facts::{self, Facts};
+use super::{operator, options};
 use crate::base::counters::{LogCounters, ShardCounters};
-use crate::base::limits::SHARDS_MAX;
 use crate::base::{Clock, Millis, PubKey};
 use crate::fanout::InterestTable;
 use crate::http::{ControlOptions, Health, HttpThread, KeyAdmin, KeyEntry, PublicOptions, Status};
-use crate::ingest::{Allowlist, Gate, Grant, Keys, Publishers};
+use crate::ingest::{Allowlist, Gate, Keys, Publishers};
 use crate::log::{Append, KeyStore, Read};
 use crate::session::Terms;
-use crate::shard::{self, Acceptor, Dispatcher, Inbox, Message, Ports, Shard, ShardGroup, ShardOptions, WakePipe};
-use crate::store::{Durability, Store, StoreError, StoreOptions, StoreStats};
+use crate::shard::{
+    self, Acceptor, Dispatcher, Inbox, Message, Ports, Shard, ShardGroup, ShardOptions, WakePipe,
+};
+use crate::store::{Store, StoreError};
 use serde_json::json;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -31,7 +33,9 @@ const DRAIN_MS_MAX: u64 = 10_000;
 #[derive(Debug, Error)]
 pub enum RelayError {
     /// The address is taken or not ours.
-    #[error("cannot listen on {address}: {source}: choose another address with --set {key}=…, or stop what listens there")]
+    #[error(
+        "cannot listen on {address}: {source}: choose another address with --set {key}=…, or stop what listens there"
+    )]
     Listen { address: SocketAddr, key: &'static str, source: io::Error },
     /// The data directory.
     #[error("{path}: {source}")]
@@ -64,24 +68,6 @@ pub struct Relay {
     http: HttpThread,
 }
 
-/// What a relay says of itself when it has started.
-#[derive(Debug, Clone)]
-pub struct Facts {
-    /// Where it really listens (port 0 is replaced).
-    pub listen: SocketAddr,
-    pub urls: Vec<String>,
-    pub http: Option<SocketAddr>,
-    pub data_dir: PathBuf,
-    /// The core each shard is pinned to, if there is one for it.
-    pub cores: Vec<Option<usize>>,
-    pub io_uring: bool,
-    pub durability: config::Durability,
-    pub log_head: u64,
-    pub allowed_keys: usize,
-    /// The operator key that was made because nobody was allowed yet.
-    pub operator_key: Option<(PathBuf, PubKey)>,
-}
-
 impl Relay {
     /// Starts a relay and returns once it serves.
     ///
@@ -94,7 +80,7 @@ impl Relay {
         let listener = listen(config.relay.listen, "relay.listen")?;
         let listen_address = listener.local_addr().map_err(system("the listening socket"))?;
         let urls = config.relay.urls_for(listen_address);
-        let cores = shard_cores(config.relay.shards);
+        let cores = options::shard_cores(config.relay.shards);
 
         let (inboxes, pipes) = make_inboxes(cores.len())?;
         let acceptor = Acceptor::start(listener, &inboxes, config.limits.connections_max)
@@ -113,9 +99,10 @@ impl Relay {
         let table = Arc::new(InterestTable::new());
         let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&table), inboxes.clone()));
         let sink = Arc::clone(&dispatcher);
-        let store = Arc::new(Store::open(store_options(config), sink, clock, log_counters)?);
+        let store = Arc::new(Store::open(options::store(config), sink, clock, log_counters)?);
         let operator_key = operator::ensure(config, store.as_ref())?;
-        let allowlist = Arc::new(Allowlist::new(grants(config), store.keys().map_err(RelayError::Keys)?));
+        let allowlist =
+            Arc::new(Allowlist::new(options::grants(config), store.keys().map_err(RelayError::Keys)?));
 
         let facts = Facts {
             listen: listen_address,
@@ -131,7 +118,7 @@ impl Relay {
         };
         let gate = Arc::new(Gate::new(Arc::clone(&allowlist), config.limits.clone(), urls));
         let terms = Arc::new(Terms { limits: config.limits.clone(), log_id: store.tail().log_id() });
-        let description = description(config, &facts, &store);
+        let description = facts::description(config, &facts, &store);
         let group = Arc::new(ShardGroup { inboxes });
         let parts = ShardParts { table, dispatcher, gate, terms, description, clock };
         let shards = start_shards(config, &facts, parts, &store, &group, shard_counters, pipes)?;
@@ -228,17 +215,6 @@ fn make_inboxes(n: usize) -> Result<(Vec<Arc<Inbox>>, Vec<WakePipe>), RelayError
     Ok(pairs.map_err(system("the shards' wake pipes"))?.into_iter().unzip())
 }
 
-/// One shard per core the process may use, or as many as configured; a shard beyond the cores
-/// is not pinned.
-fn shard_cores(configured: usize) -> Vec<Option<usize>> {
-    let allowed: Vec<usize> = match rustix::thread::sched_getaffinity(None) {
-        Ok(set) => (0..rustix::thread::CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect(),
-        Err(_) => Vec::new(),
-    };
-    let n = if configured == 0 { allowed.len().clamp(1, SHARDS_MAX) } else { configured };
-    (0..n).map(|shard| allowed.get(shard).copied()).collect()
-}
-
 fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListener, RelayError> {
     let socket = || {
         let domain = socket2::Domain::for_address(address);
@@ -277,7 +253,7 @@ fn serve_control(
             "listen": facts.listen.to_string(),
             "urls": facts.urls,
             "shards": facts.cores.len(),
-            "store": stats_json(&store.stats()),
+            "store": facts::stats_json(&store.stats()),
         })
     };
     let options = ControlOptions { keys: Arc::new(Administration(keys)), info: Arc::new(info) };
@@ -285,66 +261,13 @@ fn serve_control(
     http.serve_control(&path, options).map(drop).map_err(|source| RelayError::DataDir { path, source })
 }
 
-/// A store's figures, for `axon info`.
-pub(super) fn stats_json(stats: &StoreStats) -> serde_json::Value {
-    let families: Vec<_> = stats
-        .families
-        .iter()
-        .map(|f| json!({ "name": f.name, "rows": f.rows, "disk_bytes": f.disk_bytes, "memory_bytes": f.memory_bytes }))
-        .collect();
-    json!({
-        "log_id": stats.log_id.to_hex(),
-        "head": stats.head.0,
-        "indexed": stats.indexed.0,
-        "ring_events": stats.ring_events,
-        "ring_bytes": stats.ring_bytes,
-        "cache_bytes": stats.cache_bytes,
-        "families": families,
-    })
-}
-
-/// The relay's description for a plain GET (protocol §8).
-fn description(config: &Config, facts: &Facts, store: &Arc<Store>) -> shard::Description {
-    let limits = &config.limits;
-    let fixed = json!({
-        "name": config.relay.name,
-        "software": "axon",
-        "version": env!("CARGO_PKG_VERSION"),
-        "relay_url": facts.urls.first(),
-        "relay_urls": facts.urls,
-        "log_id": store.tail().log_id().to_hex(),
-        "auth_required": true,
-        "durability": match config.relay.durability { config::Durability::Fsync => "fsync", config::Durability::Os => "os" },
-        "kinds": {
-            "accepted": [[0, 65535]],
-            "ephemeral": [[3000, 3999]],
-            "private": if config.relay.private_kinds { json!([[2000, 2999]]) } else { json!([]) },
-        },
-        "limits": {
-            "message_bytes_max": limits.message_bytes_max,
-            "content_bytes_max": limits.content_bytes_max,
-            "subscriptions_max": limits.subscriptions_max,
-            "filter_entries_max": limits.filter_entries_max,
-            "filter_tags_max": limits.filter_tags_max,
-            "in_flight_max": limits.in_flight_max,
-            "max_future_seconds": limits.max_future_seconds,
-            "seen_window_seconds": limits.seen_window_seconds,
-        },
-    });
-    let tail = Arc::clone(store.tail());
-    Arc::new(move || {
-        let mut now = fixed.clone();
-        now["log_head"] = json!(tail.head().0);
-        now.to_string()
-    })
-}
-
 /// The control socket's view of the allowlist.
 struct Administration(Keys);
 
 impl KeyAdmin for Administration {
     fn list(&self) -> Result<Vec<KeyEntry>, String> {
-        let entry = |key: crate::ingest::ListedKey| KeyEntry { pubkey: key.pubkey, role: key.role, name: key.name };
+        let entry =
+            |key: crate::ingest::ListedKey| KeyEntry { pubkey: key.pubkey, role: key.role, name: key.name };
         Ok(self.0.list().into_iter().map(entry).collect())
     }
 
@@ -354,30 +277,6 @@ impl KeyAdmin for Administration {
 
     fn remove(&self, pubkey: &PubKey) -> Result<bool, String> {
         self.0.remove(pubkey).map_err(|error| error.to_string())
-    }
-}
-
-pub(super) fn grants(config: &Config) -> Vec<Grant> {
-    let grant = |entry: &config::AllowEntry| Grant { pubkey: entry.pubkey, role: entry.role, name: entry.name.clone() };
-    config.allow.iter().map(grant).collect()
-}
-
-pub(super) fn store_options(config: &Config) -> StoreOptions {
-    let store = &config.store;
-    StoreOptions {
-        dir: config.relay.data_dir.clone(),
-        durability: match config.relay.durability {
-            config::Durability::Fsync => Durability::Fsync,
-            config::Durability::Os => Durability::Os,
-        },
-        cache_bytes: store.cache_bytes,
-        log_memtable_bytes: store.memtable_bytes,
-        ids_memtable_bytes: store.memtable_bytes / 2,
-        background_threads: store.background_threads,
-        reader_threads: store.reader_threads,
-        ring_events_max: store.ring_events_max,
-        ring_bytes_max: store.ring_bytes_max,
-        ..StoreOptions::default()
     }
 }
 

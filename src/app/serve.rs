@@ -1,8 +1,8 @@
 //! `axon serve`: start, say so, wait for a signal, stop.
 
-use super::config::{Config, Durability, LogFormat};
-use super::relay::{Facts, Relay, RelayError};
-use std::fmt::Write as _;
+use super::config::{Config, LogFormat};
+use super::facts::Facts;
+use super::relay::{Relay, RelayError};
 use std::io::IsTerminal as _;
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
@@ -51,7 +51,10 @@ struct Signals {
 impl Signals {
     fn watch() -> std::io::Result<Signals> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 
     async fn next(&mut self) -> &'static str {
@@ -80,41 +83,4 @@ fn abort_on_panic() {
         show(info);
         std::process::abort();
     }));
-}
-
-impl Facts {
-    /// One screen for people.
-    pub fn screen(&self) -> String {
-        let mut out = String::new();
-        let mut line = |name: &str, value: String| {
-            let _ = writeln!(out, "  {name:<12}{value}");
-        };
-        line("listening", format!("{} ({})", self.listen, self.urls.join(", ")));
-        let cores: Vec<String> = self.cores.iter().map(|c| c.map_or("any".to_owned(), |c| c.to_string())).collect();
-        line("shards", format!("{} (cores {})", cores.len(), cores.join(", ")));
-        line(
-            "driver",
-            match self.io_uring {
-                true => "io_uring".to_owned(),
-                false => "epoll (this kernel or container has no usable io_uring)".to_owned(),
-            },
-        );
-        line(
-            "durability",
-            match self.durability {
-                Durability::Fsync => "fsync: Ok means on disk".to_owned(),
-                Durability::Os => "os: Ok survives a killed process, not a power cut".to_owned(),
-            },
-        );
-        line("data", self.data_dir.display().to_string());
-        line("log head", self.log_head.to_string());
-        line("allowlist", format!("{} {}", self.allowed_keys, if self.allowed_keys == 1 { "key" } else { "keys" }));
-        if let Some(http) = self.http {
-            line("http", format!("http://{http}/healthz and /metrics"));
-        }
-        if let Some((path, pubkey)) = &self.operator_key {
-            line("operator", format!("{pubkey}, key in {}", path.display()));
-        }
-        format!("axon {} serves\n{out}", env!("CARGO_PKG_VERSION"))
-    }
 }

@@ -49,7 +49,9 @@ fn several_publishers_at_full_speed_and_everyone_sees_one_order_exactly_once() {
                         client.subscribe("s", after(kinds(&[1000]), position));
                         while history.len() < pause {
                             match client.recv() {
-                                Received::Event { wire, seq, .. } => history.push((wire, seq.expect("a seq"))),
+                                Received::Event { wire, seq, .. } => {
+                                    history.push((wire, seq.expect("a seq")))
+                                }
                                 Received::Eose { .. } => {}
                                 other => panic!("{other:?}"),
                             }
@@ -318,7 +320,11 @@ fn a_removed_key_is_gone_when_the_command_returns() {
         }
         authors.push(event.pubkey);
     }
-    assert_eq!(authors.len(), oks, "every committed event was answered, every answered one is before the marker");
+    assert_eq!(
+        authors.len(),
+        oks,
+        "every committed event was answered, every answered one is before the marker"
+    );
     reader.settle();
     let mut again = Client::upgrade(&relay.address());
     again.login(&key(1), "ws://test");
@@ -369,8 +375,7 @@ fn private_kinds_reach_their_author_their_recipients_and_auditors_only() {
 fn pages_of_the_log_leave_no_gap() {
     let relay = Setup::new(1..=2).start();
     let mut publisher = relay.client(&key(1));
-    let events: Vec<_> =
-        (0..25u8).map(|n| event(&key(1), 1000 + u16::from(n % 2), &[n], &[])).collect();
+    let events: Vec<_> = (0..25u8).map(|n| event(&key(1), 1000 + u16::from(n % 2), &[n], &[])).collect();
     events.iter().for_each(|e| publisher.publish_ok(e));
     let mut reader = relay.client(&key(2));
     let (mut position, mut got) = (0, Vec::new());

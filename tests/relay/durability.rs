@@ -116,7 +116,12 @@ fn ephemeral_events_are_written_nowhere() {
     let mut client = relay.client(&key(1));
     for n in 0..200u32 {
         let content = [MARK, &n.to_be_bytes()].concat();
-        client.publish_ok(&event(&key(1), 3000 + (n % 1000) as u16, &content, &[("t", &["never-on-any-disk-tag"])]));
+        client.publish_ok(&event(
+            &key(1),
+            3000 + (n % 1000) as u16,
+            &content,
+            &[("t", &["never-on-any-disk-tag"])],
+        ));
         client.publish_ok(&event(&key(1), 1000, &n.to_be_bytes(), &[("t", &["stored-mark"])]));
     }
     for _ in 0..400 {

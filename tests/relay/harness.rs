@@ -215,8 +215,16 @@ pub enum Received {
     Challenge([u8; 32]),
     Ok(String),
     Error(u16, String),
-    Event { sub_id: String, wire: Vec<u8>, seq: Option<Seq> },
-    Eose { sub_id: String, more: bool, position: Option<(Seq, LogId)> },
+    Event {
+        sub_id: String,
+        wire: Vec<u8>,
+        seq: Option<Seq>,
+    },
+    Eose {
+        sub_id: String,
+        more: bool,
+        position: Option<(Seq, LogId)>,
+    },
     Ping,
     Pong(Vec<u8>),
     Close(u16),

@@ -6,6 +6,7 @@ use axon::codec::Reader;
 use axon::filter::{Filter, FilterLimits};
 use ed25519_dalek::SigningKey;
 use serde_json::Value;
+use std::collections::HashSet;
 
 fn load(file: &str) -> Value {
     let path = format!("{}/tests/vectors/{file}", env!("CARGO_MANIFEST_DIR"));
@@ -37,6 +38,8 @@ fn every_event_is_taken_and_comes_back_byte_for_byte() {
     let (stored, _) = reader.stored("all", Filter::default());
     assert!(stored.is_empty());
     let mut publisher = relay.client(&key(1));
+    // Two cases are one event with its tags in another order: the same id.
+    let mut known = HashSet::new();
     for case in cases {
         let name = case["name"].as_str().expect("a name");
         for form in ["wire", "wire_other_key_order"] {
@@ -46,13 +49,13 @@ fn every_event_is_taken_and_comes_back_byte_for_byte() {
                 // The vectors are dated in the past, beyond the seen window.
                 let answer = publisher.recv();
                 assert!(matches!(answer, Received::Error(400, text) if text.starts_with(id)), "{name}");
-            } else if form == "wire" {
+            } else if known.insert(id.to_owned()) {
                 assert_eq!(publisher.recv(), Received::Ok(id.to_owned()), "{name}");
                 let Received::Event { wire: got, .. } = reader.recv() else { panic!("{name}: no event") };
                 assert!(got == wire, "{name}");
             } else {
                 let expected = Received::Error(409, format!("{id}: duplicate"));
-                assert_eq!(publisher.recv(), expected, "{name}, keys in another order");
+                assert_eq!(publisher.recv(), expected, "{name} again, as {form}");
             }
         }
     }
@@ -80,7 +83,8 @@ fn every_bad_publish_gets_its_code_and_leaves_the_session_open() {
 
 /// A case that is too long to be written out: one byte, repeated.
 fn described_event(case: &Value) -> Vec<u8> {
-    let (byte, times) = (bytes(&case["content_repeat"][0]), case["content_repeat"][1].as_u64().expect("a count"));
+    let (byte, times) =
+        (bytes(&case["content_repeat"][0]), case["content_repeat"][1].as_u64().expect("a count"));
     let kind = case["kind"].as_u64().expect("a kind") as u16;
     let created_at = case["created_at"].as_i64().expect("a time");
     event_at(&signer(&case["seed"]), kind, &byte.repeat(times as usize), &[], created_at).1

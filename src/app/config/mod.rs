@@ -33,6 +33,16 @@ pub enum Durability {
     Os,
 }
 
+impl Durability {
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Durability::Fsync => "fsync",
+            Durability::Os => "os",
+        }
+    }
+}
+
 /// How the relay's own messages are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {

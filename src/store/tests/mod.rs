@@ -15,7 +15,13 @@ use bumpalo::Bump;
 use crossbeam_channel::{Receiver, unbounded};
 
 /// Events as the store gets them, but for the signature, which it does not look at.
-pub(super) fn event(author: u8, kind: u16, created_at: i64, tags: &[(&str, &str)], content: &str) -> Envelope {
+pub(super) fn event(
+    author: u8,
+    kind: u16,
+    created_at: i64,
+    tags: &[(&str, &str)],
+    content: &str,
+) -> Envelope {
     let pubkey = PubKey([author; 32]);
     let tags = tags.iter().map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()])).collect();
     let builder = EventBuilder { kind: Kind(kind), created_at, content: content.as_bytes().to_vec(), tags };

@@ -223,10 +223,10 @@ pub(super) struct FilterFlags {
     #[arg(long = "tag", value_name = "NAME[=VALUE,VALUE]", value_parser = tag)]
     tags: Vec<(String, Vec<String>)>,
     /// Not created before (unix seconds)
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     since: Option<i64>,
     /// Not created after (unix seconds)
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     until: Option<i64>,
 }
 

@@ -1,1 +1,88 @@
-//! The command line.
+//! The command line: flags in, lines out. What the commands do is done by `client` and, for a
+//! relay on this machine, behind [`Operator`].
+//!
+//! Every command prints text for people or, with `--json`, one object per line for agents.
+//! Errors go to stderr and say what to do next. Exit codes: 0 done, 1 refused or failed,
+//! 2 wrong usage.
+
+mod admin;
+mod allow;
+mod args;
+mod follow;
+mod info;
+mod keygen;
+mod output;
+mod publish;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use admin::{AllowedKey, Operator, OperatorError, Overrides, Role};
+pub use args::Cli;
+
+use args::Command;
+use clap::Parser;
+use output::Output;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// A command's failure: what is printed to stderr.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Whether everything that was asked was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    /// Something was refused; it has been said.
+    Refused,
+}
+
+/// Runs one command; the whole program.
+pub fn run(args: impl IntoIterator<Item = OsString>, operator: &dyn Operator) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // If even this cannot be printed there is nobody to tell.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let mut output = Output::stdout(cli.json);
+    let outcome = execute(cli, operator, &mut output);
+    match outcome.and_then(|outcome| output.flush().map(|()| outcome).map_err(Failure::from)) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Refused) => ExitCode::from(1),
+        Err(failure) if output::is_closed_pipe(&failure) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("axon: {failure}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Outcome, Failure> {
+    let config = cli.config.as_deref();
+    match cli.command {
+        Command::Serve(flags) => operator.serve(config, &flags.overrides())?,
+        Command::Config => output.line(&operator.config(config, output.is_json())?)?,
+        Command::Keygen(flags) => keygen::run(&flags, output)?,
+        Command::Allow(command) => return allow::run(&command, config, operator, output),
+        Command::Pub(flags) => return block_on(publish::run(&flags, output)),
+        Command::Sub(flags) => return block_on(follow::sub(&flags, output)),
+        Command::Query(flags) => return block_on(follow::query(&flags, output)),
+        Command::Info(flags) => match config {
+            Some(_) => info::print(&operator.info(config)?, output)?,
+            None => return block_on(info::run(&flags.url, output)),
+        },
+    }
+    Ok(Outcome::Done)
+}
+
+/// One thread is enough for one connection.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let outcome = runtime.block_on(work);
+    // A blocking read of stdin may still be under way; nobody waits for it.
+    runtime.shutdown_background();
+    outcome
+}

@@ -31,13 +31,14 @@
 
 mod backoff;
 mod connection;
+mod describe;
 pub mod dm;
 mod event;
 pub mod job;
 mod keys;
 mod publisher;
 #[cfg(test)]
-mod relay_double;
+pub(crate) mod relay_double;
 mod subscription;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,7 @@ mod verifier;
 pub use crate::event::EventBuilder;
 pub use crate::filter::{Filter, TagFilter};
 pub use connection::{ConnectError, Connection, Lost};
+pub use describe::describe;
 pub use event::{Event, Tag};
 pub use keys::{KeyError, KeyPair, SignError};
 pub use publisher::{PublishError, Published, Publisher, Receipt};

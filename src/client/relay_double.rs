@@ -17,7 +17,7 @@ const LIMITS: FilterLimits = FilterLimits { entries_max: 100, tags_max: 10 };
 
 /// What the double does besides being honest.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Quirks {
+pub(crate) struct Quirks {
     /// Answers so many connections with this instead of a challenge.
     pub refuse: Option<(u32, Reason)>,
     /// Breaks a connection after so many envelopes on it.
@@ -30,7 +30,7 @@ pub(super) struct Quirks {
     pub forges: bool,
 }
 
-pub(super) struct RelayDouble {
+pub(crate) struct RelayDouble {
     pub url: String,
     shared: Arc<Shared>,
 }
@@ -61,7 +61,7 @@ struct Session {
 struct Broken;
 
 impl RelayDouble {
-    pub(super) async fn start(quirks: Quirks) -> RelayDouble {
+    pub(crate) async fn start(quirks: Quirks) -> RelayDouble {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("ws://{}", listener.local_addr().expect("its address"));
         let shared = Arc::new(Shared {
@@ -80,15 +80,15 @@ impl RelayDouble {
         RelayDouble { url, shared }
     }
 
-    pub(super) fn append(&self, wire: Vec<u8>) {
+    pub(crate) fn append(&self, wire: Vec<u8>) {
         self.shared.append(Event::decode(wire.into()).expect("an event"));
     }
 
-    pub(super) fn log_ids(&self) -> Vec<EventId> {
+    pub(crate) fn log_ids(&self) -> Vec<EventId> {
         self.shared.log.lock().expect("the log").iter().map(|event| event.id).collect()
     }
 
-    pub(super) fn replace_log(&self) {
+    pub(crate) fn replace_log(&self) {
         *self.shared.log_id.lock().expect("the id") = LogId([2; 16]);
     }
 }

@@ -1,0 +1,80 @@
+//! What the command line needs of a relay on this machine. `app` provides it: it alone knows
+//! configuration files, the control socket of a running relay and the store of a stopped one.
+
+use crate::base::PubKey;
+use clap::ValueEnum;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// What a key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Publishes and reads; of private kinds only its own.
+    Member,
+    /// Reads private kinds, too.
+    Auditor,
+    /// May change the allowlist.
+    Admin,
+}
+
+/// One entry of the allowlist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllowedKey {
+    pub pubkey: PubKey,
+    pub role: Role,
+    /// For people; may be empty.
+    pub name: String,
+}
+
+/// Settings of `serve` that win over the configuration file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `host:port`.
+    pub listen: Option<String>,
+    pub data_dir: Option<PathBuf>,
+    pub shards: Option<usize>,
+}
+
+/// Why an operation failed, with what to do next.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct OperatorError(pub String);
+
+/// A relay on this machine. `config`: the file given with `--config`, or none.
+pub trait Operator {
+    /// Runs the relay until it is told to stop.
+    ///
+    /// # Errors
+    /// It cannot start, or stopped for an error.
+    fn serve(&self, config: Option<&Path>, overrides: &Overrides) -> Result<(), OperatorError>;
+
+    /// The effective configuration: TOML with comments, or as one JSON object.
+    ///
+    /// # Errors
+    /// Every violation of the configuration at once.
+    fn config(&self, config: Option<&Path>, json: bool) -> Result<String, OperatorError>;
+
+    /// The allowlist, of a running relay through its control socket, of a stopped one directly.
+    ///
+    /// # Errors
+    /// Neither can be reached.
+    fn keys(&self, config: Option<&Path>) -> Result<Vec<AllowedKey>, OperatorError>;
+
+    /// Adds a key or changes its role and name; in force when this returns.
+    ///
+    /// # Errors
+    /// As [`keys`](Self::keys).
+    fn allow(&self, config: Option<&Path>, key: &AllowedKey) -> Result<(), OperatorError>;
+
+    /// Removes a key; in force when this returns. `false`: it was not on the list.
+    ///
+    /// # Errors
+    /// As [`keys`](Self::keys).
+    fn disallow(&self, config: Option<&Path>, pubkey: &PubKey) -> Result<bool, OperatorError>;
+
+    /// The store's figures, as one JSON object.
+    ///
+    /// # Errors
+    /// As [`keys`](Self::keys).
+    fn info(&self, config: Option<&Path>) -> Result<serde_json::Value, OperatorError>;
+}

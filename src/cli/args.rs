@@ -1,0 +1,289 @@
+//! Flags and their help texts.
+
+use super::admin::{Overrides, Role};
+use crate::base::{EventId, PubKey};
+use crate::client::{Client, Filter, KeyPair, TagFilter};
+use clap::{Args, Parser, Subcommand};
+use std::path::{Path, PathBuf};
+
+const LONG_ABOUT: &str = "\
+Axon: a relay for signed agent events.
+
+From nothing to a first delivered event, in two terminals:
+
+  1$ axon serve                 # makes axon-data/ with an operator key that is allowed
+  2$ axon sub &                 # follows everything: stored events, then live ones
+  2$ axon pub 'hello, agents'   # arrives in the line above
+
+More agents: `axon keygen` on theirs, `axon allow add PUBKEY` beside the relay.
+With --json every command prints one JSON object per line.
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
+
+#[derive(Debug, Parser)]
+#[command(name = "axon", version, about = "A relay for signed agent events", long_about = LONG_ABOUT)]
+pub struct Cli {
+    /// The relay's configuration file (TOML), for commands that act on a relay of this machine
+    #[arg(long, global = true, value_name = "FILE", env = "AXON_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+    /// One JSON object per line instead of text
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the relay
+    #[command(after_help = "Examples:\n  axon serve\n  axon serve --config axon.toml\n\n\
+        Without a configuration it makes axon-data/ with an operator key that is allowed.")]
+    Serve(ServeFlags),
+    /// Make a key pair
+    #[command(after_help = "Examples:\n  axon keygen\n  axon keygen --out agent.pem\n\n\
+        PKCS#8 PEM, readable by its owner only. An existing file is never overwritten.")]
+    Keygen(KeygenFlags),
+    /// Say who may connect and publish
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  axon allow list\n  axon allow add PUBKEY --name worker-7\n  \
+        axon allow add PUBKEY --role auditor\n  axon allow remove PUBKEY\n\n\
+        In force at once, on a running relay and on a stopped one."
+    )]
+    Allow(AllowCommand),
+    /// Publish events
+    #[command(
+        after_help = "Examples:\n  axon pub 'hello'\n  axon pub --kind 5000 --tag t=translate 'guten Tag'\n  \
+        printf '%s\\n' '{\"kind\":1000,\"content\":\"one\"}' '{\"content\":\"two\"}' | axon pub --json\n\n\
+        Lines on stdin: {\"kind\",\"content\" or \"content_hex\" or \"content_base64\",\"tags\":[[name,value,...]],\
+        \"created_at\"}, all optional; --kind and --tag are their defaults.\n\
+        Prints each event's id, with --json {\"id\",\"code\"}: 200 stored, 409 stored before, others refused."
+    )]
+    Pub(PubFlags),
+    /// Follow a filter: stored events first, then live ones
+    #[command(
+        after_help = "Examples:\n  axon sub --kind 1000 --live-only\n  axon sub --kind 5000-5999 --tag t=translate --json\n  \
+        axon sub --state position.json --json\n\n\
+        Reconnects by itself, and loses and repeats nothing. --state keeps the position over restarts of this \
+        command; it is written when nothing is waiting and at least every 256 events."
+    )]
+    Sub(SubFlags),
+    /// Print stored events, then exit
+    #[command(
+        after_help = "Examples:\n  axon query --limit 20\n  axon query --author PUBKEY --since 1760000000\n  \
+        axon query --after 0 --limit 1000 --json\n\n\
+        With --after: the first --limit events behind that position, each with its own. Otherwise the newest."
+    )]
+    Query(QueryFlags),
+    /// Describe a relay
+    #[command(
+        after_help = "Examples:\n  axon info\n  axon info --url ws://relay.example:7447\n  axon info --config axon.toml\n\n\
+        With --config the store's figures, from the relay of this machine."
+    )]
+    Info(InfoFlags),
+    /// Print the effective configuration, every key with its meaning
+    Config,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ServeFlags {
+    /// Address to listen on
+    #[arg(long, value_name = "HOST:PORT", env = "AXON_LISTEN")]
+    listen: Option<String>,
+    /// Where the relay keeps everything
+    #[arg(long, value_name = "DIR", env = "AXON_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// Threads that serve connections; 0: one per core
+    #[arg(long, value_name = "N", env = "AXON_SHARDS")]
+    shards: Option<usize>,
+}
+
+impl ServeFlags {
+    pub(super) fn overrides(self) -> Overrides {
+        Overrides { listen: self.listen, data_dir: self.data_dir, shards: self.shards }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct KeygenFlags {
+    /// The new file [default: ~/.config/axon/key.pem]
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AllowCommand {
+    /// Allow a key, or change its role and name
+    Add {
+        #[arg(value_parser = pubkey, value_name = "PUBKEY")]
+        pubkey: PubKey,
+        #[arg(long, default_value = "member")]
+        role: Role,
+        /// For people
+        #[arg(long, default_value = "")]
+        name: String,
+    },
+    /// Remove a key and close its connections
+    Remove {
+        #[arg(value_parser = pubkey, value_name = "PUBKEY")]
+        pubkey: PubKey,
+    },
+    /// Print all allowed keys
+    List,
+}
+
+/// Which relay, and as whom.
+#[derive(Debug, Args)]
+pub(super) struct RelayFlags {
+    /// The relay
+    #[arg(long, default_value = "ws://127.0.0.1:7447", env = "AXON_URL")]
+    url: String,
+    /// Private key (PKCS#8 PEM) [default: axon-data/operator.pem if present, else ~/.config/axon/key.pem]
+    #[arg(long, value_name = "FILE", env = "AXON_KEY")]
+    key: Option<PathBuf>,
+}
+
+impl RelayFlags {
+    pub(super) fn client(&self) -> Result<Client, super::Failure> {
+        let path = self.key.clone().map_or_else(existing_key, Ok)?;
+        Ok(Client::new(&self.url, KeyPair::load(&path)?))
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InfoFlags {
+    /// The relay
+    #[arg(long, default_value = "ws://127.0.0.1:7447", env = "AXON_URL")]
+    pub(super) url: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PubFlags {
+    #[command(flatten)]
+    pub(super) relay: RelayFlags,
+    /// The kind of event
+    #[arg(long, default_value_t = 1000)]
+    pub(super) kind: u16,
+    /// A tag; may be given again
+    #[arg(long, value_name = "NAME=VALUE[,VALUE]", value_parser = tag)]
+    pub(super) tag: Vec<(String, Vec<String>)>,
+    /// The content; without it, JSON lines are read from stdin
+    pub(super) content: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SubFlags {
+    #[command(flatten)]
+    pub(super) relay: RelayFlags,
+    #[command(flatten)]
+    pub(super) filter: FilterFlags,
+    /// Of the stored events only the newest N
+    #[arg(long, value_name = "N", conflicts_with_all = ["after", "state", "live_only"])]
+    pub(super) limit: Option<u16>,
+    /// Begin behind this log position
+    #[arg(long, value_name = "SEQ", conflicts_with_all = ["live_only"])]
+    pub(super) after: Option<u64>,
+    /// Keep the position in this file and go on from it; other start flags then count only the first time
+    #[arg(long, value_name = "FILE")]
+    pub(super) state: Option<PathBuf>,
+    /// No stored events
+    #[arg(long)]
+    pub(super) live_only: bool,
+    /// Exit after N events
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) count: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct QueryFlags {
+    #[command(flatten)]
+    pub(super) relay: RelayFlags,
+    #[command(flatten)]
+    pub(super) filter: FilterFlags,
+    /// At most N events
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]
+    pub(super) limit: Option<u32>,
+    /// Begin behind this log position
+    #[arg(long, value_name = "SEQ")]
+    pub(super) after: Option<u64>,
+}
+
+/// Which events.
+#[derive(Debug, Args)]
+pub(super) struct FilterFlags {
+    /// A kind, or a range of kinds; may be given again
+    #[arg(long = "kind", value_name = "KIND[-KIND]", value_parser = kinds)]
+    kinds: Vec<(u16, u16)>,
+    /// An author's public key; may be given again
+    #[arg(long = "author", value_name = "PUBKEY", value_parser = pubkey)]
+    authors: Vec<PubKey>,
+    /// An event's id; may be given again
+    #[arg(long = "id", value_name = "ID", value_parser = event_id)]
+    ids: Vec<EventId>,
+    /// A tag that must be there, its first value one of those given; all given tags must be there
+    #[arg(long = "tag", value_name = "NAME[=VALUE,VALUE]", value_parser = tag)]
+    tags: Vec<(String, Vec<String>)>,
+    /// Not created before (unix seconds)
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    since: Option<i64>,
+    /// Not created after (unix seconds)
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    until: Option<i64>,
+}
+
+impl FilterFlags {
+    pub(super) fn filter(&self) -> Filter {
+        let is_one = |(low, high): &&(u16, u16)| low == high;
+        let tag =
+            |(name, values): &(String, Vec<String>)| TagFilter { name: name.clone(), values: values.clone() };
+        Filter {
+            ids: self.ids.clone(),
+            authors: self.authors.clone(),
+            kinds: self.kinds.iter().filter(is_one).map(|(kind, _)| *kind).collect(),
+            kind_ranges: self.kinds.iter().filter(|range| !is_one(range)).copied().collect(),
+            since: self.since,
+            until: self.until,
+            tags: self.tags.iter().map(tag).collect(),
+            ..Filter::default()
+        }
+    }
+}
+
+/// `~/.config/axon/key.pem`.
+pub(super) fn own_key_path() -> Result<PathBuf, super::Failure> {
+    let home = std::env::home_dir().ok_or("no home directory is known; name a key file")?;
+    Ok(home.join(".config/axon/key.pem"))
+}
+
+fn existing_key() -> Result<PathBuf, super::Failure> {
+    let operator = Path::new("axon-data/operator.pem");
+    if operator.exists() { Ok(operator.to_owned()) } else { own_key_path() }
+}
+
+fn pubkey(text: &str) -> Result<PubKey, String> {
+    PubKey::from_hex(text).ok_or_else(|| "a public key is 64 hex digits".to_owned())
+}
+
+fn event_id(text: &str) -> Result<EventId, String> {
+    EventId::from_hex(text).ok_or_else(|| "an event id is 64 hex digits".to_owned())
+}
+
+fn kinds(text: &str) -> Result<(u16, u16), String> {
+    let number = |text: &str| text.parse::<u16>().map_err(|_| "a kind is 0 to 65535".to_owned());
+    let (low, high) = match text.split_once('-') {
+        Some((low, high)) => (number(low)?, number(high)?),
+        None => (number(text)?, number(text)?),
+    };
+    if low > high { Err("the range runs backwards".to_owned()) } else { Ok((low, high)) }
+}
+
+fn tag(text: &str) -> Result<(String, Vec<String>), String> {
+    let (name, values) = match text.split_once('=') {
+        Some((name, values)) => (name, values.split(',').map(str::to_owned).collect()),
+        None => (text, Vec::new()),
+    };
+    if name.is_empty() {
+        Err("a tag has a name: NAME=VALUE".to_owned())
+    } else {
+        Ok((name.to_owned(), values))
+    }
+}

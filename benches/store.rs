@@ -4,6 +4,8 @@
 //! everything counted (index, flushes, merges), and replayed events per second. The hash over
 //! what was read tells two runs that did the same work from two that did not.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench stops where it must")]
+
 use axon::base::counters::LogCounters;
 use axon::base::{Clock, Kind, PubKey, Seq, Signature};
 use axon::event::{Envelope, EventBuilder, EventView};
@@ -16,6 +18,8 @@ use axon::store::{Durability, Store, StoreOptions};
 use bumpalo::Bump;
 use criterion::Criterion;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -57,8 +61,7 @@ struct Bench {
 
 /// About 330 bytes, two tags.
 fn event(n: u64) -> Envelope {
-    let mut pubkey = [0x5a; 32];
-    pubkey[..8].copy_from_slice(&(n % AUTHORS).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+    let pubkey = noise((n % AUTHORS) << 32);
     let builder = EventBuilder {
         kind: Kind(KINDS[(n % 5) as usize]),
         created_at: 1_700_000_000 + n as i64 / 100,
@@ -68,12 +71,16 @@ fn event(n: u64) -> Envelope {
             ("e".to_owned(), vec![format!("{:016x}", n / 7)]),
         ],
     };
-    let mut sig = [0; 64];
-    let random = |i: u64| (n * 8 + i).wrapping_mul(0xbf58_476d_1ce4_e5b9).rotate_left(31).wrapping_mul(0x94d0_49bb_1331_11eb);
-    sig.chunks_mut(8).zip(0..).for_each(|(part, i)| part.copy_from_slice(&random(i).to_be_bytes()));
-    let (_, wire) = builder.finish(&PubKey(pubkey), |_| Signature(sig)).expect("a valid event");
+    let (_, wire) = builder.finish(&PubKey(pubkey), |_| Signature(noise(n))).expect("a valid event");
     let arena = Bump::new();
     Envelope::new(&EventView::parse(&wire, &arena).expect("a valid event"), &wire, &mut Vec::new())
+}
+
+/// Bytes that do not compress, as keys and signatures do not.
+fn noise<const N: usize>(seed: u64) -> [u8; N] {
+    let mut bytes = [0; N];
+    SmallRng::seed_from_u64(seed).fill(&mut bytes[..]);
+    bytes
 }
 
 impl Bench {
@@ -94,7 +101,8 @@ impl Bench {
         let mut open = 0;
         for batch in batches {
             open += batch.len();
-            let batch = batch.into_iter().map(|envelope| Submission { ticket: Ticket(0), envelope }).collect();
+            let batch =
+                batch.into_iter().map(|envelope| Submission { ticket: Ticket(0), envelope }).collect();
             self.store.submit(&self.client, batch);
             while open > BATCH * PIPELINE {
                 open -= self.outcomes.recv().expect("an answer").len();
@@ -185,8 +193,16 @@ fn plans(criterion: &mut Criterion, bench: &Bench, events: u64) {
         ("last 20 of a kind", Filter { kinds: vec![1000], ..all() }, Span::Last(20)),
         ("last 20 of a kind range", Filter { kind_ranges: vec![(900, 5500)], ..all() }, Span::Last(20)),
         ("last 20 of an author", Filter { authors: vec![pubkey], ..all() }, Span::Last(20)),
-        ("last 20 of author and kind", Filter { authors: vec![pubkey], kinds: vec![5000], ..all() }, Span::Last(20)),
-        ("a thread by its tag", Filter { tags: tag("e", format!("{:016x}", events / 14)), ..all() }, Span::Ascending),
+        (
+            "last 20 of author and kind",
+            Filter { authors: vec![pubkey], kinds: vec![5000], ..all() },
+            Span::Last(20),
+        ),
+        (
+            "a thread by its tag",
+            Filter { tags: tag("e", format!("{:016x}", events / 14)), ..all() },
+            Span::Ascending,
+        ),
         ("last 20 of a topic", Filter { tags: tag("t", "topic7".to_owned()), ..all() }, Span::Last(20)),
         (
             "a stretch of time",
@@ -209,7 +225,8 @@ fn main() {
     let real = std::env::args().any(|argument| argument == "--bench");
     let events = std::env::var("AXON_BENCH_EVENTS").ok().and_then(|n| n.parse().ok());
     let events = events.unwrap_or(if real { 1_000_000 } else { 3_000 });
-    let durability = if std::env::var_os("AXON_BENCH_OS").is_some() { Durability::Os } else { Durability::Fsync };
+    let durability =
+        if std::env::var_os("AXON_BENCH_OS").is_some() { Durability::Os } else { Durability::Fsync };
     let bench = Bench::new(durability);
     fill(&bench, events);
     let mut hash = DefaultHasher::new();

@@ -33,8 +33,9 @@ impl Database {
         let dir = options.dir.join("log");
         std::fs::create_dir_all(&dir).map_err(|source| StoreError::Directory { dir: dir.clone(), source })?;
         let cache = Cache::new_lru_cache(options.cache_bytes);
-        let families = Family::ALL
-            .map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, options, &cache)));
+        let families = Family::ALL.map(|family| {
+            ColumnFamilyDescriptor::new(family.name(), family_options(family, options, &cache))
+        });
         let db = DB::open_cf_descriptors(&database_options(options), &dir, families).map_err(|e| {
             let message = e.into_string();
             if message.contains("While lock file") || message.contains("lock hold by current process") {
@@ -113,9 +114,10 @@ impl Database {
 
     /// Drops an index family and makes it anew, empty.
     pub(super) fn recreate(&mut self, family: Family, options: &StoreOptions) -> Result<(), StoreError> {
-        let made = self.db.drop_cf(family.name()).and_then(|()| {
-            self.db.create_cf(family.name(), &family_options(family, options, &self.cache))
-        });
+        let made = self
+            .db
+            .drop_cf(family.name())
+            .and_then(|()| self.db.create_cf(family.name(), &family_options(family, options, &self.cache)));
         made.map_err(|e| self.error(e))
     }
 

@@ -7,7 +7,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// Another process (or this one) has it open.
-    #[error("{dir} is in use by another process: stop the relay that runs on it, or give this one another data_dir")]
+    #[error(
+        "{dir} is in use by another process: stop the relay that runs on it, or give this one another data_dir"
+    )]
     InUse { dir: PathBuf },
     /// The directory cannot be made or read.
     #[error("{dir}: {source}: check that the directory exists and belongs to this user")]
@@ -19,7 +21,9 @@ pub enum StoreError {
     #[error("the log is damaged: {what}: restore the data directory from a backup")]
     Damaged { what: String },
     /// RocksDB's own message.
-    #[error("{dir}: {message}: if the disk is healthy and not full, restore the data directory from a backup")]
+    #[error(
+        "{dir}: {message}: if the disk is healthy and not full, restore the data directory from a backup"
+    )]
     Storage { dir: PathBuf, message: String },
     /// No random numbers for a new log.
     #[error("the system gives no random numbers: {0}")]

@@ -73,7 +73,9 @@ impl Meta {
 
 /// Changes whenever the machine starts; empty where the kernel does not tell.
 pub(super) fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
 }
 
 fn bytes16(db: &Database, key: &[u8]) -> Result<[u8; 16], StoreError> {

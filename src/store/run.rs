@@ -3,8 +3,8 @@
 use super::StoreError;
 use super::database::{Database, mark};
 use super::families::{
-    BLOCK_EVENTS, Family, INDEX_FAMILIES, MARK_KEY, Prefixes, ROW_FAMILIES, block_bounds, block_of, block_row,
-    row_key,
+    BLOCK_EVENTS, Family, INDEX_FAMILIES, MARK_KEY, Prefixes, ROW_FAMILIES, block_bounds, block_of,
+    block_row, row_key,
 };
 use crate::base::Seq;
 use crate::event::EventFields;
@@ -56,8 +56,9 @@ impl Run {
         }
         let block = block_of(mark.0);
         let bounds = db.get(Family::Blocks, &block.to_be_bytes())?.as_deref().and_then(block_bounds);
-        let (min, max) = bounds
-            .ok_or_else(|| StoreError::Damaged { what: format!("block row {block} is missing or damaged") })?;
+        let (min, max) = bounds.ok_or_else(|| StoreError::Damaged {
+            what: format!("block row {block} is missing or damaged"),
+        })?;
         self.blocks.push((block, min, max));
         Ok(())
     }

@@ -44,9 +44,8 @@ impl Blocks {
         if self.entered == Some(block) || block_end(block) > self.complete {
             return Ok(None);
         }
-        let row = snapshot
-            .get_pinned_cf(db.cf(Family::Blocks), block.to_be_bytes())
-            .map_err(|e| db.error(e))?;
+        let row =
+            snapshot.get_pinned_cf(db.cf(Family::Blocks), block.to_be_bytes()).map_err(|e| db.error(e))?;
         // A block without a row holds no event.
         let may_match = match row.as_deref().map(block_bounds) {
             Some(Some((min, max))) => min <= self.until && self.since <= max,

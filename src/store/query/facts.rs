@@ -35,7 +35,8 @@ impl Filter {
             return Some(from);
         }
         let listed = self.kinds.iter().copied().find(|kind| *kind >= from);
-        let in_range = self.kind_ranges.iter().filter(|range| range.1 >= from).map(|range| range.0.max(from)).min();
+        let in_range =
+            self.kind_ranges.iter().filter(|range| range.1 >= from).map(|range| range.0.max(from)).min();
         listed.into_iter().chain(in_range).min()
     }
 }

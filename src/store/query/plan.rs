@@ -100,7 +100,8 @@ impl Planner<'_> {
     fn points(&self) -> Result<Vec<u64>, StoreError> {
         let mut points = Vec::with_capacity(self.filter.ids.len());
         for EventId(id) in &self.filter.ids {
-            let row = self.snapshot.get_pinned_cf(self.db.cf(Family::Ids), id).map_err(|e| self.db.error(e))?;
+            let row =
+                self.snapshot.get_pinned_cf(self.db.cf(Family::Ids), id).map_err(|e| self.db.error(e))?;
             if let Some(row) = row {
                 let seq = read_seq(&row)?.0;
                 if self.stretch.first <= seq && seq <= self.stretch.last {
@@ -119,7 +120,8 @@ impl Planner<'_> {
             ReadAccess::As(me) if self.filter.may_match_private() => {
                 let wanted = Wanted::Private;
                 let by_me = Range { family: Family::Author, prefix: self.prefixes.author(&me), wanted };
-                let to_me = Range { family: Family::Tag, prefix: self.prefixes.tag("p", &me.to_hex()), wanted };
+                let to_me =
+                    Range { family: Family::Tag, prefix: self.prefixes.tag("p", &me.to_hex()), wanted };
                 vec![by_me, to_me]
             }
             _ => Vec::new(),

@@ -26,7 +26,12 @@ pub(in crate::store) struct Task {
 }
 
 impl Task {
-    pub(in crate::store) fn new(shared: &Shared, client: &Arc<dyn LogClient>, ticket: Ticket, query: Query) -> Self {
+    pub(in crate::store) fn new(
+        shared: &Shared,
+        client: &Arc<dyn LogClient>,
+        ticket: Ticket,
+        query: Query,
+    ) -> Self {
         let scan = Scan::new(query, shared);
         Task { client: Arc::clone(client), ticket, scan, arrived_nanos: shared.clock.nanos() }
     }
@@ -38,7 +43,9 @@ impl Task {
 }
 
 /// Starts the threads. They end when the sender is dropped; what waits then is refused.
-pub(in crate::store) fn start(shared: &Arc<Shared>) -> Result<(Sender<Task>, Vec<JoinHandle<()>>), StoreError> {
+pub(in crate::store) fn start(
+    shared: &Arc<Shared>,
+) -> Result<(Sender<Task>, Vec<JoinHandle<()>>), StoreError> {
     let (new_in, new) = unbounded();
     let (unfinished_in, unfinished) = unbounded();
     let threads = (0..shared.options.reader_threads.max(1)).map(|number| {

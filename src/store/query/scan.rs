@@ -134,7 +134,9 @@ impl Scan {
                 }
             };
         }
-        let Goal::Collect { pos } = self.goal else { unreachable!("locating ends with collecting or a pause") };
+        let Goal::Collect { pos } = self.goal else {
+            unreachable!("locating ends with collecting or a pause")
+        };
         let (page, query) = (&mut self.page, &self.query);
         let walked = view.walk(Way::Up, pos, budget, arena, &mut |seq, wire| {
             page.push(Seq(seq), wire);

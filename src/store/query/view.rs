@@ -121,7 +121,8 @@ impl<'a> View<'a> {
             if budget.spent() {
                 return Walked::Paused(seq);
             }
-            if self.filter.matches(envelope) && self.access.may_read(envelope) && visit(seq, envelope.wire()) {
+            if self.filter.matches(envelope) && self.access.may_read(envelope) && visit(seq, envelope.wire())
+            {
                 return Walked::Enough(seq);
             }
         }
@@ -147,7 +148,8 @@ impl<'a> View<'a> {
             if budget.spent() {
                 return Ok(Walked::Paused(pos));
             }
-            let Some(candidate) = source.find(self.db, &mut log, pos, |kind| self.filter.matches_kind(kind))?
+            let Some(candidate) =
+                source.find(self.db, &mut log, pos, |kind| self.filter.matches_kind(kind))?
             else {
                 return Ok(Walked::Through);
             };

@@ -75,7 +75,8 @@ fn check_every_filter(store: &Store, count: u64) {
     for filter in filters {
         let found = asker.all(store, query(filter.clone(), ReadAccess::All, Seq(count)));
         let found: Vec<u64> = found.iter().map(|(seq, _)| seq.0).collect();
-        let expected: Vec<u64> = (1..).zip(&events).filter(|(_, e)| filter.matches(*e)).map(|(n, _)| n).collect();
+        let expected: Vec<u64> =
+            (1..).zip(&events).filter(|(_, e)| filter.matches(*e)).map(|(n, _)| n).collect();
         assert_eq!(found, expected, "{filter:?}");
         assert!(!found.is_empty(), "{filter:?} finds something");
     }
@@ -83,7 +84,7 @@ fn check_every_filter(store: &Store, count: u64) {
 
 #[test]
 fn killed_between_the_flushes_of_two_index_families() {
-    for flushed in ["author", "kind", "author_kind", "tag", "blocks", "author,tag", "", "log", "ids,kind"] {
+    for flushed in ["author", "kind,blocks", "author_kind", "tag", "", "ids,kind"] {
         let dir = tempfile::tempdir().unwrap();
         for round in 1..=2 {
             crash(dir.path(), flushed);

@@ -1,5 +1,8 @@
 //! The store: commits, duplicates, every query plan, a full replay.
 //!
+//! `AXON_BENCH_EVENTS`: how many; `AXON_BENCH_OS`: without syncs; `AXON_BENCH_FILL_ONLY`:
+//! without the query plans; `AXON_BENCH_DIR`: a log that stays, and times opening it again.
+//!
 //! Without `--bench` a smoke run of a few events. Two figures decide: CPU µs per stored event,
 //! everything counted (index, flushes, merges), and replayed events per second. The hash over
 //! what was read tells two runs that did the same work from two that did not.
@@ -21,6 +24,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 const AUTHORS: u64 = 200;
@@ -56,7 +60,7 @@ struct Bench {
     outcomes: Receiver<Vec<(Ticket, Outcome)>>,
     pages: Receiver<Page>,
     clock: Clock,
-    _dir: tempfile::TempDir,
+    _dir: Option<tempfile::TempDir>,
 }
 
 /// About 330 bytes, two tags.
@@ -85,15 +89,18 @@ fn noise<const N: usize>(seed: u64) -> [u8; N] {
 
 impl Bench {
     fn new(durability: Durability) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
+        let kept = std::env::var_os("AXON_BENCH_DIR").map(PathBuf::from);
+        let temporary = kept.is_none().then(|| tempfile::tempdir().expect("a directory"));
+        let dir = kept.or(temporary.as_ref().map(|dir| dir.path().to_owned())).expect("one of them");
         let clock = Clock::new();
         let counters = Arc::new(LogCounters::default());
-        let options = StoreOptions { dir: dir.path().to_owned(), durability, ..StoreOptions::default() };
+        let options = StoreOptions { dir, durability, ..StoreOptions::default() };
         let store = Store::open(options, Arc::new(NoSink), clock, Arc::clone(&counters)).expect("opens");
+        println!("open: {} ms, head {}", clock.now().0, store.tail().head());
         let (outcomes_in, outcomes) = unbounded();
         let (pages_in, pages) = bounded(1);
         let client = Arc::new(Client { outcomes: outcomes_in, pages: pages_in });
-        Bench { store, counters, client, outcomes, pages, clock, _dir: dir }
+        Bench { store, counters, client, outcomes, pages, clock, _dir: temporary }
     }
 
     /// Submits prepared events, a bounded number at a time.

@@ -78,6 +78,9 @@ impl Committer {
                 self.shared.fail("the committer panicked");
                 self.refuse();
             }
+            if let Some(done) = self.group.barrier.take() {
+                done();
+            }
         }
     }
 
@@ -91,17 +94,15 @@ impl Committer {
     }
 
     fn commit(&mut self) {
-        if !self.group.waiting.is_empty() {
-            self.shared.counters.commit_queue.sub(self.group.waiting.len() as u64);
-            if self.shared.failure().is_some() {
-                self.refuse();
-            } else if let Err(error) = self.store() {
-                self.shared.fail(&error.to_string());
-                self.refuse();
-            }
+        self.shared.counters.commit_queue.sub(self.group.waiting.len() as u64);
+        if self.group.waiting.is_empty() {
+            return;
         }
-        if let Some(done) = self.group.barrier.take() {
-            done();
+        if self.shared.failure().is_some() {
+            self.refuse();
+        } else if let Err(error) = self.store() {
+            self.shared.fail(&error.to_string());
+            self.refuse();
         }
     }
 

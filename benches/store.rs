@@ -1,8 +1,13 @@
 //! The store: commits, duplicates, every query plan, a full replay.
 //!
+//! `AXON_BENCH_EVENTS`: how many; `AXON_BENCH_OS`: without syncs; `AXON_BENCH_FILL_ONLY`:
+//! without the query plans; `AXON_BENCH_DIR`: a log that stays, and times opening it again.
+//!
 //! Without `--bench` a smoke run of a few events. Two figures decide: CPU µs per stored event,
 //! everything counted (index, flushes, merges), and replayed events per second. The hash over
 //! what was read tells two runs that did the same work from two that did not.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench stops where it must")]
 
 use axon::base::counters::LogCounters;
 use axon::base::{Clock, Kind, PubKey, Seq, Signature};
@@ -16,7 +21,10 @@ use axon::store::{Durability, Store, StoreOptions};
 use bumpalo::Bump;
 use criterion::Criterion;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 const AUTHORS: u64 = 200;
@@ -52,13 +60,12 @@ struct Bench {
     outcomes: Receiver<Vec<(Ticket, Outcome)>>,
     pages: Receiver<Page>,
     clock: Clock,
-    _dir: tempfile::TempDir,
+    _dir: Option<tempfile::TempDir>,
 }
 
 /// About 330 bytes, two tags.
 fn event(n: u64) -> Envelope {
-    let mut pubkey = [0x5a; 32];
-    pubkey[..8].copy_from_slice(&(n % AUTHORS).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+    let pubkey = noise((n % AUTHORS) << 32);
     let builder = EventBuilder {
         kind: Kind(KINDS[(n % 5) as usize]),
         created_at: 1_700_000_000 + n as i64 / 100,
@@ -68,27 +75,32 @@ fn event(n: u64) -> Envelope {
             ("e".to_owned(), vec![format!("{:016x}", n / 7)]),
         ],
     };
-    let mut sig = [0; 64];
-    let random = |i: u64| {
-        (n * 8 + i).wrapping_mul(0xbf58_476d_1ce4_e5b9).rotate_left(31).wrapping_mul(0x94d0_49bb_1331_11eb)
-    };
-    sig.chunks_mut(8).zip(0..).for_each(|(part, i)| part.copy_from_slice(&random(i).to_be_bytes()));
-    let (_, wire) = builder.finish(&PubKey(pubkey), |_| Signature(sig)).expect("a valid event");
+    let (_, wire) = builder.finish(&PubKey(pubkey), |_| Signature(noise(n))).expect("a valid event");
     let arena = Bump::new();
     Envelope::new(&EventView::parse(&wire, &arena).expect("a valid event"), &wire, &mut Vec::new())
 }
 
+/// Bytes that do not compress, as keys and signatures do not.
+fn noise<const N: usize>(seed: u64) -> [u8; N] {
+    let mut bytes = [0; N];
+    SmallRng::seed_from_u64(seed).fill(&mut bytes[..]);
+    bytes
+}
+
 impl Bench {
     fn new(durability: Durability) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
+        let kept = std::env::var_os("AXON_BENCH_DIR").map(PathBuf::from);
+        let temporary = kept.is_none().then(|| tempfile::tempdir().expect("a directory"));
+        let dir = kept.or(temporary.as_ref().map(|dir| dir.path().to_owned())).expect("one of them");
         let clock = Clock::new();
         let counters = Arc::new(LogCounters::default());
-        let options = StoreOptions { dir: dir.path().to_owned(), durability, ..StoreOptions::default() };
+        let options = StoreOptions { dir, durability, ..StoreOptions::default() };
         let store = Store::open(options, Arc::new(NoSink), clock, Arc::clone(&counters)).expect("opens");
+        println!("open: {} ms, head {}", clock.now().0, store.tail().head());
         let (outcomes_in, outcomes) = unbounded();
         let (pages_in, pages) = bounded(1);
         let client = Arc::new(Client { outcomes: outcomes_in, pages: pages_in });
-        Bench { store, counters, client, outcomes, pages, clock, _dir: dir }
+        Bench { store, counters, client, outcomes, pages, clock, _dir: temporary }
     }
 
     /// Submits prepared events, a bounded number at a time.

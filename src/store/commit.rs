@@ -78,6 +78,9 @@ impl Committer {
                 self.shared.fail("the committer panicked");
                 self.refuse();
             }
+            if let Some(done) = self.group.barrier.take() {
+                done();
+            }
         }
     }
 
@@ -91,17 +94,15 @@ impl Committer {
     }
 
     fn commit(&mut self) {
-        if !self.group.waiting.is_empty() {
-            self.shared.counters.commit_queue.sub(self.group.waiting.len() as u64);
-            if self.shared.failure().is_some() {
-                self.refuse();
-            } else if let Err(error) = self.store() {
-                self.shared.fail(&error.to_string());
-                self.refuse();
-            }
+        self.shared.counters.commit_queue.sub(self.group.waiting.len() as u64);
+        if self.group.waiting.is_empty() {
+            return;
         }
-        if let Some(done) = self.group.barrier.take() {
-            done();
+        if self.shared.failure().is_some() {
+            self.refuse();
+        } else if let Err(error) = self.store() {
+            self.shared.fail(&error.to_string());
+            self.refuse();
         }
     }
 
@@ -117,8 +118,8 @@ impl Committer {
         let counters = Arc::clone(&self.shared.counters);
         let begin = self.shared.clock.nanos();
         let by_id = self.group.by_id();
-        let mut verdicts = self.find_duplicates(&by_id)?;
-        let batch = self.write(&by_id, &mut verdicts)?;
+        let known = self.find_known(&by_id)?;
+        let (batch, verdicts) = self.write(&by_id, &known)?;
         let stored = batch.events.len() as u64;
         counters.duplicates.add(verdicts.iter().filter(|v| **v == Outcome::Duplicate).count() as u64);
         if stored > 0 {
@@ -132,54 +133,54 @@ impl Committer {
         Ok(())
     }
 
-    /// `Duplicate` for every copy of a stored event and every further copy in the group; what
-    /// remains `Failed` is new, or of a kind that must not be stored.
-    fn find_duplicates(&self, by_id: &[u32]) -> Result<Vec<Outcome>, StoreError> {
+    /// Which submissions are copies: of a stored event, or of an earlier one in the group.
+    fn find_known(&self, by_id: &[u32]) -> Result<Vec<bool>, StoreError> {
         let id = |index: &u32| &self.group.waiting[*index as usize].envelope.id().0;
-        let mut verdicts = vec![Outcome::Duplicate; self.group.waiting.len()];
+        let mut known = vec![true; self.group.waiting.len()];
         let mut firsts = by_id.to_vec();
         firsts.dedup_by_key(|index| *id(index));
         let db = &self.shared.db;
-        let known = db.raw().batched_multi_get_cf(db.cf(Family::Ids), firsts.iter().map(id), true);
-        for (index, known) in firsts.iter().zip(known) {
-            if known.map_err(|e| db.error(e))?.is_none() {
-                verdicts[*index as usize] = Outcome::Failed;
-            }
+        let rows = db.raw().batched_multi_get_cf(db.cf(Family::Ids), firsts.iter().map(id), true);
+        for (index, row) in firsts.iter().zip(rows) {
+            known[*index as usize] = row.map_err(|e| db.error(e))?.is_some();
         }
-        Ok(verdicts)
+        Ok(known)
     }
 
     /// Gives the new events their positions, writes them and syncs.
-    fn write(&self, by_id: &[u32], verdicts: &mut [Outcome]) -> Result<CommittedBatch, StoreError> {
+    fn write(&self, by_id: &[u32], known: &[bool]) -> Result<(CommittedBatch, Vec<Outcome>), StoreError> {
         let db = &self.shared.db;
+        let waiting = &self.group.waiting;
         let (log, ids) = (db.cf(Family::Log), db.cf(Family::Ids));
-        let mut events = Vec::with_capacity(verdicts.len());
-        let mut batch =
-            WriteBatch::with_capacity_bytes(self.group.bytes + BATCH_EVENT_BYTES * self.group.waiting.len());
-        for (waiting, verdict) in self.group.waiting.iter().zip(verdicts.iter_mut()) {
-            if *verdict != Outcome::Failed {
-                continue;
-            }
-            if waiting.envelope.kind().is_ephemeral() {
-                tracing::error!(event = ?waiting.envelope, "an ephemeral event was submitted to the store: refused");
-                continue;
-            }
-            let seq = Seq(self.head.0 + 1 + events.len() as u64);
-            batch.put_cf(log, seq.0.to_be_bytes(), waiting.envelope.wire());
-            events.push(waiting.envelope.clone());
-            *verdict = Outcome::Stored(seq);
+        let mut rows = WriteBatch::with_capacity_bytes(self.group.bytes + BATCH_EVENT_BYTES * waiting.len());
+        let mut events = Vec::with_capacity(waiting.len());
+        let mut outcomes = Vec::with_capacity(waiting.len());
+        for (Waiting { envelope, .. }, known) in waiting.iter().zip(known) {
+            outcomes.push(if *known {
+                Outcome::Duplicate
+            } else if envelope.kind().is_ephemeral() {
+                tracing::error!(event = ?envelope, "an ephemeral event was submitted to the store: refused");
+                Outcome::Failed
+            } else {
+                let seq = Seq(self.head.0 + 1 + events.len() as u64);
+                rows.put_cf(log, seq.0.to_be_bytes(), envelope.wire());
+                events.push(envelope.clone());
+                Outcome::Stored(seq)
+            });
         }
         // In the order of the ids: neighbours in the memtable are found faster than strangers.
-        for index in by_id {
-            if let Outcome::Stored(seq) = verdicts[*index as usize] {
-                batch.put_cf(ids, self.group.waiting[*index as usize].envelope.id().0, seq.0.to_be_bytes());
+        for index in by_id.iter().map(|index| *index as usize) {
+            if let Outcome::Stored(seq) = outcomes[index] {
+                rows.put_cf(ids, waiting[index].envelope.id().0, seq.0.to_be_bytes());
             }
         }
         if !events.is_empty() {
-            db.write_logged(batch)?;
+            db.write_logged(rows)?;
             self.sync()?;
         }
-        Ok(CommittedBatch { first: self.head.next(), events, committed_nanos: self.shared.clock.nanos() })
+        let batch =
+            CommittedBatch { first: self.head.next(), events, committed_nanos: self.shared.clock.nanos() };
+        Ok((batch, outcomes))
     }
 
     fn sync(&self) -> Result<(), StoreError> {

@@ -111,7 +111,8 @@ impl Store {
     }
 
     /// Answers what was submitted, refuses queries that wait, and puts everything on disk.
-    /// Blocks until that is done; later calls do nothing. Dropping the store closes it too.
+    /// Blocks until that is done; later calls do nothing. Dropping the store closes it too, and
+    /// only then may the directory be opened again.
     ///
     /// # Errors
     /// A write that failed, now or earlier.

@@ -10,6 +10,8 @@ mod merge;
 mod plan;
 mod pool;
 mod scan;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub(super) use pool::{Task, start};

@@ -1,10 +1,11 @@
 //! What the tests of the store share: made-up events, a client that waits for its answers, a
 //! sink that remembers.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops where it must")]
+
 mod append;
 mod crash;
 mod oracle;
-mod planning;
 
 use super::*;
 use crate::base::{EventId, Kind, LogId, PubKey, Seq, Signature};
@@ -15,7 +16,11 @@ use bumpalo::Bump;
 use crossbeam_channel::{Receiver, unbounded};
 
 /// Events as the store gets them, but for the signature, which it does not look at.
+<<<<<<< HEAD
 pub(super) fn event(
+=======
+pub(in crate::store) fn event(
+>>>>>>> store
     author: u8,
     kind: u16,
     created_at: i64,
@@ -29,13 +34,13 @@ pub(super) fn event(
     envelope(&wire)
 }
 
-pub(super) fn envelope(wire: &[u8]) -> Envelope {
+pub(in crate::store) fn envelope(wire: &[u8]) -> Envelope {
     let arena = Bump::new();
     Envelope::new(&EventView::parse(wire, &arena).unwrap(), wire, &mut Vec::new())
 }
 
 /// Hands answers to the test's thread.
-pub(super) struct Client {
+pub(in crate::store) struct Client {
     outcomes: crossbeam_channel::Sender<Vec<(Ticket, Outcome)>>,
     pages: crossbeam_channel::Sender<Result<Page, QueryError>>,
 }
@@ -50,21 +55,21 @@ impl LogClient for Client {
 }
 
 /// A client and where its answers arrive.
-pub(super) struct Asker {
-    pub(super) client: Arc<dyn LogClient>,
-    pub(super) outcomes: Receiver<Vec<(Ticket, Outcome)>>,
-    pub(super) pages: Receiver<Result<Page, QueryError>>,
+pub(in crate::store) struct Asker {
+    pub(in crate::store) client: Arc<dyn LogClient>,
+    pub(in crate::store) outcomes: Receiver<Vec<(Ticket, Outcome)>>,
+    pub(in crate::store) pages: Receiver<Result<Page, QueryError>>,
 }
 
 impl Asker {
-    pub(super) fn new() -> Self {
+    pub(in crate::store) fn new() -> Self {
         let (outcomes_in, outcomes) = unbounded();
         let (pages_in, pages) = unbounded();
         Asker { client: Arc::new(Client { outcomes: outcomes_in, pages: pages_in }), outcomes, pages }
     }
 
     /// Submits and waits for all outcomes, checking that they come in order, each once.
-    pub(super) fn append(&self, store: &dyn Append, events: &[Envelope]) -> Vec<Outcome> {
+    pub(in crate::store) fn append(&self, store: &dyn Append, events: &[Envelope]) -> Vec<Outcome> {
         store.submit(&self.client, submissions(events));
         let mut outcomes = Vec::new();
         while outcomes.len() < events.len() {
@@ -76,13 +81,13 @@ impl Asker {
         outcomes
     }
 
-    pub(super) fn page(&self, store: &dyn Read, query: Query) -> Page {
+    pub(in crate::store) fn page(&self, store: &dyn Read, query: Query) -> Page {
         store.query(&self.client, Ticket(0), query);
         self.pages.recv().unwrap().unwrap()
     }
 
     /// All pages of a query, put together.
-    pub(super) fn all(&self, store: &dyn Read, mut query: Query) -> Vec<(Seq, Vec<u8>)> {
+    pub(in crate::store) fn all(&self, store: &dyn Read, mut query: Query) -> Vec<(Seq, Vec<u8>)> {
         let mut found = Vec::new();
         loop {
             let page = self.page(store, query.clone());
@@ -97,7 +102,7 @@ impl Asker {
     }
 }
 
-pub(super) fn submissions(events: &[Envelope]) -> Vec<Submission> {
+pub(in crate::store) fn submissions(events: &[Envelope]) -> Vec<Submission> {
     let submission = |(i, envelope): (usize, &Envelope)| Submission {
         ticket: Ticket(i as u64),
         envelope: envelope.clone(),
@@ -107,8 +112,8 @@ pub(super) fn submissions(events: &[Envelope]) -> Vec<Submission> {
 
 /// Checks the order that `log` promises, batch by batch.
 #[derive(Default)]
-pub(super) struct Sink {
-    pub(super) seen: Mutex<Vec<(Seq, EventId)>>,
+pub(in crate::store) struct Sink {
+    pub(in crate::store) seen: Mutex<Vec<(Seq, EventId)>>,
 }
 
 impl CommitSink for Sink {
@@ -118,16 +123,16 @@ impl CommitSink for Sink {
     }
 }
 
-pub(super) fn open(options: &StoreOptions) -> Result<Store, StoreError> {
+pub(in crate::store) fn open(options: &StoreOptions) -> Result<Store, StoreError> {
     open_with(options, Arc::new(Sink::default()))
 }
 
-pub(super) fn open_with(options: &StoreOptions, sink: Arc<Sink>) -> Result<Store, StoreError> {
+pub(in crate::store) fn open_with(options: &StoreOptions, sink: Arc<Sink>) -> Result<Store, StoreError> {
     Store::open(options.clone(), sink, Clock::new(), Arc::default())
 }
 
 /// Small bounds, so that a few events cross all of them.
-pub(super) fn small(dir: &std::path::Path) -> StoreOptions {
+pub(in crate::store) fn small(dir: &std::path::Path) -> StoreOptions {
     StoreOptions {
         dir: dir.to_owned(),
         durability: Durability::Os,
@@ -141,7 +146,7 @@ pub(super) fn small(dir: &std::path::Path) -> StoreOptions {
     }
 }
 
-pub(super) fn query(filter: Filter, access: ReadAccess, to: Seq) -> Query {
+pub(in crate::store) fn query(filter: Filter, access: ReadAccess, to: Seq) -> Query {
     Query {
         filter: Arc::new(filter),
         access,
@@ -153,6 +158,6 @@ pub(super) fn query(filter: Filter, access: ReadAccess, to: Seq) -> Query {
     }
 }
 
-pub(super) fn log_id(store: &Store) -> LogId {
+pub(in crate::store) fn log_id(store: &Store) -> LogId {
     store.tail().log_id()
 }

@@ -45,8 +45,9 @@ fn every_event_is_taken_and_comes_back_byte_for_byte() {
         for form in ["wire", "wire_other_key_order"] {
             let (wire, id) = (bytes(&case[form]), case["id"].as_str().expect("an id"));
             publisher.publish(&wire);
-            if Kind(case["kind"].as_u64().expect("a kind") as u16).is_ephemeral() {
-                // The vectors are dated in the past, beyond the seen window.
+            let ephemeral = Kind(case["kind"].as_u64().expect("a kind") as u16).is_ephemeral();
+            if ephemeral || case["created_at"].as_i64().is_none_or(|at| at > unix_now() + 900) {
+                // The vectors are dated in the past, beyond the seen window; one in the far future.
                 let answer = publisher.recv();
                 assert!(matches!(answer, Received::Error(400, text) if text.starts_with(id)), "{name}");
             } else if known.insert(id.to_owned()) {

@@ -6,6 +6,7 @@
 mod append;
 mod crash;
 mod oracle;
+mod racing;
 
 use super::*;
 use crate::base::{EventId, Kind, LogId, PubKey, Seq, Signature};
@@ -16,11 +17,7 @@ use bumpalo::Bump;
 use crossbeam_channel::{Receiver, unbounded};
 
 /// Events as the store gets them, but for the signature, which it does not look at.
-<<<<<<< HEAD
-pub(super) fn event(
-=======
 pub(in crate::store) fn event(
->>>>>>> store
     author: u8,
     kind: u16,
     created_at: i64,

@@ -2,6 +2,7 @@
 
 pub mod config;
 mod facts;
+mod local;
 mod operator;
 mod options;
 mod relay;
@@ -9,6 +10,7 @@ mod serve;
 
 pub use crate::http::{ControlClient, ControlError, KeyEntry};
 pub use facts::Facts;
+pub use local::Local;
 pub use operator::{OPERATOR_KEY, OperatorError};
 pub use relay::{Relay, RelayError};
 pub use serve::{ServeError, serve};

@@ -3,7 +3,7 @@
 
 use crate::base::PubKey;
 use clap::ValueEnum;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use thiserror::Error;
 
 /// What a key may do.
@@ -26,13 +26,13 @@ pub struct AllowedKey {
     pub name: String,
 }
 
-/// Settings of `serve` that win over the configuration file.
+/// Which relay of this machine is meant, and with which settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Overrides {
-    /// `host:port`.
-    pub listen: Option<String>,
-    pub data_dir: Option<PathBuf>,
-    pub shards: Option<usize>,
+pub struct Settings {
+    /// The file given with `--config`.
+    pub config: Option<PathBuf>,
+    /// `section.key` and value of every `--set`; they win over the file.
+    pub overrides: Vec<(String, String)>,
 }
 
 /// Why an operation failed, with what to do next.
@@ -40,41 +40,42 @@ pub struct Overrides {
 #[error("{0}")]
 pub struct OperatorError(pub String);
 
-/// A relay on this machine. `config`: the file given with `--config`, or none.
+/// A relay on this machine.
 pub trait Operator {
-    /// Runs the relay until it is told to stop.
+    /// Runs the relay until it is told to stop; says on stdout when it serves, for people or as
+    /// one JSON object.
     ///
     /// # Errors
     /// It cannot start, or stopped for an error.
-    fn serve(&self, config: Option<&Path>, overrides: &Overrides) -> Result<(), OperatorError>;
+    fn serve(&self, settings: &Settings, json: bool) -> Result<(), OperatorError>;
 
     /// The effective configuration: TOML with comments, or as one JSON object.
     ///
     /// # Errors
     /// Every violation of the configuration at once.
-    fn config(&self, config: Option<&Path>, json: bool) -> Result<String, OperatorError>;
+    fn config(&self, settings: &Settings, json: bool) -> Result<String, OperatorError>;
 
     /// The allowlist, of a running relay through its control socket, of a stopped one directly.
     ///
     /// # Errors
     /// Neither can be reached.
-    fn keys(&self, config: Option<&Path>) -> Result<Vec<AllowedKey>, OperatorError>;
+    fn keys(&self, settings: &Settings) -> Result<Vec<AllowedKey>, OperatorError>;
 
     /// Adds a key or changes its role and name; in force when this returns.
     ///
     /// # Errors
     /// As [`keys`](Self::keys).
-    fn allow(&self, config: Option<&Path>, key: &AllowedKey) -> Result<(), OperatorError>;
+    fn allow(&self, settings: &Settings, key: &AllowedKey) -> Result<(), OperatorError>;
 
     /// Removes a key; in force when this returns. `false`: it was not on the list.
     ///
     /// # Errors
     /// As [`keys`](Self::keys).
-    fn disallow(&self, config: Option<&Path>, pubkey: &PubKey) -> Result<bool, OperatorError>;
+    fn disallow(&self, settings: &Settings, pubkey: &PubKey) -> Result<bool, OperatorError>;
 
     /// The store's figures, as one JSON object.
     ///
     /// # Errors
     /// As [`keys`](Self::keys).
-    fn info(&self, config: Option<&Path>) -> Result<serde_json::Value, OperatorError>;
+    fn info(&self, settings: &Settings) -> Result<serde_json::Value, OperatorError>;
 }

@@ -1,26 +1,25 @@
 //! `axon allow`
 
-use super::admin::{AllowedKey, Operator, Role};
+use super::admin::{AllowedKey, Operator, Role, Settings};
 use super::args::AllowCommand;
 use super::output::Output;
 use super::{Failure, Outcome};
 use serde_json::json;
-use std::path::Path;
 
 pub(super) fn run(
     command: &AllowCommand,
-    config: Option<&Path>,
+    settings: &Settings,
     operator: &dyn Operator,
     output: &mut Output,
 ) -> Result<Outcome, Failure> {
     match command {
         AllowCommand::Add { pubkey, role, name } => {
             let key = AllowedKey { pubkey: *pubkey, role: *role, name: name.clone() };
-            operator.allow(config, &key)?;
+            operator.allow(settings, &key)?;
             print(&key, output)?;
         }
         AllowCommand::Remove { pubkey } => {
-            let was_there = operator.disallow(config, pubkey)?;
+            let was_there = operator.disallow(settings, pubkey)?;
             output.either(
                 || json!({ "pubkey": pubkey.to_hex(), "removed": was_there }),
                 || format!("{pubkey} {}", if was_there { "removed" } else { "was not on the allowlist" }),
@@ -30,7 +29,7 @@ pub(super) fn run(
             }
         }
         AllowCommand::List => {
-            for key in operator.keys(config)? {
+            for key in operator.keys(settings)? {
                 print(&key, output)?;
             }
         }

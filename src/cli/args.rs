@@ -1,6 +1,6 @@
 //! Flags and their help texts.
 
-use super::admin::{Overrides, Role};
+use super::admin::{Role, Settings};
 use crate::base::{EventId, PubKey};
 use crate::client::{Client, Filter, KeyPair, TagFilter};
 use clap::{Args, Parser, Subcommand};
@@ -25,6 +25,9 @@ pub struct Cli {
     /// The relay's configuration file (TOML), for commands that act on a relay of this machine
     #[arg(long, global = true, value_name = "FILE", env = "AXON_CONFIG")]
     pub(super) config: Option<PathBuf>,
+    /// A setting of the relay that wins over its file, for example relay.listen=0.0.0.0:7447
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = setting)]
+    pub(super) set: Vec<(String, String)>,
     /// One JSON object per line instead of text
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -35,9 +38,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run the relay
-    #[command(after_help = "Examples:\n  axon serve\n  axon serve --config axon.toml\n\n\
+    #[command(after_help = "Examples:\n  axon serve\n  axon serve --config axon.toml\n  axon serve --set relay.listen=0.0.0.0:7447 --set relay.shards=2\n\n\
         Without a configuration it makes axon-data/ with an operator key that is allowed.")]
-    Serve(ServeFlags),
+    Serve,
     /// Make a key pair
     #[command(after_help = "Examples:\n  axon keygen\n  axon keygen --out agent.pem\n\n\
         PKCS#8 PEM, readable by its owner only. An existing file is never overwritten.")]
@@ -84,23 +87,16 @@ pub(super) enum Command {
     Config,
 }
 
-#[derive(Debug, Args)]
-pub(super) struct ServeFlags {
-    /// Address to listen on
-    #[arg(long, value_name = "HOST:PORT", env = "AXON_LISTEN")]
-    listen: Option<String>,
-    /// Where the relay keeps everything
-    #[arg(long, value_name = "DIR", env = "AXON_DATA_DIR")]
-    data_dir: Option<PathBuf>,
-    /// Threads that serve connections; 0: one per core
-    #[arg(long, value_name = "N", env = "AXON_SHARDS")]
-    shards: Option<usize>,
+impl Cli {
+    /// Which relay of this machine is meant.
+    pub(super) fn settings(&self) -> Settings {
+        Settings { config: self.config.clone(), overrides: self.set.clone() }
+    }
 }
 
-impl ServeFlags {
-    pub(super) fn overrides(self) -> Overrides {
-        Overrides { listen: self.listen, data_dir: self.data_dir, shards: self.shards }
-    }
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("must be KEY=VALUE, for example relay.shards=2")?;
+    Ok((key.trim().to_owned(), value.trim().to_owned()))
 }
 
 #[derive(Debug, Args)]

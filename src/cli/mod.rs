@@ -17,7 +17,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use admin::{AllowedKey, Operator, OperatorError, Overrides, Role};
+pub use admin::{AllowedKey, Operator, OperatorError, Role, Settings};
 pub use args::Cli;
 
 use args::Command;
@@ -61,17 +61,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>, operator: &dyn Operator) ->
 }
 
 fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Outcome, Failure> {
-    let config = cli.config.as_deref();
+    let settings = cli.settings();
     match cli.command {
-        Command::Serve(flags) => operator.serve(config, &flags.overrides())?,
-        Command::Config => output.line(&operator.config(config, output.is_json())?)?,
+        Command::Serve => operator.serve(&settings, output.is_json())?,
+        Command::Config => output.line(&operator.config(&settings, output.is_json())?)?,
         Command::Keygen(flags) => keygen::run(&flags, output)?,
-        Command::Allow(command) => return allow::run(&command, config, operator, output),
+        Command::Allow(command) => return allow::run(&command, &settings, operator, output),
         Command::Pub(flags) => return block_on(publish::run(&flags, output)),
         Command::Sub(flags) => return block_on(follow::sub(&flags, output)),
         Command::Query(flags) => return block_on(follow::query(&flags, output)),
-        Command::Info(flags) => match config {
-            Some(_) => info::print(&operator.info(config)?, output)?,
+        Command::Info(flags) => match settings.config {
+            Some(_) => info::print(&operator.info(&settings)?, output)?,
             None => return block_on(info::run(&flags.url, output)),
         },
     }

@@ -9,7 +9,6 @@ use clap::CommandFactory;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::io::Write;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
@@ -21,25 +20,25 @@ fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
 struct Keys(RefCell<Vec<AllowedKey>>);
 
 impl Operator for Keys {
-    fn serve(&self, _: Option<&Path>, overrides: &Overrides) -> Result<(), OperatorError> {
-        Err(OperatorError(format!("{overrides:?}")))
+    fn serve(&self, settings: &Settings, json: bool) -> Result<(), OperatorError> {
+        Err(OperatorError(format!("{settings:?} {json}")))
     }
-    fn config(&self, config: Option<&Path>, json: bool) -> Result<String, OperatorError> {
-        Ok(format!("{config:?} {json}"))
+    fn config(&self, settings: &Settings, json: bool) -> Result<String, OperatorError> {
+        Ok(format!("{:?} {json}", settings.config))
     }
-    fn keys(&self, _: Option<&Path>) -> Result<Vec<AllowedKey>, OperatorError> {
+    fn keys(&self, _: &Settings) -> Result<Vec<AllowedKey>, OperatorError> {
         Ok(self.0.borrow().clone())
     }
-    fn allow(&self, _: Option<&Path>, key: &AllowedKey) -> Result<(), OperatorError> {
+    fn allow(&self, _: &Settings, key: &AllowedKey) -> Result<(), OperatorError> {
         self.0.borrow_mut().push(key.clone());
         Ok(())
     }
-    fn disallow(&self, _: Option<&Path>, pubkey: &PubKey) -> Result<bool, OperatorError> {
+    fn disallow(&self, _: &Settings, pubkey: &PubKey) -> Result<bool, OperatorError> {
         let before = self.0.borrow().len();
         self.0.borrow_mut().retain(|key| key.pubkey != *pubkey);
         Ok(self.0.borrow().len() < before)
     }
-    fn info(&self, _: Option<&Path>) -> Result<Value, OperatorError> {
+    fn info(&self, _: &Settings) -> Result<Value, OperatorError> {
         Ok(json!({ "head": 7 }))
     }
 }

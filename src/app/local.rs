@@ -1,0 +1,137 @@
+//! The relay of this machine, for the command line: a running one through its control socket, a
+//! stopped one through its store.
+
+use super::config::Config;
+use super::{facts, options, relay, serve};
+use crate::base::PubKey;
+use crate::base::counters::LogCounters;
+use crate::cli::{AllowedKey, Operator, OperatorError, Role, Settings};
+use crate::http::{ControlClient, ControlError, KeyEntry};
+use crate::ingest::Allowlist;
+use crate::log::{self, CommitSink, CommittedBatch, KeyRow, KeyStore};
+use crate::store::Store;
+use serde_json::Value;
+use std::io::Write as _;
+use std::sync::Arc;
+
+/// What the command line can do with a relay of this machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Local;
+
+impl Operator for Local {
+    fn serve(&self, settings: &Settings, json: bool) -> Result<(), OperatorError> {
+        let config = load(settings)?;
+        let announce = |facts: &facts::Facts| {
+            let text = if json { facts.json().to_string() } else { facts.screen() };
+            // Nobody reads it: the relay serves all the same.
+            let _ = writeln!(std::io::stdout(), "{text}");
+        };
+        serve::serve(&config, announce).map_err(error)
+    }
+
+    fn config(&self, settings: &Settings, json: bool) -> Result<String, OperatorError> {
+        let description = load(settings)?.describe();
+        if json { serde_json::to_string(&description).map_err(error) } else { Ok(description.to_string()) }
+    }
+
+    fn keys(&self, settings: &Settings) -> Result<Vec<AllowedKey>, OperatorError> {
+        let config = load(settings)?;
+        match ask(&config, async |control| control.keys().await)? {
+            Some(keys) => Ok(keys.into_iter().map(from_entry).collect()),
+            None => {
+                let rows = stopped_store(&config)?.keys().map_err(OperatorError)?;
+                let listed = Allowlist::new(options::grants(&config), rows).list();
+                let key = |k: crate::ingest::ListedKey| AllowedKey { pubkey: k.pubkey, role: from_role(k.role), name: k.name };
+                Ok(listed.into_iter().map(key).collect())
+            }
+        }
+    }
+
+    fn allow(&self, settings: &Settings, key: &AllowedKey) -> Result<(), OperatorError> {
+        let config = load(settings)?;
+        let entry = KeyEntry { pubkey: key.pubkey, role: to_role(key.role), name: key.name.clone() };
+        if ask(&config, async |control| control.add_key(&entry).await)?.is_none() {
+            let row = KeyRow { pubkey: key.pubkey, role: Some(to_role(key.role)), name: key.name.clone() };
+            stopped_store(&config)?.put_key(&row).map_err(OperatorError)?;
+        }
+        Ok(())
+    }
+
+    fn disallow(&self, settings: &Settings, pubkey: &PubKey) -> Result<bool, OperatorError> {
+        let config = load(settings)?;
+        if let Some(was_there) = ask(&config, async |control| control.remove_key(pubkey).await)? {
+            return Ok(was_there);
+        }
+        let store = stopped_store(&config)?;
+        let allowlist = Allowlist::new(options::grants(&config), store.keys().map_err(OperatorError)?);
+        let was_there = allowlist.role(pubkey).is_some();
+        if was_there {
+            let row = KeyRow { pubkey: *pubkey, role: None, name: String::new() };
+            store.put_key(&row).map_err(OperatorError)?;
+        }
+        Ok(was_there)
+    }
+
+    fn info(&self, settings: &Settings) -> Result<Value, OperatorError> {
+        let config = load(settings)?;
+        match ask(&config, async |control| control.info().await)? {
+            Some(info) => Ok(info),
+            None => Ok(facts::stats_json(&stopped_store(&config)?.stats())),
+        }
+    }
+}
+
+fn error(error: impl std::fmt::Display) -> OperatorError {
+    OperatorError(error.to_string())
+}
+
+fn load(settings: &Settings) -> Result<Config, OperatorError> {
+    Config::load(settings.config.as_deref(), &settings.overrides).map_err(error)
+}
+
+/// Asks the running relay of this data directory; `None`: none is running.
+fn ask<T>(
+    config: &Config,
+    question: impl AsyncFnOnce(&ControlClient) -> Result<T, ControlError>,
+) -> Result<Option<T>, OperatorError> {
+    let control = ControlClient::new(&config.relay.data_dir);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(error)?;
+    match runtime.block_on(question(&control)) {
+        Ok(answer) => Ok(Some(answer)),
+        Err(ControlError::NotRunning(_)) => Ok(None),
+        Err(failure) => Err(error(failure)),
+    }
+}
+
+/// Nobody listens to the log of a stopped relay.
+struct NoListener;
+
+impl CommitSink for NoListener {
+    fn committed(&self, _: &Arc<CommittedBatch>) {}
+}
+
+fn stopped_store(config: &Config) -> Result<Store, OperatorError> {
+    relay::make_data_dir(&config.relay.data_dir).map_err(error)?;
+    let clock = crate::base::Clock::new();
+    Store::open(options::store(config), Arc::new(NoListener), clock, Arc::new(LogCounters::default())).map_err(error)
+}
+
+fn from_entry(entry: KeyEntry) -> AllowedKey {
+    AllowedKey { pubkey: entry.pubkey, role: from_role(entry.role), name: entry.name }
+}
+
+fn from_role(role: log::Role) -> Role {
+    match role {
+        log::Role::Member => Role::Member,
+        log::Role::Auditor => Role::Auditor,
+        log::Role::Admin => Role::Admin,
+    }
+}
+
+fn to_role(role: Role) -> log::Role {
+    match role {
+        Role::Member => log::Role::Member,
+        Role::Auditor => log::Role::Auditor,
+        Role::Admin => log::Role::Admin,
+    }
+}

@@ -6,6 +6,7 @@
 mod append;
 mod crash;
 mod oracle;
+mod racing;
 
 use super::*;
 use crate::base::{EventId, Kind, LogId, PubKey, Seq, Signature};

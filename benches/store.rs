@@ -96,7 +96,7 @@ impl Bench {
         let counters = Arc::new(LogCounters::default());
         let options = StoreOptions { dir, durability, ..StoreOptions::default() };
         let store = Store::open(options, Arc::new(NoSink), clock, Arc::clone(&counters)).expect("opens");
-        println!("open: {} ms, head {}", clock.now().0, store.tail().head());
+        println!("open: {} ms, {} CPU ms, head {}", clock.now().0, cpu_micros() / 1_000, store.tail().head());
         let (outcomes_in, outcomes) = unbounded();
         let (pages_in, pages) = bounded(1);
         let client = Arc::new(Client { outcomes: outcomes_in, pages: pages_in });

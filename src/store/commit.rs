@@ -183,6 +183,7 @@ impl Committer {
         Ok((batch, outcomes))
     }
 
+    /// Apart from the write, so that its time is known; a synced write costs the same.
     fn sync(&self) -> Result<(), StoreError> {
         if self.shared.options.durability == Durability::Fsync {
             let begin = self.shared.clock.nanos();

@@ -155,7 +155,8 @@ fn database_options(options: &StoreOptions) -> Options {
     db.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
     db.set_max_background_jobs(clamp_i32(options.background_threads.max(2)));
     db.set_max_open_files(clamp_i32(options.open_files_max));
-    db.set_max_total_wal_size(3 * options.log_memtable_bytes as u64);
+    // Bounds what a start has to replay: beyond it the family that lags is flushed.
+    db.set_max_total_wal_size(2 * options.log_memtable_bytes as u64);
     // One thread writes the log; a second one, rarely, keys and index rows.
     db.set_allow_concurrent_memtable_write(false);
     db.set_enable_write_thread_adaptive_yield(false);

@@ -4,7 +4,8 @@
 
 use super::cursor::{Stretch, Way};
 use super::plan::{Plan, Planner, Wanted};
-use super::scan::{Scan, Slice};
+use super::scan::{Budget, Scan, Slice};
+use super::view::{View, Walked};
 use crate::base::{PubKey, Seq};
 use crate::event::Envelope;
 use crate::filter::{Filter, ReadAccess, TagFilter};
@@ -169,6 +170,50 @@ fn the_narrowest_index_is_taken() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// The index moves on between the snapshot and the walk. What the snapshot does not have must
+/// come from the ring; once the ring has let go of it, another snapshot is needed.
+#[test]
+fn the_index_position_is_that_of_the_snapshot() {
+    let dir = tempfile::tempdir().unwrap();
+    let numbered = |from: i64, to: i64| (from..to).map(|n| event(1, 1000, n, &[], &n.to_string()));
+    let store = filled(dir.path(), &numbered(0, 10).collect::<Vec<_>>());
+    let shared = &store.shared;
+    let append = |from, to| {
+        Asker::new().append(&store, &numbered(from, to).collect::<Vec<_>>());
+        while shared.indexed() < shared.tail.head() {
+            std::thread::yield_now();
+        }
+    };
+    let snapshot = shared.db.raw().snapshot();
+    let planner = |last| Planner {
+        db: &shared.db,
+        snapshot: &snapshot,
+        prefixes: shared.prefixes,
+        filter: Arc::new(Filter { authors: vec![PubKey([1; 32])], ..Filter::default() }),
+        access: ReadAccess::All,
+        stretch: Stretch { first: 1, last },
+        way: Way::Up,
+    };
+    append(10, 20);
+    let before = planner(20);
+    let plan = before.choose().unwrap();
+    let view = View::new(&before, &plan, &shared.tail).unwrap().expect("the ring reaches back");
+    for (way, from) in [(Way::Up, 1), (Way::Down, 20)] {
+        let mut found = Vec::new();
+        let walked = view.walk(way, from, &mut Budget::new(shared), &mut Bump::new(), &mut |seq, _| {
+            found.push(seq);
+            false
+        });
+        assert_eq!(walked.unwrap(), Walked::Through);
+        found.sort_unstable();
+        assert_eq!(found, (1..=20).collect::<Vec<_>>(), "{way:?}");
+    }
+    append(20, 120);
+    // Its answer comes after the trimming behind the hundred before it.
+    append(120, 121);
+    assert!(View::new(&planner(121), &plan, &shared.tail).unwrap().is_none());
 }
 
 /// Blocks the reader thread in its first answer until it is let go, and notes who is answered.

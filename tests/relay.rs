@@ -2,6 +2,8 @@
 //!
 //! Every file under `relay/` is a promise of the protocol, by its name.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
 #[path = "relay/delivery.rs"]
 mod delivery;
 #[path = "relay/durability.rs"]

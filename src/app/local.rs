@@ -41,7 +41,11 @@ impl Operator for Local {
             None => {
                 let rows = stopped_store(&config)?.keys().map_err(OperatorError)?;
                 let listed = Allowlist::new(options::grants(&config), rows).list();
-                let key = |k: crate::ingest::ListedKey| AllowedKey { pubkey: k.pubkey, role: from_role(k.role), name: k.name };
+                let key = |k: crate::ingest::ListedKey| AllowedKey {
+                    pubkey: k.pubkey,
+                    role: from_role(k.role),
+                    name: k.name,
+                };
                 Ok(listed.into_iter().map(key).collect())
             }
         }
@@ -113,7 +117,8 @@ impl CommitSink for NoListener {
 fn stopped_store(config: &Config) -> Result<Store, OperatorError> {
     relay::make_data_dir(&config.relay.data_dir).map_err(error)?;
     let clock = crate::base::Clock::new();
-    Store::open(options::store(config), Arc::new(NoListener), clock, Arc::new(LogCounters::default())).map_err(error)
+    Store::open(options::store(config), Arc::new(NoListener), clock, Arc::new(LogCounters::default()))
+        .map_err(error)
 }
 
 fn from_entry(entry: KeyEntry) -> AllowedKey {

@@ -38,8 +38,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run the relay
-    #[command(after_help = "Examples:\n  axon serve\n  axon serve --config axon.toml\n  axon serve --set relay.listen=0.0.0.0:7447 --set relay.shards=2\n\n\
-        Without a configuration it makes axon-data/ with an operator key that is allowed.")]
+    #[command(
+        after_help = "Examples:\n  axon serve\n  axon serve --config axon.toml\n  axon serve --set relay.listen=0.0.0.0:7447 --set relay.shards=2\n\n\
+        Without a configuration it makes axon-data/ with an operator key that is allowed."
+    )]
     Serve,
     /// Make a key pair
     #[command(after_help = "Examples:\n  axon keygen\n  axon keygen --out agent.pem\n\n\

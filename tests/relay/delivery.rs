@@ -28,7 +28,7 @@ fn several_publishers_at_full_speed_and_everyone_sees_one_order_exactly_once() {
         for p in 1..=PUBLISHERS {
             let mut client = relay.client(&key(p));
             scope.spawn(move || {
-                let mut expect_ok = |client: &mut Client| assert!(matches!(client.recv(), Received::Ok(_)));
+                let expect_ok = |client: &mut Client| assert!(matches!(client.recv(), Received::Ok(_)));
                 for n in 0..EVENTS {
                     client.publish(&event(&key(p), 1000, format!("{p}/{n}").as_bytes(), &[]).1);
                     if n >= 64 {

@@ -14,8 +14,10 @@ fn at(seq: u64) -> Envelope {
     event((seq % AUTHORS) as u8, 1000, seq as i64, &[("t", &topic)], &seq.to_string())
 }
 
+type Matches = Box<dyn Fn(u64) -> bool>;
+
 /// A filter, and whether it matches the event at a position.
-fn filters(round: u64) -> [(Filter, Box<dyn Fn(u64) -> bool>); 4] {
+fn filters(round: u64) -> [(Filter, Matches); 4] {
     let (author, topic) = (round % AUTHORS, round % TOPICS);
     let tags = vec![TagFilter { name: "t".to_owned(), values: vec![format!("t{topic}")] }];
     let all = Filter::default;

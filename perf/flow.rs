@@ -213,7 +213,8 @@ impl Flow<'_> {
             stop.store(true, Ordering::Relaxed);
             let mut busiest = 0.0f64;
             for thread in threads {
-                let busy = thread.join().map_err(|_| Failure::Usage("a reader thread panicked".to_owned()))?;
+                let busy =
+                    thread.join().map_err(|_| Failure::Usage("a reader thread panicked".to_owned()))?;
                 busiest = busiest.max(busy?);
             }
             Ok((marks?, busiest))

@@ -99,7 +99,10 @@ pub fn pin(cores: &[usize]) -> Result<()> {
 /// Says what is wrong with the text.
 pub fn parse_cores(text: &str) -> std::result::Result<Vec<usize>, String> {
     let number = |text: &str| {
-        text.trim().parse::<usize>().ok().filter(|core| *core < CpuSet::MAX_CPU)
+        text.trim()
+            .parse::<usize>()
+            .ok()
+            .filter(|core| *core < CpuSet::MAX_CPU)
             .ok_or_else(|| format!("`{text}` is not a core number"))
     };
     let mut cores = Vec::new();

@@ -107,7 +107,10 @@ impl Meter {
                 settled_nanos: quiet.cpu_since(&self.before).nanos,
                 memory: end.sample.memory,
                 memory_before: self.before.memory,
-                switches_voluntary: end.sample.switches_voluntary.saturating_sub(start.sample.switches_voluntary),
+                switches_voluntary: end
+                    .sample
+                    .switches_voluntary
+                    .saturating_sub(start.sample.switches_voluntary),
                 switches_forced: end.sample.switches_forced.saturating_sub(start.sample.switches_forced),
                 disk_written_bytes: quiet.disk_written_bytes.saturating_sub(self.before.disk_written_bytes),
             });

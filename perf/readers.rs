@@ -125,7 +125,13 @@ impl Readers {
     ///
     /// # Errors
     /// A socket failed.
-    pub fn run(&mut self, sent: &SendTimes, clock: &Clock, progress: &Progress, stop: &AtomicBool) -> Result<f64> {
+    pub fn run(
+        &mut self,
+        sent: &SendTimes,
+        clock: &Clock,
+        progress: &Progress,
+        stop: &AtomicBool,
+    ) -> Result<f64> {
         const LOOK_FOR_STOP_NANOS: u64 = 5_000_000;
         let mut poll = Poll::new()?;
         self.register(&poll, 0)?;

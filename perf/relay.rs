@@ -104,8 +104,12 @@ impl Relay {
             let Some(owned) = &mut self.owned else { break };
             let ended = owned.child.try_wait().doing("the relay")?;
             if ended.is_some() || clock.nanos() > deadline {
-                let state = ended.map_or("does not answer".to_owned(), |status| format!("ended with {status}"));
-                return Err(Failure::Relay(format!("{state}; it said:\n{}", tail(&owned.dir.join("relay.log")))));
+                let state =
+                    ended.map_or("does not answer".to_owned(), |status| format!("ended with {status}"));
+                return Err(Failure::Relay(format!(
+                    "{state}; it said:\n{}",
+                    tail(&owned.dir.join("relay.log"))
+                )));
             }
             std::thread::sleep(LOOK_AGAIN);
         }
@@ -211,7 +215,9 @@ fn answers(address: SocketAddr) -> bool {
     let ask = || -> std::io::Result<bool> {
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
         stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-        stream.write_all(format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
+        stream.write_all(
+            format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes(),
+        )?;
         let mut head = [0; 12];
         stream.read_exact(&mut head)?;
         Ok(&head == b"HTTP/1.1 200")

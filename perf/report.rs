@@ -12,6 +12,9 @@ use std::fmt::Write as _;
 /// Above this share of its core the generator may be what limits the run.
 const BUSY_MAX: f64 = 0.9;
 
+/// A shorter stretch says little: a clock tick of CPU or one slow sync shows in it.
+const SECONDS_MIN: f64 = 0.5;
+
 /// One run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
@@ -118,10 +121,17 @@ impl Latency {
 
 impl Report {
     /// The frame of a report: everything that follows from the figures alone.
-    pub fn new(name: String, plan: Plan, relay: RelaySetting, disk_sync: Option<DiskSync>, figures: Figures) -> Report {
+    pub fn new(
+        name: String,
+        plan: Plan,
+        relay: RelaySetting,
+        disk_sync: Option<DiskSync>,
+        figures: Figures,
+    ) -> Report {
         let Figures { unit, count, deliveries, count_all, measured } = figures;
         let seconds = measured.seconds.max(1e-9);
-        let server = measured.server.map(|server| ServerFigures::new(&server, seconds, count, count_all, deliveries));
+        let server =
+            measured.server.map(|server| ServerFigures::new(&server, seconds, count, count_all, deliveries));
         Report {
             name,
             plan,
@@ -154,7 +164,13 @@ impl Report {
     pub fn judge(&mut self) {
         let mut warn = |text: String| self.warnings.push(text);
         if self.client.busy > BUSY_MAX && !self.plan.spin {
-            warn(format!("the generator's core was {:.0} % busy: it may be the limit", self.client.busy * 100.0));
+            warn(format!(
+                "the generator's core was {:.0} % busy: it may be the limit",
+                self.client.busy * 100.0
+            ));
+        }
+        if self.seconds < SECONDS_MIN {
+            warn(format!("measured for {:.3} s only", self.seconds));
         }
         if self.missing > 0 {
             warn(format!("{} replies or deliveries never came", self.missing));
@@ -198,12 +214,18 @@ impl Report {
             // Writing to a String cannot fail.
             let _ = writeln!(out, "  {name:<26} {value}");
         };
-        row("machine", format!("{}, {} cores, kernel {}", self.machine.cpu, self.machine.cores, self.machine.kernel));
+        row(
+            "machine",
+            format!("{}, {} cores, kernel {}", self.machine.cpu, self.machine.cores, self.machine.kernel),
+        );
         let relay = &self.relay;
-        row("relay", format!(
-            "{} shard(s), durability {}, cores {:?}; generator on {:?}",
-            relay.shards, relay.durability, relay.server_cores, relay.client_cores
-        ));
+        row(
+            "relay",
+            format!(
+                "{} shard(s), durability {}, cores {:?}; generator on {:?}",
+                relay.shards, relay.durability, relay.server_cores, relay.client_cores
+            ),
+        );
         if let Some(sync) = self.disk_sync {
             row("disk sync", format!("p50 {:.0} µs, p99 {:.0} µs", sync.p50_us, sync.p99_us));
         }
@@ -213,10 +235,13 @@ impl Report {
             row("deliveries", format!("{}/s", short(self.deliveries_per_second)));
         }
         for (what, l) in &self.latency {
-            row(&format!("{what} µs"), format!(
-                "p50 {:.0}  p90 {:.0}  p99 {:.0}  p99.9 {:.0}  max {:.0}  (n {})",
-                l.p50, l.p90, l.p99, l.p999, l.max, l.count
-            ));
+            row(
+                &format!("{what} µs"),
+                format!(
+                    "p50 {:.0}  p90 {:.0}  p99 {:.0}  p99.9 {:.0}  max {:.0}  (n {})",
+                    l.p50, l.p90, l.p99, l.p999, l.max, l.count
+                ),
+            );
         }
         if let Some(server) = &self.server {
             server.rows(&self.unit, &mut row);
@@ -224,13 +249,16 @@ impl Report {
         for (name, value) in &self.further {
             row(name, short(*value));
         }
-        row("generator", format!(
-            "{:.0} % of its core{}, {} MB out, {} MB in",
-            self.client.busy * 100.0,
-            if self.plan.spin { " (spins)" } else { "" },
-            self.client.bytes_out / 1_000_000,
-            self.client.bytes_in / 1_000_000
-        ));
+        row(
+            "generator",
+            format!(
+                "{:.0} % of its core{}, {} MB out, {} MB in",
+                self.client.busy * 100.0,
+                if self.plan.spin { " (spins)" } else { "" },
+                self.client.bytes_out / 1_000_000,
+                self.client.bytes_in / 1_000_000
+            ),
+        );
         for warning in &self.warnings {
             row("! warning", warning.clone());
         }
@@ -257,25 +285,34 @@ impl ServerFigures {
     }
 
     fn rows(&self, unit: &str, row: &mut impl FnMut(&str, String)) {
-        row(&format!("server CPU µs/{unit}"), format!(
-            "{:.3} (settled {:.3}); {:.0} % of a core, {:.0} % of it user",
-            self.cpu_us_per_unit,
-            self.cpu_us_per_unit_settled,
-            self.cpu_share * 100.0,
-            self.user_share * 100.0
-        ));
+        row(
+            &format!("server CPU µs/{unit}"),
+            format!(
+                "{:.3} (settled {:.3}); {:.0} % of a core, {:.0} % of it user",
+                self.cpu_us_per_unit,
+                self.cpu_us_per_unit_settled,
+                self.cpu_share * 100.0,
+                self.user_share * 100.0
+            ),
+        );
         if let Some(us) = self.cpu_us_per_delivery {
             row("server CPU µs/delivery", format!("{us:.3}"));
         }
         let threads: Vec<_> = self.threads.iter().map(|(name, us)| format!("{name} {us:.3}")).collect();
         row("  by thread", threads.join(", "));
-        row("server memory", format!(
-            "{} KiB anonymous, {} KiB mapped, peak {} KiB",
-            self.memory.rss_anon >> 10,
-            self.memory.rss_file >> 10,
-            self.memory.peak >> 10
-        ));
-        row("context switches", format!("{} voluntary, {} forced", self.switches_voluntary, self.switches_forced));
+        row(
+            "server memory",
+            format!(
+                "{} KiB anonymous, {} KiB mapped, peak {} KiB",
+                self.memory.rss_anon >> 10,
+                self.memory.rss_file >> 10,
+                self.memory.peak >> 10
+            ),
+        );
+        row(
+            "context switches",
+            format!("{} voluntary, {} forced", self.switches_voluntary, self.switches_forced),
+        );
         row("disk written", format!("{} KiB", self.disk_written_bytes >> 10));
     }
 }

@@ -38,7 +38,13 @@ impl Script {
     ///
     /// # Errors
     /// A shape no event can have.
-    pub fn write(shape: &Shape, authors: &[Identity], first: usize, step: usize, count: usize) -> Result<Script> {
+    pub fn write(
+        shape: &Shape,
+        authors: &[Identity],
+        first: usize,
+        step: usize,
+        count: usize,
+    ) -> Result<Script> {
         let mut script = Script { bytes: Vec::new(), ends: Vec::with_capacity(count) };
         let mut scratch = Vec::new();
         let padding = shape.size.saturating_sub(signed(shape, &authors[0], 0, 0)?.len());
@@ -55,7 +61,12 @@ impl Script {
     ///
     /// # Errors
     /// A shape no event can have.
-    pub fn write_all(shape: &Shape, authors: &[Identity], publishers: usize, count: usize) -> Result<Vec<Script>> {
+    pub fn write_all(
+        shape: &Shape,
+        authors: &[Identity],
+        publishers: usize,
+        count: usize,
+    ) -> Result<Vec<Script>> {
         let share = |publisher: usize| (count + publishers - 1 - publisher) / publishers;
         let pieces = std::thread::available_parallelism().map_or(1, usize::from).div_ceil(publishers);
         std::thread::scope(|scope| {

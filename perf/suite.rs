@@ -30,7 +30,8 @@ pub fn entries(load: &Load, args: &RelayArgs, smoke: bool) -> Vec<Entry> {
         out.push(entry(Command::Ingest, durability, shards, plain));
     }
     out.push(entry(Command::Ingest, "os", 1, &|load| {
-        (load.publishers, load.window, load.count) = (Some(1), Some(1), Some(if smoke { 1_000 } else { 20_000 }));
+        (load.publishers, load.window, load.count) =
+            (Some(1), Some(1), Some(if smoke { 1_000 } else { 20_000 }));
     }));
     for kind in [Kind::PROGRESS, Kind::MESSAGE] {
         for subscribers in [10, 100, 1_000] {

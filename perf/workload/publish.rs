@@ -82,7 +82,8 @@ fn readers(stage: &Stage) -> Result<(Vec<Reader>, Gate, Option<f64>)> {
             let mut readers = Vec::new();
             for (number, start) in (0..plan.subscriptions).step_by(per_connection).enumerate() {
                 let run = per_connection.min(plan.subscriptions - start);
-                let filters: Vec<Filter> = (start..start + run).map(|n| by_topics(&[n], plan.topics())).collect();
+                let filters: Vec<Filter> =
+                    (start..start + run).map(|n| by_topics(&[n], plan.topics())).collect();
                 let share = Share { start, run, cycle: plan.subscriptions };
                 readers.push(open(number, &filters, can_time.then_some(share))?);
             }
@@ -90,8 +91,9 @@ fn readers(stage: &Stage) -> Result<(Vec<Reader>, Gate, Option<f64>)> {
         }
         Command::Mixed => {
             let follow = |first| (0..MIXED_TOPICS).map(|next| first + next).collect::<Vec<_>>();
-            let all = (0..plan.subscribers)
-                .map(|n| open(n, &follow(n).iter().map(|t| by_topics(&[*t], plan.topics())).collect::<Vec<_>>(), None));
+            let all = (0..plan.subscribers).map(|n| {
+                open(n, &follow(n).iter().map(|t| by_topics(&[*t], plan.topics())).collect::<Vec<_>>(), None)
+            });
             Ok((all.collect::<Result<_>>()?, Gate::Replies, Some(MIXED_TOPICS as f64)))
         }
         _ => {

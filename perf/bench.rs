@@ -6,7 +6,7 @@ use crate::keys::Identity;
 use crate::machine::DiskSync;
 use crate::meter::Meter;
 use crate::options::{Command, Plan, RelayArgs};
-use crate::relay::{Relay, RelayOptions};
+use crate::relay::{Relay, RelayOptions, Scratch};
 use crate::report::{Figures, RelaySetting, Report};
 use crate::script::{Script, Shape};
 use crate::workload;
@@ -42,7 +42,10 @@ pub fn identities(plan: &Plan) -> Vec<Identity> {
 /// # Errors
 /// It could not be made.
 pub fn run(plan: Plan, args: &RelayArgs, clock: Clock) -> Result<Report> {
-    let mut report = Stage::set(plan, args, clock)?.play()?;
+    let stage = Stage::set(plan, args, clock)?;
+    // On a thread of its own: playing confines its thread, and the next stage signs on all cores.
+    let played = std::thread::scope(|scope| scope.spawn(|| stage.play()).join());
+    let mut report = played.map_err(|_| Failure::Usage("the playing thread panicked".to_owned()))??;
     report.judge();
     Ok(report)
 }
@@ -71,21 +74,21 @@ impl Stage {
             Some(url) => (Relay::running(url, args.pid)?, None),
             None => {
                 let options = relay_options(args, &setting)?;
-                let dir = Relay::scratch(&options, &clock)?;
-                let disk_sync = DiskSync::measure(&dir, &clock)?;
-                (Relay::start(&options, dir, &identities, &clock)?, Some(disk_sync))
+                let scratch = Scratch::new(&options, &clock)?;
+                let disk_sync = DiskSync::measure(&scratch.dir, &clock)?;
+                (Relay::start(&options, scratch, &identities, &clock)?, Some(disk_sync))
             }
         };
         Ok(Stage { plan, setting, identities, scripts, relay, clock, disk_sync })
     }
 
-    fn play(self) -> Result<Report> {
+    fn play(&self) -> Result<Report> {
         match self.plan.command {
-            Command::Replay => workload::replay(&self),
-            Command::Idle => workload::idle(&self),
-            Command::Connect => workload::connect(&self),
-            Command::Churn => workload::churn(&self),
-            _ => workload::publish(&self),
+            Command::Replay => workload::replay(self),
+            Command::Idle => workload::idle(self),
+            Command::Connect => workload::connect(self),
+            Command::Churn => workload::churn(self),
+            _ => workload::publish(self),
         }
     }
 

@@ -48,7 +48,9 @@ impl Machine {
         let kib: f64 = memory.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0.0);
         Machine {
             cpu: line("/proc/cpuinfo", "model name"),
-            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            // All of them, not only those this thread may use.
+            cores: fs::read_to_string("/proc/cpuinfo")
+                .map_or(0, |text| text.lines().filter(|line| line.starts_with("processor")).count()),
             memory_gib: (kib / 1_048_576.0 * 10.0).round() / 10.0,
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         }
@@ -73,7 +75,7 @@ impl DiskSync {
         fs::remove_file(&path).doing("the sync probe")?;
         times.sort_unstable();
         let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize] as f64 / 1000.0;
-        let in_memory = rustix::fs::statfs(dir).is_ok_and(|fs| fs.f_type as i64 == TMPFS_MAGIC);
+        let in_memory = rustix::fs::statfs(dir).is_ok_and(|fs| fs.f_type == TMPFS_MAGIC);
         Ok(DiskSync { p50_us: at(0.5), p99_us: at(0.99), in_memory })
     }
 }

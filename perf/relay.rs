@@ -49,7 +49,13 @@ pub struct Relay {
 
 struct Owned {
     child: Child,
-    dir: PathBuf,
+    /// Goes last: the relay writes into it until it has ended.
+    scratch: Scratch,
+}
+
+/// A directory of one run, removed when it is over.
+pub struct Scratch {
+    pub dir: PathBuf,
     keep: bool,
 }
 
@@ -66,33 +72,28 @@ impl Relay {
         Ok(Relay { target: Target { address, url: url.to_owned() }, pid, owned: None })
     }
 
-    /// Makes a scratch directory for one run.
-    ///
-    /// # Errors
-    /// The directory cannot be made.
-    pub fn scratch(options: &RelayOptions, clock: &Clock) -> Result<PathBuf> {
-        let unique = format!("axon-perf-{}-{}", std::process::id(), clock.nanos());
-        let dir = options.scratch.join(unique);
-        fs::create_dir_all(&dir).doing("the scratch directory")?;
-        Ok(dir)
-    }
-
-    /// Starts one in `dir` that lets `allowed` in, and waits until it answers.
+    /// Starts one in `scratch` that lets `allowed` in, and waits until it answers.
     ///
     /// # Errors
     /// It ends, or does not answer in time; with what it said.
-    pub fn start(options: &RelayOptions, dir: PathBuf, allowed: &[Identity], clock: &Clock) -> Result<Relay> {
+    pub fn start(
+        options: &RelayOptions,
+        scratch: Scratch,
+        allowed: &[Identity],
+        clock: &Clock,
+    ) -> Result<Relay> {
+        let dir = &scratch.dir;
         let (listen, http) = free_addresses()?;
         let url = format!("ws://{listen}");
         let config = dir.join("axon.toml");
-        fs::write(&config, config_text(options, &dir, listen, http, allowed)).doing("the configuration")?;
+        fs::write(&config, config_text(options, dir, listen, http, allowed)).doing("the configuration")?;
         let log = File::create(dir.join("relay.log")).doing("the relay's log file")?;
         let mut command = Command::new(&options.binary);
         command.arg("serve").arg("--config").arg(&config).stdin(Stdio::null());
         command.stdout(log.try_clone().doing("the relay's log file")?).stderr(log);
         let child = spawn_on(&options.cores, command, &options.binary)?;
         let pid = child.id();
-        let owned = Owned { child, dir, keep: options.keep };
+        let owned = Owned { child, scratch };
         let mut relay = Relay { target: Target { address: listen, url }, pid, owned: Some(owned) };
         relay.wait_until_ready(clock)?;
         Ok(relay)
@@ -108,7 +109,7 @@ impl Relay {
                     ended.map_or("does not answer".to_owned(), |status| format!("ended with {status}"));
                 return Err(Failure::Relay(format!(
                     "{state}; it said:\n{}",
-                    tail(&owned.dir.join("relay.log"))
+                    tail(&owned.scratch.dir.join("relay.log"))
                 )));
             }
             std::thread::sleep(LOOK_AGAIN);
@@ -118,35 +119,52 @@ impl Relay {
 
     /// Bytes in its data directory; 0 for a relay that was not started here.
     pub fn disk_bytes(&self) -> u64 {
-        self.owned.as_ref().map_or(0, |owned| directory_bytes(&owned.dir.join("data")))
+        self.owned.as_ref().map_or(0, |owned| directory_bytes(&owned.scratch.dir.join("data")))
     }
 }
 
-/// SIGTERM, a bounded wait, then SIGKILL; the scratch directory goes too.
-impl Drop for Relay {
+impl Scratch {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// The directory cannot be made.
+    pub fn new(options: &RelayOptions, clock: &Clock) -> Result<Scratch> {
+        let unique = format!("axon-perf-{}-{}", std::process::id(), clock.nanos());
+        let dir = options.scratch.join(unique);
+        fs::create_dir_all(&dir).doing("the scratch directory")?;
+        Ok(Scratch { dir, keep: options.keep })
+    }
+}
+
+impl Drop for Scratch {
     fn drop(&mut self) {
-        let Some(owned) = &mut self.owned else { return };
-        let running = matches!(owned.child.try_wait(), Ok(None));
-        if running {
-            if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
-                // It may have ended just now; then there is nobody to signal.
-                let _ = kill_process(pid, Signal::TERM);
-            }
-            let looks = STOP_SECONDS_MAX * 1000 / LOOK_AGAIN.as_millis() as u64;
-            let ended = (0..looks).any(|_| {
-                std::thread::sleep(LOOK_AGAIN);
-                !matches!(owned.child.try_wait(), Ok(None))
-            });
-            if !ended {
-                eprintln!("axon-perf: the relay did not stop within {STOP_SECONDS_MAX} s and was killed");
-                let _ = owned.child.kill();
-                let _ = owned.child.wait();
-            }
+        if self.keep {
+            eprintln!("axon-perf: kept {}", self.dir.display());
+        } else if let Err(error) = fs::remove_dir_all(&self.dir) {
+            eprintln!("axon-perf: {} stays: {error}", self.dir.display());
         }
-        if owned.keep {
-            eprintln!("axon-perf: kept {}", owned.dir.display());
-        } else if let Err(error) = fs::remove_dir_all(&owned.dir) {
-            eprintln!("axon-perf: {} stays: {error}", owned.dir.display());
+    }
+}
+
+/// SIGTERM, a bounded wait, then SIGKILL.
+impl Drop for Owned {
+    fn drop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            // It may have ended just now; then there is nobody to signal.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let looks = STOP_SECONDS_MAX * 1000 / LOOK_AGAIN.as_millis() as u64;
+        let ended = (0..looks).any(|_| {
+            std::thread::sleep(LOOK_AGAIN);
+            !matches!(self.child.try_wait(), Ok(None))
+        });
+        if !ended {
+            eprintln!("axon-perf: the relay did not stop within {STOP_SECONDS_MAX} s and was killed");
+            let _ = self.child.kill();
+            let _ = self.child.wait();
         }
     }
 }

@@ -50,7 +50,7 @@ pub fn compare(report: &Report, kept: &[Results]) -> String {
         return String::new();
     };
     let before = old.key_figures();
-    let mut out = format!("  against the last kept result of the same name:\n");
+    let mut out = "  against the last kept result of the same name:\n".to_owned();
     for (name, now) in report.key_figures() {
         if let Some((_, then)) = before.iter().find(|(other, _)| *other == name) {
             let ratio = if *then == 0.0 { "-".to_owned() } else { format!("× {:.2}", now / then) };

@@ -14,9 +14,9 @@ use hdrhistogram::Histogram;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// After the last send, and without any reply or delivery for so long, what has not come is
-/// counted as missing.
-const DRAIN_NANOS_MAX: u64 = 5_000_000_000;
+/// Without any reply or delivery for so long, although all is sent or the window is full, what
+/// has not come is counted as missing.
+const STUCK_NANOS: u64 = 5_000_000_000;
 /// How long a wait lasts at most, so that the time limit is seen.
 const WAIT_NANOS_MAX: u64 = 20_000_000;
 /// The same while other threads read, whose progress opens the window.
@@ -170,7 +170,9 @@ fn describe(message: &[u8]) -> String {
 /// Counts at one moment.
 #[derive(Debug, Clone, Copy, Default)]
 struct Mark {
-    events: u64,
+    replies: u64,
+    /// Events that are answered and, where the gate waits for it, delivered.
+    done: u64,
     deliveries: u64,
 }
 
@@ -251,6 +253,7 @@ impl Course<'_> {
         self.write_due_times();
         let (mut ready, mut first) = (Vec::new(), Mark::default());
         let (mut last, mut last_change) = (Mark::default(), self.start);
+        let is_closed_loop = matches!(self.flow.pace, Pace::Window(_));
         loop {
             let now = meter.clock.nanos();
             self.over |= now - self.start > self.flow.seconds_max * 1_000_000_000;
@@ -271,14 +274,15 @@ impl Course<'_> {
             }
             self.readers.report(&self.progress[0]);
             let mark = self.mark();
-            if !meter.is_started() && mark.events >= self.flow.warmup as u64 {
+            if !meter.is_started() && mark.done >= self.flow.warmup as u64 {
                 meter.start()?;
                 first = mark;
             }
             if !ready.is_empty() || mark.deliveries != last.deliveries {
                 (last, last_change) = (mark, now);
             }
-            if self.is_done(mark) || (self.all_sent() && now - last_change > DRAIN_NANOS_MAX) {
+            let is_stuck = (self.all_sent() || is_closed_loop) && now - last_change > STUCK_NANOS;
+            if self.is_done(mark) || is_stuck {
                 meter.stop()?;
                 return Ok((first, mark));
             }
@@ -305,12 +309,13 @@ impl Course<'_> {
         }
         match self.flow.pace {
             Pace::Window(window) => {
-                let done = match self.flow.gate {
-                    Gate::Replies => publisher.replied,
-                    Gate::Slowest => publisher.replied.min(self.slowest() as usize),
-                    Gate::Total => publisher.replied.min(self.delivered() as usize),
+                // What was refused is never delivered.
+                let delivered = match self.flow.gate {
+                    Gate::Replies => u64::MAX,
+                    Gate::Slowest => self.slowest().saturating_add(publisher.errors),
+                    Gate::Total => self.delivered().saturating_add(publisher.errors),
                 };
-                done + window
+                publisher.replied.min(usize::try_from(delivered).unwrap_or(usize::MAX)) + window
             }
             Pace::Rate(_) => {
                 let mut sent = publisher.sent;
@@ -346,8 +351,14 @@ impl Course<'_> {
     }
 
     fn mark(&self) -> Mark {
-        let events = self.flow.publishers.iter().map(|publisher| publisher.replied as u64).sum();
-        Mark { events, deliveries: self.delivered() }
+        let replies = self.flow.publishers.iter().map(|publisher| publisher.replied as u64).sum();
+        let deliveries = self.delivered();
+        let done = match self.flow.gate {
+            Gate::Replies => replies,
+            Gate::Slowest => self.slowest().min(replies),
+            Gate::Total => deliveries.min(replies),
+        };
+        Mark { replies, done, deliveries }
     }
 
     fn all_sent(&self) -> bool {
@@ -360,7 +371,7 @@ impl Course<'_> {
 
     /// Deliveries due for the events answered so far.
     fn expected(&self, mark: Mark) -> u64 {
-        let accepted = mark.events.saturating_sub(self.errors()) as f64;
+        let accepted = mark.replies.saturating_sub(self.errors()) as f64;
         self.flow.deliveries_per_event.map_or(0, |per_event| (accepted * per_event).round() as u64)
     }
 
@@ -383,9 +394,9 @@ impl Course<'_> {
         let from_publishers: u64 = publishers.iter().map(|publisher| publisher.conn.bytes_in).sum();
         let from_readers: u64 = apart.iter().map(Readers::bytes_in).sum();
         Outcome {
-            events: last.events - first.events,
+            events: last.done - first.done,
             deliveries: last.deliveries - first.deliveries,
-            events_all: last.events,
+            events_all: last.replies,
             missing,
             errors,
             first_error: publishers.iter().find_map(|publisher| publisher.first_error.clone()),

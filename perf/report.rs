@@ -29,6 +29,8 @@ pub struct Report {
     /// Of the measured stretch.
     pub seconds: f64,
     pub count: u64,
+    /// Of the whole run.
+    pub count_all: u64,
     pub per_second: f64,
     pub deliveries: u64,
     pub deliveries_per_second: f64,
@@ -141,6 +143,7 @@ impl Report {
             unit: unit.to_owned(),
             seconds,
             count,
+            count_all,
             per_second: count as f64 / seconds,
             deliveries,
             deliveries_per_second: deliveries as f64 / seconds,

@@ -56,13 +56,18 @@ pub fn churn(stage: &Stage) -> Result<Report> {
         stop: &stop,
     };
     let mut meter = stage.meter()?;
-    let (times, errors, published) = std::thread::scope(|scope| {
-        let loading = scope.spawn(|| load.run(&mut Meter::new(stage.clock, 0)?));
+    let (times, errors, (published, load_busy)) = std::thread::scope(|scope| {
+        let loading = scope.spawn(|| {
+            let mut meter = Meter::new(stage.clock, 0)?;
+            let outcome = load.run(&mut meter)?;
+            Ok::<_, Failure>((outcome, meter.settle()?.client_busy))
+        });
         let churned = turn(stage, &mut meter);
         stop.store(true, Ordering::Relaxed);
-        let load = loading.join().map_err(|_| Failure::Usage("the load's thread panicked".to_owned()))??;
+        let (load, busy) =
+            loading.join().map_err(|_| Failure::Usage("the load's thread panicked".to_owned()))??;
         let (times, errors) = churned?;
-        Ok((times, errors + load.errors, load.events_all))
+        Ok((times, errors + load.errors, (load.events_all, busy)))
     })?;
     let count = times.len();
     let measured = meter.settle()?;
@@ -70,6 +75,8 @@ pub fn churn(stage: &Stage) -> Result<Report> {
     let mut report = stage.report(figures);
     report.time("eose", &times);
     report.errors = errors;
+    // Both threads may share one core.
+    report.client.busy += load_busy;
     report.further.insert("events published beside".to_owned(), published as f64);
     Ok(report)
 }

@@ -41,7 +41,7 @@ pub fn replay(stage: &Stage) -> Result<Report> {
     });
     let figures = Figures { unit: "event", count: events, deliveries: 0, count_all: events, measured };
     let mut report = stage.report(figures);
-    report.missing = (stored.count + stage.plan.warmup as u64).saturating_sub(events + stored.errors);
+    report.missing = stored.count_all.saturating_sub(events + stored.errors);
     report.client.bytes_in = conn.bytes_in;
     report.further.insert("memory grown, MiB".to_owned(), grown);
     Ok(report)

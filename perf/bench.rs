@@ -105,7 +105,7 @@ impl Stage {
     /// # Errors
     /// The relay is gone.
     pub fn meter(&self) -> Result<Meter> {
-        Meter::new(self.clock, self.relay.pid)
+        Meter::new(self.clock, self.relay.pid, &self.setting.server_cores)
     }
 
     /// The report of this stage's figures.

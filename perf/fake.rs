@@ -138,7 +138,11 @@ impl Shared {
 }
 
 fn run(command: Command, load: &Load, url: String) -> Report {
-    let cores = Cores(vec![0]);
+    run_on(&[0], command, load, url)
+}
+
+fn run_on(cores: &[usize], command: Command, load: &Load, url: String) -> Report {
+    let cores = Cores(cores.to_vec());
     let relay = RelayArgs {
         relay: None,
         url: Some(url),
@@ -186,6 +190,14 @@ fn every_workload_counts_what_it_should() {
         assert_eq!(report.latency.contains_key("delivery"), is_timed, "{}", report.name);
         assert!(report.server.is_some_and(|server| server.cpu_us_per_unit > 0.0));
     }
+}
+
+#[test]
+fn readers_on_threads_of_their_own_lose_nothing() {
+    let load = Load { subscribers: Some(7), ..Load::default() };
+    let report = run_on(&[0, 0, 0], Command::Fanout, &load, start(0, 0));
+    assert_eq!((report.missing, report.errors, report.count_all), (0, 0, 400));
+    assert!(report.latency["delivery"].count >= report.count * 7);
 }
 
 #[test]

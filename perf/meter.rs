@@ -1,7 +1,7 @@
 //! Measures one stretch of a run: the server's CPU, memory and switches, and our own CPU.
 
 use crate::failure::Result;
-use crate::process::{Cpu, Memory, Sample, thread_cpu_nanos};
+use crate::process::{CoreTicks, Cpu, Memory, Sample, thread_cpu_nanos};
 use axon::base::Clock;
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ pub struct Meter {
     pub clock: Clock,
     /// 0: nothing is known about the server.
     pid: u32,
+    /// The server's.
+    cores: Vec<usize>,
     before: Sample,
     start: Option<Mark>,
     end: Option<Mark>,
@@ -26,6 +28,7 @@ pub struct Meter {
 struct Mark {
     nanos: u64,
     sample: Sample,
+    cores: CoreTicks,
     client_cpu: u64,
 }
 
@@ -42,6 +45,9 @@ pub struct Measured {
 #[derive(Debug, Clone)]
 pub struct Server {
     pub cpu: Cpu,
+    /// Share of its cores' time that other processes used, and that the host took.
+    pub others_share: f64,
+    pub stolen_share: f64,
     /// CPU from before the first event until the relay was quiet.
     pub settled_nanos: u64,
     pub memory: Memory,
@@ -54,8 +60,9 @@ pub struct Server {
 impl Meter {
     /// # Errors
     /// The process `pid` is gone.
-    pub fn new(clock: Clock, pid: u32) -> Result<Meter> {
-        let mut meter = Meter { clock, pid, before: Sample::default(), start: None, end: None };
+    pub fn new(clock: Clock, pid: u32, cores: &[usize]) -> Result<Meter> {
+        let cores = cores.to_vec();
+        let mut meter = Meter { clock, pid, cores, before: Sample::default(), start: None, end: None };
         meter.before = meter.sample()?;
         Ok(meter)
     }
@@ -65,7 +72,12 @@ impl Meter {
     }
 
     fn mark(&self) -> Result<Mark> {
-        Ok(Mark { nanos: self.clock.nanos(), sample: self.sample()?, client_cpu: thread_cpu_nanos() })
+        Ok(Mark {
+            nanos: self.clock.nanos(),
+            sample: self.sample()?,
+            cores: CoreTicks::take(&self.cores),
+            client_cpu: thread_cpu_nanos(),
+        })
     }
 
     /// The measured stretch begins.
@@ -102,8 +114,13 @@ impl Meter {
         let mut measured = Measured { seconds: nanos as f64 / 1e9, server: None, client_busy };
         if self.pid != 0 {
             let quiet = self.wait_until_quiet()?;
+            let cpu = end.sample.cpu_since(&start.sample);
+            let (busy_share, stolen_share) = end.cores.shares_since(&start.cores);
+            let own_share = cpu.nanos as f64 / (nanos.max(1) * self.cores.len().max(1) as u64) as f64;
             measured.server = Some(Server {
-                cpu: end.sample.cpu_since(&start.sample),
+                cpu,
+                others_share: (busy_share - own_share).max(0.0),
+                stolen_share,
                 settled_nanos: quiet.cpu_since(&self.before).nanos,
                 memory: end.sample.memory,
                 memory_before: self.before.memory,

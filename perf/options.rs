@@ -208,7 +208,7 @@ impl Plan {
                 self.count = (FANOUT_DELIVERIES / self.subscribers.max(1)).clamp(10_000, 200_000);
             }
             Command::Selective => {
-                (self.subscriptions, self.connections, self.count) = (10_000, 50, 100_000);
+                (self.subscriptions, self.connections, self.count) = (10_000, 50, 200_000);
             }
             Command::Replay => (self.publishers, self.window, self.count) = (8, 512, 500_000),
             Command::Idle => self.connections = 5_000,

@@ -98,6 +98,44 @@ impl Sample {
     }
 }
 
+/// What some cores did, all processes together; clock ticks since the machine's start.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CoreTicks {
+    busy: u64,
+    /// Taken by the host for other machines.
+    stolen: u64,
+    all: u64,
+}
+
+impl CoreTicks {
+    /// Sums `/proc/stat` over `cores`; zeros where it cannot be read.
+    pub fn take(cores: &[usize]) -> CoreTicks {
+        let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+        let mut sum = CoreTicks::default();
+        for line in text.lines() {
+            let mut words = line.split_whitespace();
+            let name = words.next().unwrap_or_default();
+            if !cores.iter().any(|core| name == format!("cpu{core}")) {
+                continue;
+            }
+            // user, nice, system, idle, iowait, irq, softirq, steal; guest time is in user.
+            let ticks: Vec<u64> = words.take(8).filter_map(|word| word.parse().ok()).collect();
+            let [user, nice, system, idle, iowait, irq, softirq, steal] = ticks[..] else { continue };
+            sum.busy += user + nice + system + irq + softirq;
+            sum.stolen += steal;
+            sum.all += user + nice + system + idle + iowait + irq + softirq + steal;
+        }
+        sum
+    }
+
+    /// Shares of the cores' time since `earlier`: busy, and stolen.
+    pub fn shares_since(&self, earlier: &CoreTicks) -> (f64, f64) {
+        let all = self.all.saturating_sub(earlier.all).max(1) as f64;
+        let share = |now: u64, then: u64| now.saturating_sub(then) as f64 / all;
+        (share(self.busy, earlier.busy), share(self.stolen, earlier.stolen))
+    }
+}
+
 /// CPU nanoseconds of the calling thread.
 pub fn thread_cpu_nanos() -> u64 {
     let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();

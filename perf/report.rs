@@ -15,6 +15,9 @@ const BUSY_MAX: f64 = 0.9;
 /// A shorter stretch says little: a clock tick of CPU or one slow sync shows in it.
 const SECONDS_MIN: f64 = 0.5;
 
+/// Above this share of the server's cores, others disturb rate and latency.
+const DISTURBED_MAX: f64 = 0.05;
+
 /// One run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
@@ -78,6 +81,9 @@ pub struct ServerFigures {
     /// Of one core.
     pub cpu_share: f64,
     pub user_share: f64,
+    /// Of its cores, used by other processes and taken by the host.
+    pub others_share: f64,
+    pub stolen_share: f64,
     /// CPU µs per unit by thread name.
     pub threads: BTreeMap<String, f64>,
     pub memory: Memory,
@@ -172,6 +178,12 @@ impl Report {
                 self.client.busy * 100.0
             ));
         }
+        if self.client.busy < 1.0 - DISTURBED_MAX && self.plan.spin {
+            warn(format!(
+                "the generator had only {:.0} % of its core: latency suffers",
+                self.client.busy * 100.0
+            ));
+        }
         if self.seconds < SECONDS_MIN {
             warn(format!("measured for {:.3} s only", self.seconds));
         }
@@ -185,8 +197,17 @@ impl Report {
         if self.disk_sync.is_some_and(|sync| sync.in_memory) {
             warn("the data directory lies in memory: fsync costs nothing there".to_owned());
         }
-        if self.relay.server_cores.iter().any(|core| self.relay.client_cores.contains(core)) {
+        let is_shared = self.relay.server_cores.iter().any(|core| self.relay.client_cores.contains(core));
+        if is_shared {
             warn("relay and generator share a core: rate and latency suffer, CPU per unit less".to_owned());
+        }
+        let disturbed = self.server.as_ref().filter(|_| !is_shared).map(|s| (s.others_share, s.stolen_share));
+        if let Some((others, stolen)) = disturbed.filter(|(others, stolen)| others + stolen > DISTURBED_MAX) {
+            warn(format!(
+                "the relay's cores were not its own: others {:.0} %, host {:.0} %",
+                others * 100.0,
+                stolen * 100.0
+            ));
         }
     }
 
@@ -279,6 +300,8 @@ impl ServerFigures {
             cpu_us_per_delivery: (deliveries > 0).then(|| us_per(server.cpu.nanos, deliveries)),
             cpu_share: server.cpu.nanos as f64 / 1e9 / seconds,
             user_share: server.cpu.user_share,
+            others_share: server.others_share,
+            stolen_share: server.stolen_share,
             threads: threads.map(|(name, nanos)| (name.clone(), us_per(*nanos, count))).collect(),
             memory: server.memory,
             switches_voluntary: server.switches_voluntary,

@@ -9,6 +9,7 @@ use crate::meter::Meter;
 use crate::poll::Poll;
 use crate::readers::{Progress, Reader, Readers, SendTimes, histogram};
 use crate::script::Script;
+use axon::base::Clock;
 use axon::wire::RelayMessage;
 use hdrhistogram::Histogram;
 use std::sync::Arc;
@@ -132,7 +133,7 @@ impl<'a> Publisher<'a> {
         Ok(())
     }
 
-    fn read(&mut self, buf: &mut [u8], ack: &mut Histogram<u64>, meter: &Meter) -> Result<()> {
+    fn read(&mut self, buf: &mut [u8], ack: &mut Histogram<u64>, warmup: usize, clock: &Clock) -> Result<()> {
         let (mut replies, mut errors) = (0, 0);
         let first_error = &mut self.first_error;
         self.conn.read(buf, false, &mut |kind, message| match kind {
@@ -144,11 +145,10 @@ impl<'a> Publisher<'a> {
             }
             _ => {}
         })?;
-        let now = meter.clock.nanos();
-        if meter.is_started() {
-            for time in self.sent_at.iter().skip(self.replied).take(replies) {
-                ack.saturating_record(now.saturating_sub(time.load(Ordering::Relaxed)));
-            }
+        let now = clock.nanos();
+        for index in self.replied.max(warmup)..self.replied + replies {
+            let sent = self.sent_at.get(index).map_or(now, |time| time.load(Ordering::Relaxed));
+            ack.saturating_record(now.saturating_sub(sent));
         }
         self.replied += replies;
         self.errors += errors;
@@ -253,6 +253,8 @@ impl Course<'_> {
         self.write_due_times();
         let (mut ready, mut first) = (Vec::new(), Mark::default());
         let (mut last, mut last_change) = (Mark::default(), self.start);
+        // Of each publisher; the readers have their own.
+        let warmup = self.flow.warmup / self.flow.publishers.len();
         let is_closed_loop = matches!(self.flow.pace, Pace::Window(_));
         loop {
             let now = meter.clock.nanos();
@@ -265,7 +267,9 @@ impl Course<'_> {
             poll.wait(self.patience(now), &mut ready)?;
             for &number in &ready {
                 match self.flow.publishers.get_mut(number) {
-                    Some(publisher) => publisher.read(&mut poll.buf, &mut self.ack, meter)?,
+                    Some(publisher) => {
+                        publisher.read(&mut poll.buf, &mut self.ack, warmup, &meter.clock)?;
+                    }
                     None => {
                         let at = number - self.flow.publishers.len();
                         self.readers.read(at, &mut poll.buf, &self.sent, &meter.clock)?;

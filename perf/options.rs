@@ -210,9 +210,9 @@ impl Plan {
             Command::Selective => {
                 (self.subscriptions, self.connections, self.count) = (10_000, 50, 200_000);
             }
-            Command::Replay => (self.publishers, self.window, self.count) = (8, 512, 500_000),
+            Command::Replay => (self.publishers, self.window, self.count) = (8, 512, 1_000_000),
             Command::Idle => self.connections = 5_000,
-            Command::Connect => (self.connections, self.count) = (16, 5_000),
+            Command::Connect => (self.connections, self.count) = (16, 15_000),
             Command::Churn => {
                 (self.connections, self.subscriptions, self.count) = (8, 128, 50_000);
                 self.rate = Some(2_000);

@@ -7,7 +7,7 @@ CARGO := cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test loom bench lint
+.PHONY: help setup build run test loom bench micro lint
 
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,7 +29,11 @@ test: setup ## Run all tests, the doc examples and the loom model
 loom: setup ## Check the interest table's memory order in every interleaving
 	$(CARGO) test --release --locked --manifest-path tests/loom/Cargo.toml
 
-bench: setup ## Measure (ARGS=verify runs the benches of that name)
+bench: setup ## Measure the canonical set over real sockets; compares with and adds to perf/results
+	$(CARGO) build --release --locked --bins
+	$(CARGO) run --release --locked --bin axon-perf -- all $(ARGS)
+
+micro: setup ## Measure single rooms (ARGS=verify runs the benches of that name)
 	$(CARGO) bench --locked --benches -- $(ARGS)
 
 lint: setup ## Check formatting and lints

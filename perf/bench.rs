@@ -1,0 +1,147 @@
+//! Prepares a run, does it, reports it.
+
+use crate::conn::Conn;
+use crate::failure::{Failure, Result};
+use crate::keys::Identity;
+use crate::machine::DiskSync;
+use crate::meter::Meter;
+use crate::options::{Command, Plan, RelayArgs};
+use crate::relay::{Relay, RelayOptions, Scratch};
+use crate::report::{Figures, RelaySetting, Report};
+use crate::script::{Script, Shape};
+use crate::workload;
+use axon::base::Clock;
+
+/// Subscriptions a connection may have if the configuration says nothing.
+const SUBSCRIPTIONS_DEFAULT: usize = 256;
+/// Different keys that log in; beyond it they take turns.
+const KEYS_MAX: usize = 10_000;
+
+/// A relay that answers, and everything to load it with.
+pub struct Stage {
+    pub plan: Plan,
+    pub setting: RelaySetting,
+    pub identities: Vec<Identity>,
+    pub scripts: Vec<Script>,
+    pub relay: Relay,
+    pub clock: Clock,
+    disk_sync: Option<DiskSync>,
+}
+
+/// Keys a plan needs: authors, and for those that count connections one each.
+pub fn identities(plan: &Plan) -> Vec<Identity> {
+    let connections = match plan.command {
+        Command::Idle | Command::Connect => plan.connections.max(plan.count).min(KEYS_MAX),
+        _ => 0,
+    };
+    Identity::pool(plan.seed, plan.authors.max(connections))
+}
+
+/// One run from signing to report.
+///
+/// # Errors
+/// It could not be made.
+pub fn run(plan: Plan, args: &RelayArgs, clock: Clock) -> Result<Report> {
+    let stage = Stage::set(plan, args, clock)?;
+    // On a thread of its own: playing confines its thread, and the next stage signs on all cores.
+    let played = std::thread::scope(|scope| scope.spawn(|| stage.play()).join());
+    let mut report = played.map_err(|_| Failure::Usage("the playing thread panicked".to_owned()))??;
+    report.judge();
+    Ok(report)
+}
+
+impl Stage {
+    /// Signs the events, measures the disk, starts the relay.
+    ///
+    /// # Errors
+    /// Any of it failed.
+    pub fn set(plan: Plan, args: &RelayArgs, clock: Clock) -> Result<Stage> {
+        let mut set = args.set.clone();
+        let per_connection = plan.subscriptions.div_ceil(plan.connections);
+        if per_connection > SUBSCRIPTIONS_DEFAULT && args.url.is_none() {
+            set.push(("limits.subscriptions_max".to_owned(), per_connection.to_string()));
+        }
+        let setting = RelaySetting {
+            shards: args.shards,
+            durability: args.durability.clone(),
+            server_cores: args.server_cores.0.clone(),
+            client_cores: args.client_cores.0.clone(),
+            set,
+        };
+        let identities = identities(&plan);
+        let scripts = scripts(&plan, &identities, &clock)?;
+        let (relay, disk_sync) = match &args.url {
+            Some(url) => (Relay::running(url, args.pid)?, None),
+            None => {
+                let options = relay_options(args, &setting)?;
+                let scratch = Scratch::new(&options, &clock)?;
+                let disk_sync = DiskSync::measure(&scratch.dir, &clock)?;
+                (Relay::start(&options, scratch, &identities, &clock)?, Some(disk_sync))
+            }
+        };
+        Ok(Stage { plan, setting, identities, scripts, relay, clock, disk_sync })
+    }
+
+    fn play(&self) -> Result<Report> {
+        match self.plan.command {
+            Command::Replay => workload::replay(self),
+            Command::Idle => workload::idle(self),
+            Command::Connect => workload::connect(self),
+            Command::Churn => workload::churn(self),
+            _ => workload::publish(self),
+        }
+    }
+
+    /// Opens connection `number`.
+    ///
+    /// # Errors
+    /// The relay does not let it in.
+    pub fn open(&self, number: usize) -> Result<Conn> {
+        Conn::open(&self.relay.target, &self.identities[number % self.identities.len()])
+    }
+
+    /// A meter of this relay.
+    ///
+    /// # Errors
+    /// The relay is gone.
+    pub fn meter(&self) -> Result<Meter> {
+        Meter::new(self.clock, self.relay.pid, &self.setting.server_cores)
+    }
+
+    /// The report of this stage's figures.
+    pub fn report(&self, figures: Figures) -> Report {
+        let name = self.plan.name(&self.setting.durability, self.setting.shards);
+        Report::new(name, self.plan.clone(), self.setting.clone(), self.disk_sync, figures)
+    }
+}
+
+fn scripts(plan: &Plan, identities: &[Identity], clock: &Clock) -> Result<Vec<Script>> {
+    let count = match plan.command {
+        Command::Idle | Command::Connect => return Ok(Vec::new()),
+        // Its events are the load beside what it counts.
+        Command::Churn => plan.rate.unwrap_or(0) * plan.seconds,
+        _ => plan.count as u64,
+    };
+    let shape = Shape {
+        kinds: plan.kinds.clone(),
+        size: plan.size,
+        tags: plan.tags,
+        topics: plan.topics(),
+        created_at: clock.unix_seconds(),
+    };
+    Script::write_all(&shape, &identities[..plan.authors], plan.publishers, count as usize)
+}
+
+fn relay_options(args: &RelayArgs, setting: &RelaySetting) -> Result<RelayOptions> {
+    let beside = || Some(std::env::current_exe().ok()?.with_file_name("axon"));
+    let binary = args.relay.clone().or_else(beside);
+    Ok(RelayOptions {
+        binary: binary.ok_or_else(|| Failure::Usage("where is `axon`? give --relay".to_owned()))?,
+        scratch: args.scratch.clone(),
+        cores: setting.server_cores.clone(),
+        shards: setting.shards,
+        durability: setting.durability.clone(),
+        set: setting.set.clone(),
+        keep: args.keep,
+    })
+}

@@ -1,0 +1,314 @@
+//! The command line, and the plan of a run that follows from it.
+
+use crate::machine::parse_cores;
+use axon::base::Kind;
+use clap::{Args, Parser, ValueEnum};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Drives a real relay over real sockets and measures what it costs.
+#[derive(Debug, Parser)]
+#[command(name = "axon-perf", version)]
+pub struct Options {
+    /// What to run; `all` is the canonical set.
+    pub command: Command,
+    #[command(flatten)]
+    pub load: Load,
+    #[command(flatten)]
+    pub relay: RelayArgs,
+    /// A size that finishes in about a second: does it work at all?
+    #[arg(long)]
+    pub smoke: bool,
+    /// Print JSON, one object.
+    #[arg(long)]
+    pub json: bool,
+    /// Where results are kept; a run is compared with the newest there.
+    #[arg(long, default_value = "perf/results")]
+    pub results: PathBuf,
+    /// Keep this run's result (`all` always does, unless it is a smoke run).
+    #[arg(long)]
+    pub save: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Command {
+    /// Publishers, each with a window of events without an answer.
+    Ingest,
+    /// One publisher, every subscriber gets every event.
+    Fanout,
+    /// Many subscriptions on distinct tag values, each event matches one.
+    Selective,
+    /// Stored events read by one reader from the log's start.
+    Replay,
+    /// Memory of connections that are only open.
+    Idle,
+    /// Connections per second, with authentication.
+    Connect,
+    /// Subscribing and unsubscribing while events are published.
+    Churn,
+    /// Open loop at a fixed rate: publish to ack, publish to delivery.
+    Latency,
+    /// Publishers of several kinds, each event reaches a few of many readers.
+    Mixed,
+    /// The canonical set, in one table.
+    All,
+    /// Prints the configuration tables that let the generator's keys in, for `--url`.
+    Keys,
+}
+
+/// What is published and who reads. What is not given has the workload's own default.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Load {
+    /// `stored`, `ephemeral`, or a number.
+    #[arg(long, value_parser = parse_kind)]
+    pub kind: Option<u16>,
+    #[arg(long)]
+    pub publishers: Option<usize>,
+    /// Events of one publisher without an answer.
+    #[arg(long)]
+    pub window: Option<usize>,
+    /// Events per second in all: an open loop instead of a window.
+    #[arg(long)]
+    pub rate: Option<u64>,
+    #[arg(long)]
+    pub subscribers: Option<usize>,
+    /// Subscriptions in all (selective, churn).
+    #[arg(long)]
+    pub subscriptions: Option<usize>,
+    /// Connections (selective, idle, connect, churn).
+    #[arg(long)]
+    pub connections: Option<usize>,
+    /// Bytes of one event on the wire.
+    #[arg(long)]
+    pub size: Option<usize>,
+    #[arg(long)]
+    pub authors: Option<usize>,
+    #[arg(long)]
+    pub tags: Option<usize>,
+    /// Events (or connections, or subscriptions) in all.
+    #[arg(long)]
+    pub count: Option<usize>,
+    /// Nothing new is begun after this many seconds.
+    #[arg(long)]
+    pub seconds: Option<u64>,
+    /// Events before measuring begins; a tenth if not given.
+    #[arg(long)]
+    pub warmup: Option<usize>,
+    /// Sleep between events in an open loop; its wake-up is then part of the latency.
+    #[arg(long)]
+    pub no_spin: bool,
+    /// Keys and with them events follow from this number.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct RelayArgs {
+    /// The `axon` binary [default: beside this one].
+    #[arg(long)]
+    pub relay: Option<PathBuf>,
+    /// Drive a relay that runs already (`ws://ADDRESS:PORT`); see `axon-perf keys`.
+    #[arg(long)]
+    pub url: Option<String>,
+    /// Its process, for the CPU figures.
+    #[arg(long, default_value_t = 0, requires = "url")]
+    pub pid: u32,
+    /// Cores the relay is confined to, as for taskset.
+    #[arg(long, default_value = "0", value_parser = Cores::parse)]
+    pub server_cores: Cores,
+    /// The generator's own cores: one thread each.
+    #[arg(long, default_value = "1", value_parser = Cores::parse)]
+    pub client_cores: Cores,
+    #[arg(long, default_value_t = 1)]
+    pub shards: usize,
+    #[arg(long, default_value = "fsync", value_parser = ["fsync", "os"])]
+    pub durability: String,
+    /// A further key of the relay's configuration: `section.key=VALUE`, the value as TOML.
+    #[arg(long, value_parser = parse_setting)]
+    pub set: Vec<(String, String)>,
+    /// Where the scratch data directory is made; its disk is what is measured.
+    #[arg(long, default_value_os_t = std::env::temp_dir())]
+    pub scratch: PathBuf,
+    /// Leave the scratch directory.
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// A list of cores.
+#[derive(Debug, Clone)]
+pub struct Cores(pub Vec<usize>);
+
+impl Cores {
+    fn parse(text: &str) -> Result<Cores, String> {
+        parse_cores(text).map(Cores)
+    }
+}
+
+/// Everything about a run but the relay: the numbers that a result is only comparable with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub command: Command,
+    /// Events have these kinds in turn.
+    pub kinds: Vec<u16>,
+    pub publishers: usize,
+    pub window: usize,
+    pub rate: Option<u64>,
+    pub subscribers: usize,
+    pub subscriptions: usize,
+    pub connections: usize,
+    pub size: usize,
+    pub authors: usize,
+    pub tags: usize,
+    pub count: usize,
+    pub seconds: u64,
+    pub warmup: usize,
+    pub spin: bool,
+    pub seed: u64,
+}
+
+/// Deliveries of one fan-out run: some seconds at the rate aimed for.
+const FANOUT_DELIVERIES: usize = 20_000_000;
+
+impl Plan {
+    /// The workload's defaults with what was given in their place.
+    pub fn new(command: Command, load: &Load, smoke: bool) -> Plan {
+        let mut plan = Plan {
+            command,
+            kinds: vec![Kind::MESSAGE.0],
+            publishers: 1,
+            window: 1024,
+            rate: None,
+            subscribers: 0,
+            subscriptions: 0,
+            connections: 1,
+            size: 300,
+            authors: 8,
+            tags: 2,
+            count: 0,
+            seconds: 20,
+            warmup: 0,
+            spin: false,
+            seed: load.seed,
+        };
+        plan.apply_defaults(load);
+        if smoke {
+            plan.shrink();
+        }
+        plan.apply(load);
+        plan
+    }
+
+    fn apply_defaults(&mut self, load: &Load) {
+        match self.command {
+            Command::Ingest => (self.publishers, self.window, self.count) = (8, 128, 300_000),
+            Command::Fanout => {
+                self.kinds = vec![Kind::PROGRESS.0];
+                self.subscribers = load.subscribers.unwrap_or(100);
+                self.count = (FANOUT_DELIVERIES / self.subscribers.max(1)).clamp(10_000, 200_000);
+            }
+            Command::Selective => {
+                (self.subscriptions, self.connections, self.count) = (10_000, 50, 200_000);
+            }
+            Command::Replay => (self.publishers, self.window, self.count) = (8, 512, 1_000_000),
+            Command::Idle => self.connections = 5_000,
+            Command::Connect => (self.connections, self.count) = (16, 15_000),
+            Command::Churn => {
+                (self.connections, self.subscriptions, self.count) = (8, 128, 50_000);
+                self.rate = Some(2_000);
+            }
+            Command::Latency => {
+                (self.subscribers, self.count, self.rate) = (10, 10_000, Some(1_000));
+                self.spin = true;
+            }
+            Command::Mixed => {
+                self.kinds = vec![Kind::MESSAGE.0, Kind::PROGRESS.0, Kind::JOB_REQUEST.0, Kind::JOB_RESULT.0];
+                (self.publishers, self.window, self.subscribers, self.count) = (16, 32, 100, 200_000);
+            }
+            Command::All | Command::Keys => {}
+        }
+    }
+
+    fn shrink(&mut self) {
+        self.count = self.count.min(match self.command {
+            Command::Latency | Command::Connect => 300,
+            Command::Fanout => 2_000,
+            _ => 5_000,
+        });
+        self.connections = self.connections.min(100);
+        self.subscriptions = self.subscriptions.min(500);
+        self.seconds = 2;
+    }
+
+    fn apply(&mut self, load: &Load) {
+        self.kinds = load.kind.map_or_else(|| std::mem::take(&mut self.kinds), |kind| vec![kind]);
+        self.rate = load.rate.or(self.rate);
+        self.seconds = load.seconds.unwrap_or(self.seconds);
+        for (field, given) in [
+            (&mut self.publishers, load.publishers),
+            (&mut self.window, load.window),
+            (&mut self.subscribers, load.subscribers),
+            (&mut self.subscriptions, load.subscriptions),
+            (&mut self.connections, load.connections),
+            (&mut self.size, load.size),
+            (&mut self.authors, load.authors),
+            (&mut self.tags, load.tags),
+            (&mut self.count, load.count),
+        ] {
+            // Of everything that can be counted there is at least one, but for readers and tags.
+            *field = given.unwrap_or(*field);
+        }
+        for field in [&mut self.publishers, &mut self.window, &mut self.connections, &mut self.authors] {
+            *field = (*field).max(1);
+        }
+        // A selective event has the tag that selects it.
+        self.tags = self.tags.max(usize::from(self.subscriptions > 0));
+        self.warmup = load.warmup.unwrap_or(self.count / 10);
+        self.spin &= !load.no_spin;
+    }
+
+    /// The values of the first tag.
+    pub fn topics(&self) -> usize {
+        match self.command {
+            Command::Selective => self.subscriptions.max(1),
+            Command::Mixed => self.subscribers.max(1),
+            _ => 1000,
+        }
+    }
+
+    /// Whether none of the events is stored.
+    pub fn is_ephemeral(&self) -> bool {
+        self.kinds.iter().all(|kind| Kind(*kind).is_ephemeral())
+    }
+
+    /// What a result is compared by.
+    pub fn name(&self, durability: &str, shards: usize) -> String {
+        let what = if self.is_ephemeral() { "ephemeral" } else { durability };
+        let pace = self.rate.map_or(format!("W{}", self.window), |rate| format!("{rate}/s"));
+        let load = match self.command {
+            Command::Ingest | Command::Mixed => format!("P{} {pace}", self.publishers),
+            Command::Fanout | Command::Latency => format!("S{} {pace}", self.subscribers),
+            Command::Selective => format!("N{} {pace}", self.subscriptions),
+            Command::Replay => format!("n{}", self.count),
+            Command::Idle | Command::Connect => format!("C{}", self.connections),
+            Command::Churn => format!("C{} N{}", self.connections, self.subscriptions),
+            Command::All | Command::Keys => String::new(),
+        };
+        let command = format!("{:?}", self.command).to_lowercase();
+        let size = if self.size == 300 { String::new() } else { format!(" {} B", self.size) };
+        format!("{command} {what} {load}{size}, {shards} shard{}", if shards == 1 { "" } else { "s" })
+    }
+}
+
+fn parse_kind(text: &str) -> Result<u16, String> {
+    match text {
+        "stored" => Ok(Kind::MESSAGE.0),
+        "ephemeral" => Ok(Kind::PROGRESS.0),
+        number => number.parse().map_err(|_| "`stored`, `ephemeral`, or 0 to 65535".to_owned()),
+    }
+}
+
+fn parse_setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("must be section.key=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}

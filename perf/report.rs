@@ -1,0 +1,354 @@
+//! What a run says: one structure, as JSON and as a table.
+
+use crate::machine::{DiskSync, Machine};
+use crate::meter::{Measured, Server};
+use crate::options::Plan;
+use crate::process::Memory;
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Above this share of its core the generator may be what limits the run.
+const BUSY_MAX: f64 = 0.9;
+
+/// A shorter stretch says little: a clock tick of CPU or one slow sync shows in it.
+const SECONDS_MIN: f64 = 0.5;
+
+/// Above this share of the server's cores, others disturb rate and latency.
+const DISTURBED_MAX: f64 = 0.05;
+
+/// One run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Report {
+    /// What is compared with what: the same name means the same setting.
+    pub name: String,
+    pub plan: Plan,
+    pub relay: RelaySetting,
+    pub machine: Machine,
+    pub disk_sync: Option<DiskSync>,
+    /// What is counted: `event`, `connection`, `subscription`.
+    pub unit: String,
+    /// Of the measured stretch.
+    pub seconds: f64,
+    pub count: u64,
+    /// Of the whole run.
+    pub count_all: u64,
+    pub per_second: f64,
+    pub deliveries: u64,
+    pub deliveries_per_second: f64,
+    /// Replies or deliveries that never came.
+    pub missing: u64,
+    pub errors: u64,
+    pub first_error: Option<String>,
+    pub server: Option<ServerFigures>,
+    /// By what was timed: `ack`, `delivery`, …
+    pub latency: BTreeMap<String, Latency>,
+    pub client: Client,
+    /// Figures only this workload has.
+    pub further: BTreeMap<String, f64>,
+    pub warnings: Vec<String>,
+}
+
+/// How the relay was started.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RelaySetting {
+    pub shards: usize,
+    pub durability: String,
+    pub server_cores: Vec<usize>,
+    pub client_cores: Vec<usize>,
+    pub set: Vec<(String, String)>,
+}
+
+/// Microseconds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Latency {
+    pub count: u64,
+    pub p50: f64,
+    pub p90: f64,
+    pub p99: f64,
+    pub p999: f64,
+    pub max: f64,
+}
+
+/// The server's side, from /proc.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ServerFigures {
+    pub cpu_us_per_unit: f64,
+    /// All CPU, warm-up and the work left over for later too, by all units.
+    pub cpu_us_per_unit_settled: f64,
+    pub cpu_us_per_delivery: Option<f64>,
+    /// Of one core.
+    pub cpu_share: f64,
+    pub user_share: f64,
+    /// Of its cores, used by other processes and taken by the host.
+    pub others_share: f64,
+    pub stolen_share: f64,
+    /// CPU µs per unit by thread name.
+    pub threads: BTreeMap<String, f64>,
+    pub memory: Memory,
+    pub switches_voluntary: u64,
+    pub switches_forced: u64,
+    pub disk_written_bytes: u64,
+}
+
+/// The generator's side.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Client {
+    /// Share of the time its busiest thread was on its core.
+    pub busy: f64,
+    pub bytes_out: u64,
+    pub bytes_in: u64,
+}
+
+/// What a workload hands over.
+pub struct Figures {
+    pub unit: &'static str,
+    /// Units and deliveries of the measured stretch.
+    pub count: u64,
+    pub deliveries: u64,
+    /// Units of the whole run.
+    pub count_all: u64,
+    pub measured: Measured,
+}
+
+impl Latency {
+    /// Nanoseconds to percentiles in microseconds; `None`: nothing was timed.
+    pub fn of(histogram: &Histogram<u64>) -> Option<Latency> {
+        let at = |quantile: f64| histogram.value_at_quantile(quantile) as f64 / 1000.0;
+        (!histogram.is_empty()).then(|| Latency {
+            count: histogram.len(),
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p999: at(0.999),
+            max: histogram.max() as f64 / 1000.0,
+        })
+    }
+}
+
+impl Report {
+    /// The frame of a report: everything that follows from the figures alone.
+    pub fn new(
+        name: String,
+        plan: Plan,
+        relay: RelaySetting,
+        disk_sync: Option<DiskSync>,
+        figures: Figures,
+    ) -> Report {
+        let Figures { unit, count, deliveries, count_all, measured } = figures;
+        let seconds = measured.seconds.max(1e-9);
+        let server =
+            measured.server.map(|server| ServerFigures::new(&server, seconds, count, count_all, deliveries));
+        Report {
+            name,
+            plan,
+            relay,
+            machine: Machine::facts(),
+            disk_sync,
+            unit: unit.to_owned(),
+            seconds,
+            count,
+            count_all,
+            per_second: count as f64 / seconds,
+            deliveries,
+            deliveries_per_second: deliveries as f64 / seconds,
+            missing: 0,
+            errors: 0,
+            first_error: None,
+            server,
+            latency: BTreeMap::new(),
+            client: Client { busy: measured.client_busy, ..Client::default() },
+            further: BTreeMap::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Adds a latency, if anything was timed.
+    pub fn time(&mut self, what: &str, histogram: &Histogram<u64>) {
+        self.latency.extend(Latency::of(histogram).map(|latency| (what.to_owned(), latency)));
+    }
+
+    /// Says what makes the figures doubtful.
+    pub fn judge(&mut self) {
+        let mut warn = |text: String| self.warnings.push(text);
+        if self.client.busy > BUSY_MAX && !self.plan.spin {
+            warn(format!(
+                "the generator's core was {:.0} % busy: it may be the limit",
+                self.client.busy * 100.0
+            ));
+        }
+        if self.client.busy < 1.0 - DISTURBED_MAX && self.plan.spin {
+            warn(format!(
+                "the generator had only {:.0} % of its core: latency suffers",
+                self.client.busy * 100.0
+            ));
+        }
+        if self.seconds < SECONDS_MIN {
+            warn(format!("measured for {:.3} s only", self.seconds));
+        }
+        if self.missing > 0 {
+            warn(format!("{} replies or deliveries never came", self.missing));
+        }
+        if self.errors > 0 {
+            let first = self.first_error.as_deref().unwrap_or("about a subscription");
+            warn(format!("{} errors, the first: {first}", self.errors));
+        }
+        if self.disk_sync.is_some_and(|sync| sync.in_memory) {
+            warn("the data directory lies in memory: fsync costs nothing there".to_owned());
+        }
+        let is_shared = self.relay.server_cores.iter().any(|core| self.relay.client_cores.contains(core));
+        if is_shared {
+            warn("relay and generator share a core: rate and latency suffer, CPU per unit less".to_owned());
+        }
+        let disturbed = self.server.as_ref().filter(|_| !is_shared).map(|s| (s.others_share, s.stolen_share));
+        if let Some((others, stolen)) = disturbed.filter(|(others, stolen)| others + stolen > DISTURBED_MAX) {
+            warn(format!(
+                "the relay's cores were not its own: others {:.0} %, host {:.0} %",
+                others * 100.0,
+                stolen * 100.0
+            ));
+        }
+    }
+
+    /// The key figures, for comparing: name and value.
+    pub fn key_figures(&self) -> Vec<(String, f64)> {
+        let mut out = vec![(format!("{}s/s", self.unit), self.per_second)];
+        if self.deliveries > 0 {
+            out.push(("deliveries/s".to_owned(), self.deliveries_per_second));
+        }
+        if let Some(server) = &self.server {
+            out.push((format!("CPU µs/{}", self.unit), server.cpu_us_per_unit));
+            out.push((format!("CPU µs/{}, settled", self.unit), server.cpu_us_per_unit_settled));
+            out.extend(server.cpu_us_per_delivery.map(|us| ("CPU µs/delivery".to_owned(), us)));
+            out.push(("RSS anon MiB".to_owned(), server.memory.rss_anon as f64 / 1_048_576.0));
+        }
+        for (what, latency) in &self.latency {
+            out.push((format!("{what} p50 µs"), latency.p50));
+            out.push((format!("{what} p99 µs"), latency.p99));
+        }
+        out.extend(self.further.iter().map(|(name, value)| (name.clone(), *value)));
+        out
+    }
+
+    /// For people.
+    pub fn table(&self) -> String {
+        let mut out = String::new();
+        let mut row = |name: &str, value: String| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "  {name:<26} {value}");
+        };
+        row(
+            "machine",
+            format!("{}, {} cores, kernel {}", self.machine.cpu, self.machine.cores, self.machine.kernel),
+        );
+        let relay = &self.relay;
+        row(
+            "relay",
+            format!(
+                "{} shard(s), durability {}, cores {:?}; generator on {:?}",
+                relay.shards, relay.durability, relay.server_cores, relay.client_cores
+            ),
+        );
+        if let Some(sync) = self.disk_sync {
+            row("disk sync", format!("p50 {:.0} µs, p99 {:.0} µs", sync.p50_us, sync.p99_us));
+        }
+        row("measured", format!("{} {}s in {:.2} s", self.count, self.unit, self.seconds));
+        row("rate", format!("{} {}s/s", short(self.per_second), self.unit));
+        if self.deliveries > 0 {
+            row("deliveries", format!("{}/s", short(self.deliveries_per_second)));
+        }
+        for (what, l) in &self.latency {
+            row(
+                &format!("{what} µs"),
+                format!(
+                    "p50 {:.0}  p90 {:.0}  p99 {:.0}  p99.9 {:.0}  max {:.0}  (n {})",
+                    l.p50, l.p90, l.p99, l.p999, l.max, l.count
+                ),
+            );
+        }
+        if let Some(server) = &self.server {
+            server.rows(&self.unit, &mut row);
+        }
+        for (name, value) in &self.further {
+            row(name, short(*value));
+        }
+        row(
+            "generator",
+            format!(
+                "{:.0} % of its core{}, {} MB out, {} MB in",
+                self.client.busy * 100.0,
+                if self.plan.spin { " (spins)" } else { "" },
+                self.client.bytes_out / 1_000_000,
+                self.client.bytes_in / 1_000_000
+            ),
+        );
+        for warning in &self.warnings {
+            row("! warning", warning.clone());
+        }
+        format!("{}\n{out}", self.name)
+    }
+}
+
+impl ServerFigures {
+    fn new(server: &Server, seconds: f64, count: u64, count_all: u64, deliveries: u64) -> ServerFigures {
+        let us_per = |nanos: u64, n: u64| nanos as f64 / 1000.0 / n.max(1) as f64;
+        let threads = server.cpu.threads.iter().filter(|(_, nanos)| **nanos > 0);
+        ServerFigures {
+            cpu_us_per_unit: us_per(server.cpu.nanos, count),
+            cpu_us_per_unit_settled: us_per(server.settled_nanos, count_all),
+            cpu_us_per_delivery: (deliveries > 0).then(|| us_per(server.cpu.nanos, deliveries)),
+            cpu_share: server.cpu.nanos as f64 / 1e9 / seconds,
+            user_share: server.cpu.user_share,
+            others_share: server.others_share,
+            stolen_share: server.stolen_share,
+            threads: threads.map(|(name, nanos)| (name.clone(), us_per(*nanos, count))).collect(),
+            memory: server.memory,
+            switches_voluntary: server.switches_voluntary,
+            switches_forced: server.switches_forced,
+            disk_written_bytes: server.disk_written_bytes,
+        }
+    }
+
+    fn rows(&self, unit: &str, row: &mut impl FnMut(&str, String)) {
+        row(
+            &format!("server CPU µs/{unit}"),
+            format!(
+                "{:.3} (settled {:.3}); {:.0} % of a core, {:.0} % of it user",
+                self.cpu_us_per_unit,
+                self.cpu_us_per_unit_settled,
+                self.cpu_share * 100.0,
+                self.user_share * 100.0
+            ),
+        );
+        if let Some(us) = self.cpu_us_per_delivery {
+            row("server CPU µs/delivery", format!("{us:.3}"));
+        }
+        let threads: Vec<_> = self.threads.iter().map(|(name, us)| format!("{name} {us:.3}")).collect();
+        row("  by thread", threads.join(", "));
+        row(
+            "server memory",
+            format!(
+                "{} KiB anonymous, {} KiB mapped, peak {} KiB",
+                self.memory.rss_anon >> 10,
+                self.memory.rss_file >> 10,
+                self.memory.peak >> 10
+            ),
+        );
+        row(
+            "context switches",
+            format!("{} voluntary, {} forced", self.switches_voluntary, self.switches_forced),
+        );
+        row("disk written", format!("{} KiB", self.disk_written_bytes >> 10));
+    }
+}
+
+/// Three or more significant digits.
+pub fn short(value: f64) -> String {
+    match value.abs() {
+        v if v >= 100.0 => format!("{value:.0}"),
+        v if v >= 10.0 => format!("{value:.1}"),
+        v if v >= 1.0 => format!("{value:.2}"),
+        _ => format!("{value:.3}"),
+    }
+}

@@ -1,0 +1,113 @@
+//! Ingest, fan-out, selective, latency, mixed: who reads what differs, the engine is one.
+
+use crate::bench::Stage;
+use crate::failure::Result;
+use crate::flow::{Flow, Gate, Pace, Publisher};
+use crate::options::Command;
+use crate::readers::{Reader, Share};
+use crate::report::{Figures, Report};
+use crate::script::topic;
+use axon::filter::{Filter, TagFilter};
+use std::sync::atomic::AtomicBool;
+
+/// Readers whose deliveries are timed where all get the same; timing more would cost the
+/// generator more than reading.
+const TIMED_READERS_MAX: usize = 10;
+
+/// Topics each reader of the mixed workload follows.
+const MIXED_TOPICS: usize = 3;
+
+/// Runs the stage's plan.
+///
+/// # Errors
+/// A connection failed.
+pub fn publish(stage: &Stage) -> Result<Report> {
+    let plan = &stage.plan;
+    let (readers, gate, deliveries_per_event) = readers(stage)?;
+    let mut publishers = Vec::new();
+    for (number, script) in stage.scripts.iter().enumerate() {
+        publishers.push(Publisher::new(stage.open(number)?, script));
+    }
+    let never = AtomicBool::new(false);
+    let flow = Flow {
+        publishers,
+        readers,
+        pace: plan.rate.map_or(Pace::Window(plan.window), Pace::Rate),
+        gate,
+        deliveries_per_event,
+        warmup: plan.warmup,
+        seconds_max: plan.seconds,
+        spin: plan.spin,
+        cores: &stage.setting.client_cores,
+        stop: &never,
+    };
+    let mut meter = stage.meter()?;
+    let outcome = flow.run(&mut meter)?;
+    let measured = meter.settle()?;
+    let mut report = stage.report(Figures {
+        unit: "event",
+        count: outcome.events,
+        deliveries: outcome.deliveries,
+        count_all: outcome.events_all,
+        measured,
+    });
+    report.time("ack", &outcome.ack);
+    report.time("delivery", &outcome.delivery);
+    report.missing = outcome.missing;
+    report.errors = outcome.errors;
+    report.first_error = outcome.first_error;
+    report.client.busy = report.client.busy.max(outcome.readers_busy);
+    (report.client.bytes_out, report.client.bytes_in) = (outcome.bytes_out, outcome.bytes_in);
+    if !plan.is_ephemeral() && stage.relay.disk_bytes() > 0 {
+        let per_event = stage.relay.disk_bytes() as f64 / outcome.events_all.max(1) as f64;
+        report.further.insert("disk bytes/event".to_owned(), per_event);
+    }
+    Ok(report)
+}
+
+/// Subscribers, live; what closes the window; deliveries of one event.
+fn readers(stage: &Stage) -> Result<(Vec<Reader>, Gate, Option<f64>)> {
+    let plan = &stage.plan;
+    let open = |number: usize, filters: &[Filter], timed: Option<Share>| -> Result<Reader> {
+        let mut conn = stage.open(plan.publishers + number)?;
+        conn.subscribe(filters)?;
+        Ok(Reader { conn, timed })
+    };
+    let by_kind = Filter { kinds: plan.kinds.clone(), ..Filter::default() };
+    // Which delivery is which event can only be told where one publisher sets the order.
+    let can_time = plan.publishers == 1;
+    match plan.command {
+        Command::Selective => {
+            let per_connection = plan.subscriptions.div_ceil(plan.connections).max(1);
+            let mut readers = Vec::new();
+            for (number, start) in (0..plan.subscriptions).step_by(per_connection).enumerate() {
+                let run = per_connection.min(plan.subscriptions - start);
+                let filters: Vec<Filter> =
+                    (start..start + run).map(|n| by_topics(&[n], plan.topics())).collect();
+                let share = Share { start, run, cycle: plan.subscriptions };
+                readers.push(open(number, &filters, can_time.then_some(share))?);
+            }
+            Ok((readers, if can_time { Gate::Total } else { Gate::Replies }, Some(1.0)))
+        }
+        Command::Mixed => {
+            let follow = |first| (0..MIXED_TOPICS).map(|next| first + next).collect::<Vec<_>>();
+            let all = (0..plan.subscribers).map(|n| {
+                open(n, &follow(n).iter().map(|t| by_topics(&[*t], plan.topics())).collect::<Vec<_>>(), None)
+            });
+            Ok((all.collect::<Result<_>>()?, Gate::Replies, Some(MIXED_TOPICS as f64)))
+        }
+        _ => {
+            let timed = |n: usize| (can_time && n < TIMED_READERS_MAX).then_some(Share::ALL);
+            let all = (0..plan.subscribers).map(|n| open(n, std::slice::from_ref(&by_kind), timed(n)));
+            let gate = if can_time && plan.subscribers > 0 { Gate::Slowest } else { Gate::Replies };
+            Ok((all.collect::<Result<_>>()?, gate, Some(plan.subscribers as f64)))
+        }
+    }
+}
+
+/// Events whose first tag is one of these.
+pub fn by_topics(numbers: &[usize], topics: usize) -> Filter {
+    let mut values: Vec<String> = numbers.iter().map(|number| topic(*number, topics)).collect();
+    values.sort();
+    Filter { tags: vec![TagFilter { name: "t".to_owned(), values }], ..Filter::default() }
+}

@@ -93,8 +93,6 @@ impl<N: Net> Core<N> {
                 Verdict::Stored(envelope) => {
                     let bytes = envelope.wire_len();
                     let id = *envelope.id();
-                    let Some(conn) = self.conns.get_mut(w.conn) else { continue };
-                    conn.unanswered += 1;
                     self.submitted_bytes += bytes;
                     let submitted = Submitted { conn: w.conn, number: w.number, id, bytes, since: w.since };
                     submissions.push(Submission { ticket: self.tickets.open(submitted), envelope });
@@ -118,9 +116,10 @@ impl<N: Net> Core<N> {
     /// The log's answer to one submission.
     pub(super) fn outcome(&mut self, now: Now, ticket: Ticket, outcome: Outcome) {
         let Some(submitted) = self.tickets.take(ticket) else { return };
+        let full = self.is_submitting_full();
         self.submitted_bytes -= submitted.bytes;
-        if let Some(conn) = self.conns.get_mut(submitted.conn) {
-            conn.unanswered -= 1;
+        if full && !self.is_submitting_full() {
+            self.resume_all();
         }
         self.ports.counters.publish_nanos.record(now.nanos.saturating_sub(submitted.since), 1);
         let reply = match outcome {
@@ -131,9 +130,25 @@ impl<N: Net> Core<N> {
         self.settle(submitted.conn, submitted.number, reply);
     }
 
+    /// Whether the shard has as much with the committer as it may.
+    pub(super) fn is_submitting_full(&self) -> bool {
+        self.submitted_bytes >= self.terms.limits.shard_in_flight_bytes_max
+    }
+
+    /// The shard has room again: connections that had nothing to do with it are read on too.
+    fn resume_all(&mut self) {
+        for index in self.conns.indexes() {
+            if self.conns.get(index).is_some_and(|conn| conn.paused) {
+                self.mark_dirty(index);
+            }
+        }
+    }
+
+    /// The last word on a publish.
     fn settle(&mut self, index: ConnIndex, number: u64, reply: Result<EventId, (Option<EventId>, Reason)>) {
         self.ports.counters.count_publish(reply.map_or_else(|(_, reason)| reason.code(), |_| 200));
         let Some(conn) = self.conns.get_mut(index) else { return };
+        conn.unanswered -= 1;
         if conn.gone {
             self.conns.release(index);
             return;

@@ -64,8 +64,16 @@ pub enum Ending {
 
 #[derive(Debug)]
 enum State {
-    AwaitingAuth { nonce: [u8; 32], since: Millis },
-    Open { pubkey: PubKey, access: ReadAccess },
+    AwaitingAuth {
+        nonce: [u8; 32],
+        since: Millis,
+    },
+    Open {
+        pubkey: PubKey,
+        access: ReadAccess,
+    },
+    /// Nothing is taken and no event is sent any more; closes once every reply has been queued.
+    Leaving(CloseCode),
     Ended(Ending),
 }
 
@@ -153,10 +161,17 @@ impl Session {
         self.replies.in_flight_bytes()
     }
 
-    /// Whether the driver must stop reading: too much is in flight or queued.
+    /// Whether it still takes messages.
+    pub fn is_listening(&self) -> bool {
+        matches!(self.state, State::AwaitingAuth { .. } | State::Open { .. })
+    }
+
+    /// Whether the driver must stop reading: too much is in flight or queued, or the
+    /// connection is ending.
     pub fn is_paused(&self) -> bool {
         let limits = &self.terms.limits;
-        self.replies.len() >= limits.in_flight_max
+        !self.is_listening()
+            || self.replies.len() >= limits.in_flight_max
             || self.replies.in_flight_bytes() >= limits.in_flight_bytes_max
             || self.out.len() >= limits.queue_bytes_max
     }
@@ -170,6 +185,9 @@ impl Session {
 
     /// One frame or message came in.
     pub fn incoming<'a>(&mut self, incoming: Incoming<'a>) -> Request<'a> {
+        if !self.is_listening() {
+            return Request::Nothing;
+        }
         match incoming {
             Incoming::Binary(bytes) => self.message(bytes),
             Incoming::Text => {
@@ -185,7 +203,7 @@ impl Session {
             }
             Incoming::Pong => Request::Nothing,
             Incoming::Close => {
-                self.close(CloseCode::Normal);
+                self.leave(CloseCode::Normal);
                 Request::Nothing
             }
         }
@@ -193,6 +211,9 @@ impl Session {
 
     /// The bytes were not WebSocket, or a message was too long.
     pub fn frame_error(&mut self, error: FrameError) {
+        if !self.is_listening() {
+            return;
+        }
         match (error, &self.state) {
             (FrameError::TooLarge { .. }, State::AwaitingAuth { .. }) => {
                 self.end_with(Reason::NotAuthenticated)
@@ -200,7 +221,7 @@ impl Session {
             (FrameError::TooLarge { have, limit }, _) => {
                 self.end_with(Reason::MessageTooLarge { have, limit })
             }
-            (FrameError::Protocol(_), _) => self.close(CloseCode::Protocol),
+            (FrameError::Protocol(_), _) => self.leave(CloseCode::Protocol),
         }
     }
 
@@ -214,7 +235,7 @@ impl Session {
                     Request::Nothing
                 }
             },
-            State::Ended(_) => Request::Nothing,
+            State::Leaving(_) | State::Ended(_) => Request::Nothing,
             State::Open { .. } => match parsed {
                 Ok(message) => self.open_message(message),
                 Err(problem) => {
@@ -350,6 +371,9 @@ impl Session {
         covered: Seq,
     ) -> (Option<(SubIndex, Arc<Filter>)>, u64) {
         let Some((index, serial)) = self.reading.take() else { return (None, 0) };
+        if !self.is_listening() {
+            return (None, 0);
+        }
         let Some(sub) = self.subs.get_mut(index).filter(|sub| sub.serial == serial) else { return (None, 0) };
         let with_seq = sub.with_seq();
         let (mut queued, mut cut) = (0, false);
@@ -384,7 +408,7 @@ impl Session {
     /// The page could not be read: the subscription ends with an Error.
     pub fn read_failed(&mut self) -> Option<(SubIndex, Arc<Filter>)> {
         let (index, serial) = self.reading.take()?;
-        if self.subs.get(index)?.serial != serial {
+        if !self.is_listening() || self.subs.get(index)?.serial != serial {
             return None;
         }
         let sub = self.subs.remove(index)?;
@@ -397,6 +421,9 @@ impl Session {
         let position = sub.with_seq().then_some((sub.position, self.terms.log_id));
         relay::put_eose(self.out.end(), &Eose { sub_id: sub.sub_id.as_str(), more, position });
         sub.phase = Phase::Behind;
+        // It goes live in this same turn if it can: an ephemeral event handed out after Eose
+        // must not be missed because another subscription's page is asked for first.
+        self.subs.prefer(index);
     }
 
     /// One event from the tail ring while catching up; `false` once the queue is full, and the
@@ -519,34 +546,36 @@ impl Session {
     /// The relay is stopping: the session closes when nothing is in flight any more.
     pub fn drain(&mut self) {
         self.draining = true;
-        self.close_if_drained();
+        self.close_if_answered();
     }
 
-    /// While draining: closes once every reply has been queued.
-    pub fn close_if_drained(&mut self) {
-        if self.draining && self.replies.len() == 0 && self.ending().is_none() {
-            self.close(CloseCode::GoingAway);
+    /// While leaving or draining: closes once every reply has been queued.
+    pub fn close_if_answered(&mut self) {
+        let code = match self.state {
+            State::Leaving(code) => code,
+            State::AwaitingAuth { .. } | State::Open { .. } if self.draining => CloseCode::GoingAway,
+            _ => return,
+        };
+        if self.replies.len() == 0 {
+            put_close(self.out.end(), code);
+            self.state = State::Ended(Ending::Closing);
         }
     }
 
-    /// Queues an Error behind the replies that are ready, then closes.
+    /// Queues an Error, which takes its place behind the replies that are due, then closes.
     pub fn end_with(&mut self, reason: Reason) {
         self.refuse(About::Nothing, reason);
-        let code = match reason {
+        self.leave(match reason {
             Reason::MessageTooLarge { .. } => CloseCode::TooLarge,
             _ => CloseCode::Policy,
-        };
-        self.close(code);
+        });
     }
 
-    fn close(&mut self, code: CloseCode) {
-        if self.ending().is_some() {
-            return;
+    fn leave(&mut self, code: CloseCode) {
+        if self.is_listening() {
+            self.state = State::Leaving(code);
+            self.close_if_answered();
         }
-        self.replies.abandon_waiting();
-        self.replies.write(self.out.end());
-        put_close(self.out.end(), code);
-        self.state = State::Ended(Ending::Closing);
     }
 
     fn refuse(&mut self, about: About, reason: Reason) {

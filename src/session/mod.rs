@@ -11,7 +11,8 @@
 //! # What others rely on
 //!
 //! * **Replies in order.** Every message but a valid Subscribe or Unsubscribe takes a place in
-//!   one queue; its reply leaves when all before it have left.
+//!   one queue; its reply leaves when all before it have left. A connection that is ended with
+//!   an Error, or by its peer's Close, gets the replies that are due first.
 //! * **Exactly once.** A subscription is a position in the log. Everything up to it that
 //!   matches was queued, nothing beyond it; it moves only forward, by pages, by catching up,
 //!   or by live events, and falling back to the log changes who feeds it, not where it stands.

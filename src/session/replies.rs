@@ -81,12 +81,6 @@ impl Replies {
         self.slots.push_back(Slot::Welcome);
     }
 
-    /// Drops every publish that has no verdict: the connection is ending.
-    pub fn abandon_waiting(&mut self) {
-        self.slots.retain(|slot| !matches!(slot, Slot::Waiting { .. }));
-        self.in_flight_bytes = 0;
-    }
-
     /// Writes every reply whose turn has come.
     pub fn write(&mut self, out: &mut Vec<u8>) {
         while let Some(slot) = self.slots.front() {

@@ -138,6 +138,11 @@ impl Subscriptions {
         self.slots.iter_mut().enumerate().filter_map(|(i, s)| s.as_mut().map(|s| (SubIndex(i as u32), s)))
     }
 
+    /// Lets this subscription be the next one that the log feeds.
+    pub fn prefer(&mut self, index: SubIndex) {
+        self.turn = index.0 as usize;
+    }
+
     /// The next subscription, in turns, that the log has to feed.
     pub fn next_hungry(&mut self) -> Option<SubIndex> {
         let n = self.slots.len();

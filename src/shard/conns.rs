@@ -5,8 +5,8 @@ use crate::session::Session;
 use crate::wire::Assembler;
 use std::collections::VecDeque;
 
-/// A connection's place in its shard. Not used again before everything that was submitted
-/// from there has been answered, so an answer can never reach a later connection.
+/// A connection's place in its shard. Not used again before everything that was published
+/// or asked from there has been answered, so an answer can never reach a later connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConnIndex(pub u32);
 
@@ -15,7 +15,7 @@ pub struct ConnIndex(pub u32);
 pub(super) struct Conn {
     pub session: Session,
     pub assembler: Assembler,
-    /// Submissions and queries the log has not answered.
+    /// Publishes without an outcome, and queries the log has not answered.
     pub unanswered: u32,
     /// Its signatures are verified apart from the others' until then.
     pub suspect_until: Millis,

@@ -155,8 +155,7 @@ impl<N: Net> Core<N> {
         self.conns.release(index);
     }
 
-    /// Whether this connection may be read now; if not, [`Net::resume`] will say so, or, when
-    /// only the shard as a whole is busy, the next batch.
+    /// Whether this connection may be read now; if not, [`Net::resume`] will say so.
     pub fn may_read(&mut self, index: ConnIndex) -> bool {
         let held_back = self.submitted_bytes >= self.terms.limits.shard_in_flight_bytes_max;
         let Some(conn) = self.conns.get_mut(index) else { return true };
@@ -199,6 +198,8 @@ impl<N: Net> Core<N> {
                 if self.draining {
                     conn.session.settle(number, Err((crate::event::scan_id(event), Reason::ShuttingDown)));
                 } else {
+                    // Until its verdict the place must not pass to another connection.
+                    conn.unanswered += 1;
                     let suspect = now.ms < conn.suspect_until;
                     self.arrivals.push(index, number, event, suspect, now.nanos);
                 }
@@ -206,7 +207,7 @@ impl<N: Net> Core<N> {
             Request::Subscribe { sub_id, filter } => self.subscribe(index, sub_id, filter),
             Request::Unsubscribed { sub, filter } => self.drop_subscription(index, sub, &filter),
         }
-        self.conns.get(index).is_some_and(|conn| conn.session.ending().is_none())
+        self.conns.get(index).is_some_and(|conn| conn.session.is_listening())
     }
 
     /// First the bits, then the head: see the module documentation of `log`.
@@ -334,7 +335,7 @@ impl<N: Net> Core<N> {
                 continue;
             }
             conn.session.write_replies();
-            conn.session.close_if_drained();
+            conn.session.close_if_answered();
             self.feed(now, index);
         }
     }

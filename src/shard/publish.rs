@@ -93,8 +93,6 @@ impl<N: Net> Core<N> {
                 Verdict::Stored(envelope) => {
                     let bytes = envelope.wire_len();
                     let id = *envelope.id();
-                    let Some(conn) = self.conns.get_mut(w.conn) else { continue };
-                    conn.unanswered += 1;
                     self.submitted_bytes += bytes;
                     let submitted = Submitted { conn: w.conn, number: w.number, id, bytes, since: w.since };
                     submissions.push(Submission { ticket: self.tickets.open(submitted), envelope });
@@ -139,9 +137,6 @@ impl<N: Net> Core<N> {
 
     fn outcome(&mut self, submitted: Submitted, outcome: Outcome) {
         self.submitted_bytes -= submitted.bytes;
-        if let Some(conn) = self.conns.get_mut(submitted.conn) {
-            conn.unanswered -= 1;
-        }
         let reply = match outcome {
             Outcome::Stored(_) => Ok(submitted.id),
             Outcome::Duplicate => Err((Some(submitted.id), Reason::Duplicate)),
@@ -150,9 +145,11 @@ impl<N: Net> Core<N> {
         self.settle(submitted.conn, submitted.number, reply);
     }
 
+    /// The last word on a publish.
     fn settle(&mut self, index: ConnIndex, number: u64, reply: Result<EventId, (Option<EventId>, Reason)>) {
         self.ports.counters.count_publish(reply.map_or_else(|(_, reason)| reason.code(), |_| 200));
         let Some(conn) = self.conns.get_mut(index) else { return };
+        conn.unanswered -= 1;
         if conn.gone {
             self.conns.release(index);
             return;

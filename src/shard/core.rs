@@ -266,7 +266,7 @@ impl<N: Net> Core<N> {
             self.fall_back_all(Seq(missed.0 - 1));
         }
         while let Some(events) = inbox.next_ephemeral() {
-            self.deliver_ephemeral(now, &events);
+            self.deliver_batches(now, &[events]);
         }
         self.ports.counters.skipped_ephemerals.add(inbox.take_skipped_ephemerals());
         while let Some(message) = inbox.next_message() {

@@ -8,10 +8,10 @@
 
 use super::conns::{Conn, ConnIndex, Conns};
 use super::core::{Core, Net, Now, Sent};
+use super::dispatch::Routed;
 use super::inbox::Inbox;
 use crate::base::Seq;
 use crate::event::{Envelope, EventFields};
-use crate::log::CommittedBatch;
 use crate::session::SubIndex;
 use crate::wire::put_envelope;
 use std::sync::Arc;
@@ -56,34 +56,33 @@ pub(super) struct Deliver {
 }
 
 impl<N: Net> Core<N> {
-    /// Delivers every committed batch in the inbox, as few writes as possible.
+    /// Delivers every committed batch in the inbox, in as few writes as possible.
     pub(super) fn deliver_live(&mut self, now: Now, inbox: &Inbox) {
-        let mut batches: Vec<Arc<CommittedBatch>> = Vec::new();
+        let mut batches: Vec<Arc<Routed>> = Vec::new();
         while let Some(batch) = inbox.next_live() {
             batches.push(batch);
         }
+        self.deliver_batches(now, &batches);
+    }
+
+    /// Delivers what the interest table says this shard could want.
+    pub(super) fn deliver_batches(&mut self, now: Now, batches: &[Arc<Routed>]) {
+        let number = self.number;
         let mut items: Vec<Item<'_>> = Vec::new();
         let mut bytes = 0;
-        for (seq, event) in batches.iter().flat_map(|batch| batch.iter()) {
+        for (seq, event) in batches.iter().flat_map(|batch| batch.of_shard(number)) {
             if bytes >= CHUNK_BYTES_MAX {
                 self.deliver_items(now, &items);
                 items.clear();
                 bytes = 0;
             }
             bytes += event.wire_len();
-            items.push((Some(seq), event));
+            items.push((seq, event));
         }
         self.deliver_items(now, &items);
-        for batch in &batches {
-            let nanos = now.nanos.saturating_sub(batch.committed_nanos);
-            self.ports.counters.fanout_nanos.record(nanos, 1);
+        for committed_nanos in batches.iter().filter_map(|batch| batch.committed_nanos()) {
+            self.ports.counters.fanout_nanos.record(now.nanos.saturating_sub(committed_nanos), 1);
         }
-    }
-
-    /// Delivers ephemeral events.
-    pub(super) fn deliver_ephemeral(&mut self, now: Now, events: &[Envelope]) {
-        let items: Vec<Item<'_>> = events.iter().map(|event| (None, event)).collect();
-        self.deliver_items(now, &items);
     }
 
     fn deliver_items(&mut self, now: Now, items: &[Item<'_>]) {

@@ -4,17 +4,14 @@
 //! to its wake pipe, the others see that this was done.
 
 use super::accept::Lease;
+use super::dispatch::Routed;
 use crate::base::limits::LIVE_BATCHES_PER_SHARD_MAX;
 use crate::base::{PubKey, Seq};
-use crate::event::Envelope;
-use crate::log::{CommittedBatch, LogClient, Outcome, Page, QueryError, Role, Ticket};
+use crate::log::{LogClient, Outcome, Page, QueryError, Role, Ticket};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
-/// Ephemeral events of one verify batch.
-type Ephemerals = Arc<[Envelope]>;
 
 /// Wakes a shard's thread; called rarely, see the module.
 pub trait Wake: Send + Sync {
@@ -45,9 +42,9 @@ pub struct Inbox {
     /// and by the acceptor's connection limit.
     messages: (Sender<Message>, Receiver<Message>),
     /// Committed batches; bounded, see `missed_from`.
-    live: (Sender<Arc<CommittedBatch>>, Receiver<Arc<CommittedBatch>>),
+    live: (Sender<Arc<Routed>>, Receiver<Arc<Routed>>),
     /// Ephemeral events of other shards; bounded, what does not fit is skipped and counted.
-    ephemeral: (Sender<Ephemerals>, Receiver<Ephemerals>),
+    ephemeral: (Sender<Arc<Routed>>, Receiver<Arc<Routed>>),
     /// First position that did not fit into `live`; 0: none. While it is set nothing more is
     /// put there, and the shard serves its subscriptions from the log instead.
     missed_from: AtomicU64,
@@ -84,17 +81,17 @@ impl Inbox {
     }
 
     /// Puts a committed batch in; only the committer calls this, in log order.
-    pub fn send_live(&self, batch: &Arc<CommittedBatch>) {
+    pub fn send_live(&self, batch: &Arc<Routed>) {
         if self.missed_from.load(Ordering::SeqCst) == 0
             && let Err(TrySendError::Full(_)) = self.live.0.try_send(Arc::clone(batch))
         {
-            self.missed_from.store(batch.first.0, Ordering::SeqCst);
+            self.missed_from.store(batch.first().map_or(0, |first| first.0), Ordering::SeqCst);
         }
         self.notify();
     }
 
     /// Puts another shard's ephemeral events in.
-    pub fn send_ephemeral(&self, events: &Ephemerals) {
+    pub fn send_ephemeral(&self, events: &Arc<Routed>) {
         if self.ephemeral.0.try_send(Arc::clone(events)).is_err() {
             self.skipped_ephemerals.fetch_add(events.len() as u64, Ordering::Relaxed);
         }
@@ -110,11 +107,11 @@ impl Inbox {
         self.messages.1.try_recv().ok()
     }
 
-    pub(super) fn next_live(&self) -> Option<Arc<CommittedBatch>> {
+    pub(super) fn next_live(&self) -> Option<Arc<Routed>> {
         self.live.1.try_recv().ok()
     }
 
-    pub(super) fn next_ephemeral(&self) -> Option<Ephemerals> {
+    pub(super) fn next_ephemeral(&self) -> Option<Arc<Routed>> {
         self.ephemeral.1.try_recv().ok()
     }
 

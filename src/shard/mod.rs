@@ -38,6 +38,6 @@ mod socket;
 pub use accept::{Acceptor, Description, Lease};
 pub use conns::ConnIndex;
 pub use core::{Core, Net, Now, Ports, Sent};
-pub use dispatch::Dispatcher;
+pub use dispatch::{Dispatcher, Routed};
 pub use inbox::{Inbox, Message, ShardGroup, Wake};
 pub use run::{Shard, ShardOptions, WakePipe, inbox, start, uses_io_uring};

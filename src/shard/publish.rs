@@ -6,7 +6,6 @@ use crate::base::{EventId, Reason};
 use crate::event::{Envelope, EventFields};
 use crate::ingest::{Arrival, Verdict};
 use crate::log::{Outcome, Submission, Ticket};
-use std::sync::Arc;
 
 /// A submission the log has not answered.
 #[derive(Debug)]
@@ -103,10 +102,8 @@ impl<N: Net> Core<N> {
             self.ports.append.submit(&self.client, submissions);
         }
         if !ephemeral.is_empty() {
-            let events: Arc<[Envelope]> = ephemeral.into();
-            if self.ports.dispatcher.ephemeral(self.number, &events) {
-                self.deliver_ephemeral(now, &events);
-            }
+            let routed = self.ports.dispatcher.ephemeral(self.number, ephemeral);
+            self.deliver_batches(now, &[routed]);
             for (conn, number, id) in forwarded {
                 self.settle(conn, number, Ok(id));
             }

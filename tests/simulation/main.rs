@@ -26,7 +26,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// About ten seconds on two cores.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 5_000;
 const THREADS: usize = 2;
 
 thread_local! {

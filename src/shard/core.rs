@@ -184,9 +184,9 @@ impl<N: Net> Core<N> {
         self.mark_dirty(index);
     }
 
-    /// One message of a connection; whether it goes on.
-    fn incoming(&mut self, now: Now, index: ConnIndex, incoming: Incoming<'_>) -> bool {
-        let Some(conn) = self.conns.get_mut(index) else { return false };
+    /// One message of a connection; the limit of its next one, if it goes on.
+    fn incoming(&mut self, now: Now, index: ConnIndex, incoming: Incoming<'_>) -> Option<usize> {
+        let conn = self.conns.get_mut(index)?;
         match conn.session.incoming(incoming) {
             Request::Nothing => {}
             Request::Login { nonce, pubkey, sig } => {
@@ -207,7 +207,8 @@ impl<N: Net> Core<N> {
             Request::Subscribe { sub_id, filter } => self.subscribe(index, sub_id, filter),
             Request::Unsubscribed { sub, filter } => self.drop_subscription(index, sub, &filter),
         }
-        self.conns.get(index).is_some_and(|conn| conn.session.is_listening())
+        let session = &self.conns.get(index)?.session;
+        session.is_listening().then(|| session.message_bytes_max())
     }
 
     /// First the bits, then the head: see the module documentation of `log`.

@@ -68,15 +68,16 @@ struct Frame {
 
 impl Assembler {
     /// Takes bytes as they arrived and hands every complete message to `on`, until it answers
-    /// `false` (the rest is then dropped: the connection is closing). `limit` bounds one message.
+    /// `None` (the rest is then dropped: the connection is closing). `limit` bounds the first
+    /// message, the answer of `on` the next one: a login raises it.
     ///
     /// # Errors
     /// Bytes that are not WebSocket, or a message above the limit. The connection is over then.
     pub fn feed(
         &mut self,
         mut bytes: &mut [u8],
-        limit: usize,
-        on: &mut impl FnMut(Incoming<'_>) -> bool,
+        mut limit: usize,
+        on: &mut impl FnMut(Incoming<'_>) -> Option<usize>,
     ) -> Result<(), FrameError> {
         while !bytes.is_empty() {
             if let Some(partial) = &mut self.partial {
@@ -85,13 +86,12 @@ impl Assembler {
                 if !partial.is_frame_complete() {
                     continue;
                 }
-                let go_on = partial.finish_frame(on);
+                let next = partial.finish_frame(limit, on);
                 if partial.is_empty() {
                     self.partial = None;
                 }
-                if !go_on {
-                    return Ok(());
-                }
+                let Some(next) = next else { return Ok(()) };
+                limit = next;
                 continue;
             }
             let Some((frame, header_len)) = parse_header(bytes)? else {
@@ -104,16 +104,16 @@ impl Assembler {
             if !whole {
                 self.partial = Some(Box::new(Partial { frame: Some(frame), ..Partial::default() }));
                 bytes = rest;
-                if frame.len == 0 && !self.finish_empty(on) {
-                    return Ok(());
+                if frame.len == 0 {
+                    let Some(next) = self.finish_empty(limit, on) else { return Ok(()) };
+                    limit = next;
                 }
                 continue;
             }
             let (payload, rest) = rest.split_at_mut(frame.len as usize);
             unmask(payload, frame.mask, 0);
-            if !on(incoming(frame.opcode, payload)) {
-                return Ok(());
-            }
+            let Some(next) = on(incoming(frame.opcode, payload)) else { return Ok(()) };
+            limit = next;
             bytes = rest;
         }
         Ok(())
@@ -125,13 +125,17 @@ impl Assembler {
     }
 
     /// An empty first fragment is complete without a further byte.
-    fn finish_empty(&mut self, on: &mut impl FnMut(Incoming<'_>) -> bool) -> bool {
-        let Some(partial) = &mut self.partial else { return true };
-        let go_on = partial.finish_frame(on);
+    fn finish_empty(
+        &mut self,
+        limit: usize,
+        on: &mut impl FnMut(Incoming<'_>) -> Option<usize>,
+    ) -> Option<usize> {
+        let Some(partial) = &mut self.partial else { return Some(limit) };
+        let next = partial.finish_frame(limit, on);
         if partial.is_empty() {
             self.partial = None;
         }
-        go_on
+        next
     }
 }
 
@@ -166,9 +170,13 @@ impl Partial {
         self.frame.is_some_and(|frame| frame.received == frame.len)
     }
 
-    /// Ends the present frame and hands out what it completes.
-    fn finish_frame(&mut self, on: &mut impl FnMut(Incoming<'_>) -> bool) -> bool {
-        let Some(frame) = self.frame.take() else { return true };
+    /// Ends the present frame and hands out what it completes; the limit from then on.
+    fn finish_frame(
+        &mut self,
+        limit: usize,
+        on: &mut impl FnMut(Incoming<'_>) -> Option<usize>,
+    ) -> Option<usize> {
+        let Some(frame) = self.frame.take() else { return Some(limit) };
         match frame.opcode {
             OpCode::Control(_) => {
                 let control = std::mem::take(&mut self.control);
@@ -178,7 +186,7 @@ impl Partial {
                 let first = self.fragmented.take().unwrap_or(data);
                 if !frame.is_final {
                     self.fragmented = Some(first);
-                    return true;
+                    return Some(limit);
                 }
                 let message = std::mem::take(&mut self.message);
                 on(incoming(OpCode::Data(first), &message))
@@ -284,7 +292,7 @@ mod tests {
                 Incoming::Ping(b) => format!("ping {}", String::from_utf8_lossy(b)),
                 other => format!("{other:?}"),
             });
-            true
+            Some(1000)
         })
     }
 

@@ -194,7 +194,7 @@ impl Conn {
         };
         assert!(
             due_code == Some(code) && message.starts_with(&about),
-            "reply {} is {code} {message:?}, due was {due:?}",
+            "reply {} is {code} {message:?}, due was {due:?} about {about:?}",
             self.answered
         );
         self.answered += 1;

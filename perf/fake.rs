@@ -3,7 +3,10 @@
 
 use crate::bench::Bench;
 use crate::options::{Command, Cores, Load, Plan, RelayArgs};
+use crate::page;
+use crate::repeat;
 use crate::report::Report;
+use crate::results::Results;
 use axon::base::{Clock, Seq};
 use axon::event::{Envelope, EventFields, EventView};
 use axon::filter::{Filter, FilterLimits};
@@ -71,7 +74,7 @@ fn serve(number: usize, stream: Arc<TcpStream>, shared: &Mutex<Shared>) {
                 let message = ClientMessage::parse(message, &limits).unwrap();
                 shared.lock().unwrap().handle(number, &stream, message, &mut out);
             }
-            true
+            Some(1 << 20)
         });
         let n = match (&*stream).write_all(&out).and(Ok(fed)) {
             Ok(Ok(())) => (&*stream).read(&mut buf).unwrap_or(0),
@@ -161,6 +164,10 @@ fn run_on(cores: &[usize], command: Command, load: &Load, url: String) -> Report
     plan.window = load.window.unwrap_or(16);
     plan.warmup = plan.count / 10;
     plan.connections = plan.connections.min(10);
+    if command != Command::Churn {
+        // The counts end it, however slow the machine.
+        plan.seconds = 60;
+    }
     Bench::prepare(plan, &relay, Clock::new()).unwrap().run().unwrap()
 }
 
@@ -229,4 +236,33 @@ fn what_the_relay_forgets_is_missing() {
     let load = Load { subscribers: Some(2), window: Some(4_096), ..Load::default() };
     let report = run(Command::Fanout, &load, start(0, 100));
     assert_eq!((report.errors, report.missing), (0, 8));
+}
+
+#[test]
+fn a_fault_of_one_run_is_not_lost_in_the_median() {
+    let load = Load { subscribers: Some(2), ..Load::default() };
+    let runs = [0, 40, 0].map(|refuse_every| run(Command::Fanout, &load, start(refuse_every, 0)));
+    let median = repeat::median(&runs).unwrap();
+    assert_eq!((median.runs, median.errors, median.count_all), (3, 10, 400));
+    assert!(median.warnings.iter().any(|warning| warning.contains("10 errors")), "{:?}", median.warnings);
+    let mut rates = runs.map(|run| run.per_second);
+    rates.sort_by(f64::total_cmp);
+    assert_eq!((median.per_second, median.ranges["events/s"]), (rates[1], [rates[0], rates[2]]));
+}
+
+#[test]
+fn the_page_of_a_run_needs_nothing_else() {
+    let report = run(Command::Latency, &Load { rate: Some(2_000), ..Load::default() }, start(0, 0));
+    let name = report.name.clone();
+    let page = page::page(&Results { made_at: 0, runs: vec![report] }, &[]);
+    assert!(page.contains(&format!("<h1>{name}</h1>")));
+    for elsewhere in ["<script", "http:", "https:", "src=", "href=", "url(", "@import"] {
+        assert!(!page.contains(elsewhere), "{elsewhere}");
+    }
+    // Both latencies, and the CPU by thread.
+    for element in ["figure", "svg", "table", "details", "section", "main"] {
+        let (opened, closed) = (format!("<{element}"), format!("</{element}>"));
+        assert_eq!(page.matches(&opened).count(), page.matches(&closed).count(), "{element}");
+    }
+    assert_eq!(page.matches("<svg").count(), 3);
 }

@@ -80,7 +80,10 @@ impl Repeats {
 
 /// Runs of one plan as one report: of every number the median (of an even count the upper one),
 /// of what went wrong the worst.
-fn median(runs: &[Report]) -> Result<Report> {
+///
+/// # Errors
+/// A figure is no number.
+pub fn median(runs: &[Report]) -> Result<Report> {
     let failed = |error| Failure::Usage(format!("runs cannot be compared: {error}"));
     let values = runs.iter().map(serde_json::to_value).collect::<std::result::Result<Vec<_>, _>>();
     let values = values.map_err(failed)?;

@@ -28,7 +28,8 @@ fn latency(reports: &[Report], what: &str, title: &'static str) -> String {
     let line = |report: &&Report| {
         let Latency { p50, p90, p99, p999, max, .. } = *report.latency.get(what)?;
         let points = [p50, p90, p99, p999, max].into_iter().enumerate();
-        Some(Line { name: kind(report), points: points.map(|(at, us)| (at as f64, us)).collect() })
+        let (name, colour) = kind(report);
+        Some(Line { name, colour, points: points.map(|(at, us)| (at as f64, us)).collect() })
     };
     let places = ["p50", "p90", "p99", "p99.9", "max"].into_iter().enumerate();
     Plot {
@@ -50,7 +51,7 @@ fn by_subscribers(
     is_log: bool,
     figure: impl Fn(&Report) -> Option<f64>,
 ) -> String {
-    let mut lines: BTreeMap<String, BTreeMap<usize, f64>> = BTreeMap::new();
+    let mut lines: BTreeMap<(String, usize), BTreeMap<usize, f64>> = BTreeMap::new();
     for report in reports.iter().filter(|report| report.plan.command == Command::Fanout) {
         if let Some(value) = figure(report) {
             lines.entry(kind(report)).or_default().insert(report.plan.subscribers.max(1), value);
@@ -60,8 +61,9 @@ fn by_subscribers(
     places.sort_unstable();
     places.dedup();
     let at = |subscribers: usize| (subscribers as f64).log10();
-    let line = |(name, points): (String, BTreeMap<usize, f64>)| Line {
+    let line = |((name, colour), points): ((String, usize), BTreeMap<usize, f64>)| Line {
         name,
+        colour,
         points: points.into_iter().map(|(subscribers, value)| (at(subscribers), value)).collect(),
     };
     Plot {
@@ -75,9 +77,13 @@ fn by_subscribers(
     .svg()
 }
 
-/// `ephemeral`, or how durable.
-fn kind(report: &Report) -> String {
-    if report.plan.is_ephemeral() { "ephemeral".to_owned() } else { report.relay.durability.clone() }
+/// `ephemeral`, or how durable; and the colour it has in every plot.
+fn kind(report: &Report) -> (String, usize) {
+    match (report.plan.is_ephemeral(), report.relay.durability.as_str()) {
+        (true, _) => ("ephemeral".to_owned(), 0),
+        (false, "os") => ("os".to_owned(), 1),
+        (false, durability) => (durability.to_owned(), 2),
+    }
 }
 
 /// CPU of every run by thread; threads that differ in their number only are one part.

@@ -92,7 +92,11 @@ fn tiles(verdicts: &[Verdict]) -> String {
         let _ = write!(
             out,
             "<div class=\"tile\"><strong>{} <small>{unit}</small></strong><span>{caption}</span></div>",
-            grouped(verdict.value)
+            if verdict.value < 1e6 {
+                grouped(verdict.value)
+            } else {
+                format!("{:.2} M", verdict.value / 1e6)
+            }
         );
     }
     if out.is_empty() { out } else { format!("<div class=\"tiles\">{out}</div>\n") }

@@ -18,6 +18,14 @@ const BOTTOM: f64 = 44.0;
 /// Between two lines' names.
 const NAME_APART: f64 = 16.0;
 
+/// The lowest value stays this far above the bottom of a logarithmic plot.
+const LOW_ROOM: f64 = 0.94;
+
+/// Logarithmic plots reach no further down than the highest value by this.
+const LOG_RANGE_MAX: f64 = 1e6;
+/// Beyond this only powers of ten have a line.
+const FINE_RANGE_MAX: f64 = 5e3;
+
 /// Of stacked bars.
 const BARS_WIDTH: f64 = 1080.0;
 const BAR_LEFT: f64 = 290.0;
@@ -27,9 +35,10 @@ const BAR_HEIGHT: f64 = 18.0;
 /// A narrower part has no room for its figure.
 const PART_WITH_TEXT: f64 = 40.0;
 
-/// A series: its name and its points.
+/// A series: its name, the number of its colour, and its points.
 pub struct Line {
     pub name: String,
+    pub colour: usize,
     pub points: Vec<(f64, f64)>,
 }
 
@@ -61,7 +70,7 @@ impl Plot {
         let x = |at: f64| LEFT + (at - first) / (last - first) * (WIDTH - LEFT - RIGHT);
         let (low, high) = (self.scaled(ticks[0]), self.scaled(ticks[ticks.len() - 1]));
         let y = |value: f64| {
-            HEIGHT - BOTTOM - (self.scaled(value) - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
+            HEIGHT - BOTTOM - ((self.scaled(value) - low) / (high - low)).max(0.0) * (HEIGHT - TOP - BOTTOM)
         };
         let mut out = format!(
             "<figure><figcaption><b>{}</b> {}</figcaption><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">",
@@ -87,8 +96,8 @@ impl Plot {
         let below = HEIGHT - 8.0;
         let _ =
             write!(out, "<text class=\"mid axis\" x=\"{middle}\" y=\"{below}\">{}</text>", esc(self.x_label));
-        for (number, line) in self.lines.iter().enumerate() {
-            line.draw(&mut out, number.min(COLOURS - 1), &x, &y);
+        for line in &self.lines {
+            line.draw(&mut out, &x, &y);
         }
         self.name_lines(&mut out, &y);
         out + "</svg></figure>\n"
@@ -100,31 +109,34 @@ impl Plot {
 
     /// Every line's name beside its end, moved apart where ends are close.
     fn name_lines(&self, out: &mut String, y: &impl Fn(f64) -> f64) {
-        let mut ends: Vec<(f64, usize)> = self
-            .lines
-            .iter()
-            .enumerate()
-            .filter_map(|(number, line)| Some((y(line.points.last()?.1), number)))
-            .collect();
+        let end = |line: &'_ Line| line.points.last().map_or(TOP, |point| y(point.1));
+        let mut ends: Vec<(f64, &Line)> = self.lines.iter().map(|line| (end(line), line)).collect();
         ends.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let mut free = TOP;
-        for (at, number) in ends {
-            let at = at.max(free);
-            free = at + NAME_APART;
+        let mut free = f64::MIN;
+        for (at, _) in &mut ends {
+            *at = at.max(free);
+            free = *at + NAME_APART;
+        }
+        // Those that were pushed below the plot go back up, and push the ones above.
+        let mut free = HEIGHT - BOTTOM;
+        for (at, line) in ends.iter().rev() {
+            let at = at.min(free);
+            free = at - NAME_APART;
             let _ = write!(
                 out,
                 "<text class=\"name c{}\" x=\"{}\" y=\"{:.1}\">{}</text>",
-                number.min(COLOURS - 1),
+                line.colour.min(COLOURS - 1),
                 WIDTH - RIGHT + 10.0,
                 at + 4.0,
-                esc(&self.lines[number].name)
+                esc(&line.name)
             );
         }
     }
 }
 
 impl Line {
-    fn draw(&self, out: &mut String, colour: usize, x: &impl Fn(f64) -> f64, y: &impl Fn(f64) -> f64) {
+    fn draw(&self, out: &mut String, x: &impl Fn(f64) -> f64, y: &impl Fn(f64) -> f64) {
+        let colour = self.colour.min(COLOURS - 1);
         let path: Vec<String> =
             self.points.iter().map(|(at, value)| format!("{:.1} {:.1}", x(*at), y(*value))).collect();
         let _ = write!(out, "<path class=\"line c{colour}\" d=\"M{}\"/>", path.join("L"));
@@ -150,10 +162,13 @@ fn ticks(low: f64, high: f64, is_log: bool) -> Vec<f64> {
         let count = (high / (factor * unit)).ceil().max(1.0) as usize;
         return (0..=count).map(|n| n as f64 * factor * unit).collect();
     }
-    let (low, high) = (low.max(1e-9), high.max(1e-9));
-    let decades = low.log10().floor() as i32..=high.log10().floor() as i32 + 1;
-    let fine: Vec<f64> = decades.flat_map(|e| [1.0, 2.0, 5.0].map(|f| f * 10f64.powi(e))).collect();
-    let first = fine.iter().rposition(|tick| *tick <= low * 1.0001).unwrap_or(0);
+    let high = high.max(1e-9);
+    // Zero has no place here: what is far below the highest lies on the bottom.
+    let low = low.max(high / LOG_RANGE_MAX);
+    let factors: &[f64] = if high / low < FINE_RANGE_MAX { &[1.0, 2.0, 5.0] } else { &[1.0] };
+    let decades = low.log10().floor() as i32 - 1..=high.log10().floor() as i32 + 1;
+    let fine: Vec<f64> = decades.flat_map(|e| factors.iter().map(move |f| f * 10f64.powi(e))).collect();
+    let first = fine.iter().rposition(|tick| *tick <= low * LOW_ROOM).unwrap_or(0);
     let last = fine.iter().position(|tick| *tick >= high).unwrap_or(fine.len() - 1).max(first + 1);
     fine[first..=last].to_vec()
 }
@@ -244,12 +259,13 @@ mod tests {
     fn all_values_lie_within_the_ticks() {
         for is_log in [false, true] {
             for (low, high) in
-                [(0.06, 0.95), (1.0, 1.0), (9.9, 10.1), (120.0, 4_800.0), (0.0, 5e6), (0.0, 0.0)]
+                [(0.06, 0.95), (1.0, 1.0), (9.9, 10.1), (120.0, 4_800.0), (3.0, 5e6), (0.0, 5e6), (0.0, 0.0)]
             {
                 let ticks = ticks(low, high, is_log);
                 assert!(ticks.len() >= 2 && ticks.len() < 25, "{low} {high}: {ticks:?}");
                 let reached = ticks[ticks.len() - 1] >= high * 0.9999;
-                assert!(reached && (ticks[0] <= low * 1.0001 || low == 0.0), "{low} {high}: {ticks:?}");
+                let low = if is_log { low.max(high / LOG_RANGE_MAX).max(1e-15) } else { low };
+                assert!(reached && ticks[0] <= low, "{low} {high}: {ticks:?}");
                 assert!(ticks.is_sorted());
             }
         }
@@ -257,7 +273,8 @@ mod tests {
 
     #[test]
     fn names_of_lines_that_end_together_stand_apart() {
-        let line = |name: &str| Line { name: name.to_owned(), points: vec![(0.0, 1.0), (1.0, 2.0)] };
+        let line =
+            |name: &str| Line { name: name.to_owned(), colour: 0, points: vec![(0.0, 1.0), (1.0, 2.0)] };
         let plot = Plot {
             title: "t",
             x_label: "x",

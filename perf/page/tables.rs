@@ -9,19 +9,23 @@ use std::fmt::Write as _;
 /// Targets beside what was measured.
 pub fn targets(verdicts: &[Verdict]) -> String {
     let mut out = String::from(
-        "<div class=\"scroll\"><table><thead><tr><th>Workload<th>Figure<th class=\"n\">Target<th class=\"n\">Measured\
-         <th>Met<th>Others</tr></thead><tbody>",
+        "<div class=\"scroll\"><table class=\"targets\"><thead><tr><th>Workload<th>Figure<th class=\"n\">Target\
+         <th class=\"n\">Measured<th>Of runs<th>Met<th>Others</tr></thead><tbody>",
     );
     let mut last_title = "";
     for verdict in verdicts {
         let title = if verdict.title == last_title { "" } else { verdict.title };
         last_title = verdict.title;
+        let mut figure = esc(&verdict.figure);
+        if let Some(formula) = &verdict.formula {
+            let _ = write!(figure, "<small>{}</small>", esc(formula));
+        }
         let _ = writeln!(
             out,
-            "<tr{}><td>{}<td>{}<td class=\"n\">{}<td class=\"n\"><b>{}</b>{}<td>{}<td class=\"dim\">{}</tr>",
+            "<tr{}><td>{}<td>{}<td class=\"n\">{}<td class=\"n\"><b>{}</b><td class=\"dim\">{}<td>{}<td class=\"dim\">{}</tr>",
             if title.is_empty() { " class=\"same\"" } else { "" },
             esc(title),
-            esc(&verdict.figure),
+            figure,
             esc(&verdict.bound),
             grouped(verdict.value),
             range(verdict.range),
@@ -37,7 +41,7 @@ pub fn targets(verdicts: &[Verdict]) -> String {
 }
 
 fn range(range: Option<[f64; 2]>) -> String {
-    range.map_or(String::new(), |[low, high]| format!("<small> {}–{}</small>", grouped(low), grouped(high)))
+    range.map_or(String::new(), |[low, high]| format!("{}–{}", grouped(low), grouped(high)))
 }
 
 /// All runs, one row each, and what makes them doubtful.
@@ -88,14 +92,14 @@ pub fn details(reports: &[Report], kept: &[Results]) -> String {
     for report in reports {
         let _ = write!(out, "<details{is_open}><summary>{}</summary>", esc(&report.name));
         out += &figures(report, kept);
-        let _ = write!(out, "<pre>{}</pre></details>\n", esc(&report.table()));
+        let _ = writeln!(out, "<pre>{}</pre></details>", esc(&report.table()));
     }
     out
 }
 
 fn figures(report: &Report, kept: &[Results]) -> String {
     let before = last_kept(report, kept).map(Report::key_figures).unwrap_or_default();
-    let mut out = String::from("<table><thead><tr><th>Figure<th class=\"n\">Measured");
+    let mut out = String::from("<table><thead><tr><th>Figure<th class=\"n\">Measured<th class=\"n\">Of runs");
     out += if before.is_empty() {
         "</tr></thead><tbody>"
     } else {
@@ -103,7 +107,12 @@ fn figures(report: &Report, kept: &[Results]) -> String {
     };
     for (name, now) in report.key_figures() {
         let spread = range(report.ranges.get(&name).copied());
-        let _ = write!(out, "<tr><td>{}<td class=\"n\"><b>{}</b>{spread}", esc(&name), grouped(now));
+        let _ = write!(
+            out,
+            "<tr><td>{}<td class=\"n\"><b>{}</b><td class=\"n dim\">{spread}",
+            esc(&name),
+            grouped(now)
+        );
         if let Some((_, then)) = before.iter().find(|(other, _)| *other == name) {
             let ratio = if *then == 0.0 { "–".to_owned() } else { format!("× {}", short(now / then)) };
             let _ = write!(out, "<td class=\"n\">{}<td class=\"n\">{ratio}", grouped(*then));

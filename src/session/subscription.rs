@@ -45,13 +45,21 @@ pub(super) enum Phase {
     Stored {
         to: Seq,
         span: Span,
-        /// With `after` and `limit`: how many events may still be sent.
-        left: Option<u32>,
+        /// With `after` and `limit`: what may still be sent.
+        left: Option<Left>,
     },
     /// The live phase, fed from the log.
     Behind,
     /// The live phase, fed by the fan-out.
     Live,
+}
+
+/// What a limit still lets through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Left {
+    pub events: u32,
+    /// The last event sent, or where the subscription began.
+    pub last: Seq,
 }
 
 #[derive(Debug)]

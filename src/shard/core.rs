@@ -14,7 +14,7 @@ use crate::fanout::{FilterIndex, Interest};
 use crate::filter::{Filter, ReadAccess};
 use crate::ingest::Door;
 use crate::log::{Append, LogClient, Read, Role, Tail};
-use crate::session::{Ending, Request, Session, SubIndex, Terms};
+use crate::session::{Ending, Request, Session, SubIndex, Subscribed, Terms};
 use crate::wire::Incoming;
 use std::sync::Arc;
 
@@ -218,11 +218,12 @@ impl<N: Net> Core<N> {
         let head = self.ports.tail.head();
         let Some(conn) = self.conns.get_mut(index) else { return };
         match conn.session.subscribe(sub_id, Arc::clone(&filter), head) {
-            Ok(replaced) => {
-                self.ports.counters.subscriptions.add(1);
+            Ok(Subscribed { sub, replaced }) => {
                 if let Some((sub, old)) = replaced {
                     self.drop_subscription(index, sub, &old);
                 }
+                self.ports.counters.subscriptions.add(1);
+                self.index.insert((index.0, sub.0), filter);
             }
             Err(_) => self.interest.remove(&filter),
         }

@@ -168,8 +168,11 @@ impl Session {
         self.last_alive = now;
     }
 
-    /// One frame or message came in.
+    /// One frame or message came in. Behind our close frame nothing is answered any more.
     pub fn incoming<'a>(&mut self, incoming: Incoming<'a>) -> Request<'a> {
+        if self.ending().is_some() {
+            return Request::Nothing;
+        }
         match incoming {
             Incoming::Binary(bytes) => self.message(bytes),
             Incoming::Text => {
@@ -193,6 +196,9 @@ impl Session {
 
     /// The bytes were not WebSocket, or a message was too long.
     pub fn frame_error(&mut self, error: FrameError) {
+        if self.ending().is_some() {
+            return;
+        }
         match (error, &self.state) {
             (FrameError::TooLarge { .. }, State::AwaitingAuth { .. }) => {
                 self.end_with(Reason::NotAuthenticated)

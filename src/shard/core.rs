@@ -16,6 +16,7 @@ use crate::ingest::Door;
 use crate::log::{Append, LogClient, Read, Role, Tail};
 use crate::session::{Ending, Request, Session, SubIndex, Terms};
 use crate::wire::Incoming;
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// The time of one input, read once.
@@ -173,9 +174,16 @@ impl<N: Net> Core<N> {
         let Some(conn) = self.conns.get_mut(index) else { return };
         self.ports.counters.bytes_in.add(bytes.len() as u64);
         conn.session.alive(now.ms);
-        let limit = conn.session.message_bytes_max();
+        // A login in these bytes raises the limit for what stands behind it.
+        let limit = Cell::new(conn.session.message_bytes_max());
         let mut assembler = std::mem::take(&mut conn.assembler);
-        let fed = assembler.feed(bytes, limit, &mut |incoming| self.incoming(now, index, incoming));
+        let fed = assembler.feed(bytes, &limit, &mut |incoming| {
+            let goes_on = self.incoming(now, index, incoming);
+            if let Some(conn) = self.conns.get(index) {
+                limit.set(conn.session.message_bytes_max());
+            }
+            goes_on
+        });
         if let Some(conn) = self.conns.get_mut(index) {
             conn.assembler = assembler;
             if let Err(error) = fed {

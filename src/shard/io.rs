@@ -222,17 +222,11 @@ async fn discard(local: &Local, socket: &Socket) {
 /// Reads until the connection ends.
 async fn read_all(local: &Rc<Local>, index: ConnIndex, socket: &Socket) {
     loop {
-        // Batches form by themselves: while the last one is being judged nobody reads more
-        // than the next one holds.
-        while local.core.borrow().is_full() {
-            local.batch_done.wait().await;
-        }
-        while !socket.lingering.get() && !local.core.borrow_mut().may_read(index) {
-            socket.resumed.wait().await;
-        }
         if socket.readable().await.is_err() {
             return;
         }
+        // Only now: of many connections that are readable at once each asks just before it reads.
+        wait_for_leave(local, index, socket).await;
         let mut buf = local.read_buf.borrow_mut();
         let n = match socket.recv(&mut buf[..READ_BYTES_PER_TURN]) {
             Ok(None) => continue,
@@ -241,6 +235,21 @@ async fn read_all(local: &Rc<Local>, index: ConnIndex, socket: &Socket) {
         };
         if !socket.lingering.get() {
             local.turn(|core, now| core.received(now, index, &mut buf[..n]));
+        }
+    }
+}
+
+/// Completes when the connection may be read, which holds until the next await.
+async fn wait_for_leave(local: &Rc<Local>, index: ConnIndex, socket: &Socket) {
+    loop {
+        if local.core.borrow().is_full() {
+            // Batches form by themselves: while the last one is being judged nobody reads more
+            // than the next one holds.
+            local.batch_done.wait().await;
+        } else if !socket.lingering.get() && !local.core.borrow_mut().may_read(index) {
+            socket.resumed.wait().await;
+        } else {
+            return;
         }
     }
 }

@@ -508,16 +508,14 @@ impl Session {
             self.last_alive = now;
         }
         if self.out.stalled_ms(now) >= stall_ms {
-            self.state = State::Ended(Ending::Abort);
+            self.abort();
             return;
         }
         match self.state {
             State::AwaitingAuth { since, .. } if now.since(since) >= auth_ms => {
                 self.end_with(Reason::AuthTimeout { limit_ms: auth_ms });
             }
-            State::Open { .. } if now.since(self.last_alive) >= idle_ms => {
-                self.state = State::Ended(Ending::Abort)
-            }
+            State::Open { .. } if now.since(self.last_alive) >= idle_ms => self.abort(),
             State::Open { .. } if now.since(self.last_ping) >= ping_ms => {
                 self.last_ping = now;
                 put_ping(self.out.end());
@@ -560,6 +558,11 @@ impl Session {
             put_close(self.out.end(), code);
             self.state = State::Ended(Ending::Closing);
         }
+    }
+
+    /// The socket is gone or given up: nothing more can be said.
+    pub fn abort(&mut self) {
+        self.state = State::Ended(Ending::Abort);
     }
 
     /// Queues an Error, which takes its place behind the replies that are due, then closes.

@@ -31,7 +31,7 @@ pub struct Now {
 pub enum Sent {
     /// Took so many; fewer than offered means it is full and will say when it takes more.
     Took(usize),
-    /// It is gone; its reader will report it.
+    /// It is gone; [`Core::disconnected`] follows once its reader has seen it.
     Gone,
 }
 
@@ -351,7 +351,8 @@ impl<N: Net> Core<N> {
                     conn.session.sent(now.ms, n);
                     conn.blocked = conn.session.queued_bytes() > 0;
                 }
-                Sent::Gone => return,
+                // A reader that waits for the queue to shrink has to see the end.
+                Sent::Gone => conn.session.abort(),
             }
         }
         self.account(index);

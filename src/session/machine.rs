@@ -534,10 +534,13 @@ impl Session {
         self.waited = !self.out.is_empty();
     }
 
-    /// The key's role has changed.
+    /// The key's role has changed. A page that is under way was chosen for the old one and is
+    /// asked for again.
     pub fn set_access(&mut self, changed: ReadAccess) {
-        if let State::Open { access, .. } = &mut self.state {
-            *access = changed;
+        let State::Open { access, .. } = &mut self.state else { return };
+        *access = changed;
+        if let Some((index, _)) = self.reading {
+            self.subs.renew(index);
         }
     }
 

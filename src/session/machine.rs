@@ -302,16 +302,14 @@ impl Session {
             self.last_alive = now;
         }
         if self.out.stalled_ms(now) >= stall_ms {
-            self.state = State::Ended(Ending::Abort);
+            self.abort();
             return;
         }
         match self.state {
             State::AwaitingAuth { since, .. } if now.since(since) >= auth_ms => {
                 self.end_with(Reason::AuthTimeout { limit_ms: auth_ms });
             }
-            State::Open { .. } if now.since(self.last_alive) >= idle_ms => {
-                self.state = State::Ended(Ending::Abort)
-            }
+            State::Open { .. } if now.since(self.last_alive) >= idle_ms => self.abort(),
             State::Open { .. } if now.since(self.last_ping) >= ping_ms => {
                 self.last_ping = now;
                 put_ping(self.out.end());
@@ -330,10 +328,13 @@ impl Session {
         self.waited = !self.out.is_empty();
     }
 
-    /// The key's role has changed.
+    /// The key's role has changed. A page that is under way was chosen for the old one and is
+    /// asked for again.
     pub fn set_access(&mut self, changed: ReadAccess) {
-        if let State::Open { access, .. } = &mut self.state {
-            *access = changed;
+        let State::Open { access, .. } = &mut self.state else { return };
+        *access = changed;
+        if let Some((index, _)) = self.reading {
+            self.subs.renew(index);
         }
     }
 
@@ -354,6 +355,11 @@ impl Session {
             put_close(self.out.end(), code);
             self.state = State::Ended(Ending::Closing);
         }
+    }
+
+    /// The socket is gone or given up: nothing more can be said.
+    pub fn abort(&mut self) {
+        self.state = State::Ended(Ending::Abort);
     }
 
     /// Queues an Error, which takes its place behind the replies that are due, then closes.

@@ -122,6 +122,15 @@ impl Subscriptions {
         self.slots.iter().position(is_it).map(|i| SubIndex(i as u32))
     }
 
+    /// Makes a page that was asked for this subscription one of an earlier one.
+    pub fn renew(&mut self, index: SubIndex) {
+        self.serial = self.serial.wrapping_add(1);
+        let serial = self.serial;
+        if let Some(sub) = self.get_mut(index) {
+            sub.serial = serial;
+        }
+    }
+
     pub fn insert(&mut self, sub_id: &str, filter: Arc<Filter>, position: Seq, phase: Phase) -> SubIndex {
         self.serial = self.serial.wrapping_add(1);
         let sub = Subscription { serial: self.serial, sub_id: SubId::new(sub_id), filter, position, phase };

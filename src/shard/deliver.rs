@@ -123,7 +123,11 @@ impl<N: Net> Core<N> {
             self.ports.counters.writes.add(1);
             match self.net.send(index, bytes) {
                 Sent::Took(n) => sent = n,
-                Sent::Gone => return,
+                Sent::Gone => {
+                    conn.session.abort();
+                    self.mark_dirty(index);
+                    return;
+                }
             }
             self.ports.counters.bytes_out.add(sent as u64);
             conn.session.out().begin(now.ms);

@@ -1,4 +1,4 @@
-# Every target first installs what is missing (scripts/setup). Everything is built with the one
+# Every target first installs what is missing (.ci/setup). Everything is built with the one
 # release profile: RocksDB takes minutes to compile, and so it is compiled once.
 
 SHELL := /bin/bash
@@ -13,7 +13,7 @@ help: ## Show the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup: ## Install what is missing: compiler, libclang, Rust
-	@./scripts/setup
+	@./.ci/setup
 
 build: setup ## Build the relay and its command line: target/release/axon
 	$(CARGO) build --release --locked

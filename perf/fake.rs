@@ -65,7 +65,7 @@ fn serve(number: usize, stream: Arc<TcpStream>, shared: &Mutex<Shared>) {
     let mut bytes = rest;
     loop {
         let mut out = Vec::new();
-        let fed = assembler.feed(&mut bytes, 1 << 20, &mut |incoming| {
+        let fed = assembler.feed(&mut bytes, &std::cell::Cell::new(1 << 20), &mut |incoming| {
             if let Incoming::Binary(message) = incoming {
                 let limits = FilterLimits { entries_max: 1000, tags_max: 10 };
                 let message = ClientMessage::parse(message, &limits).unwrap();

@@ -85,11 +85,12 @@ mod tests {
             let (mut frame, mut scratch) = (Vec::new(), Vec::new());
             put_message(&mut frame, &ClientMessage::Publish { event: &event }, &mut scratch);
             let mut seen = 0;
-            let fed = Assembler::default().feed(&mut frame, 1 << 20, &mut |incoming| {
-                assert_eq!(incoming, Incoming::Binary(&scratch));
-                seen += 1;
-                true
-            });
+            let fed =
+                Assembler::default().feed(&mut frame, &std::cell::Cell::new(1 << 20), &mut |incoming| {
+                    assert_eq!(incoming, Incoming::Binary(&scratch));
+                    seen += 1;
+                    true
+                });
             assert_eq!((fed, seen), (Ok(()), 1), "{len}");
         }
     }

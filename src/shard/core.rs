@@ -16,6 +16,7 @@ use crate::ingest::Door;
 use crate::log::{Append, LogClient, Read, Role, Tail};
 use crate::session::{Ending, Request, Session, SubIndex, Terms};
 use crate::wire::Incoming;
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// The time of one input, read once.
@@ -172,9 +173,14 @@ impl<N: Net> Core<N> {
         let Some(conn) = self.conns.get_mut(index) else { return };
         self.ports.counters.bytes_in.add(bytes.len() as u64);
         conn.session.alive(now.ms);
-        let limit = conn.session.message_bytes_max();
+        // A login raises it for what comes behind in the same bytes.
+        let limit = Cell::new(conn.session.message_bytes_max());
         let mut assembler = std::mem::take(&mut conn.assembler);
-        let fed = assembler.feed(bytes, limit, &mut |incoming| self.incoming(now, index, incoming));
+        let fed = assembler.feed(bytes, &limit, &mut |incoming| {
+            self.incoming(now, index, incoming);
+            let session = self.conns.get(index).map(|conn| &conn.session).filter(|s| s.is_listening());
+            session.map(|session| limit.set(session.message_bytes_max())).is_some()
+        });
         if let Some(conn) = self.conns.get_mut(index) {
             conn.assembler = assembler;
             if let Err(error) = fed {
@@ -184,9 +190,9 @@ impl<N: Net> Core<N> {
         self.mark_dirty(index);
     }
 
-    /// One message of a connection; whether it goes on.
-    fn incoming(&mut self, now: Now, index: ConnIndex, incoming: Incoming<'_>) -> bool {
-        let Some(conn) = self.conns.get_mut(index) else { return false };
+    /// One message of a connection.
+    fn incoming(&mut self, now: Now, index: ConnIndex, incoming: Incoming<'_>) {
+        let Some(conn) = self.conns.get_mut(index) else { return };
         match conn.session.incoming(incoming) {
             Request::Nothing => {}
             Request::Login { nonce, pubkey, sig } => {
@@ -207,7 +213,6 @@ impl<N: Net> Core<N> {
             Request::Subscribe { sub_id, filter } => self.subscribe(index, sub_id, filter),
             Request::Unsubscribed { sub, filter } => self.drop_subscription(index, sub, &filter),
         }
-        self.conns.get(index).is_some_and(|conn| conn.session.is_listening())
     }
 
     /// First the bits, then the head: see the module documentation of `log`.

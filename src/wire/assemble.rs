@@ -4,6 +4,7 @@
 //! copy. Only what a read cut off is kept, each byte copied once; an idle connection keeps
 //! nothing.
 
+use std::cell::Cell;
 use std::io::Cursor;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
@@ -68,19 +69,20 @@ struct Frame {
 
 impl Assembler {
     /// Takes bytes as they arrived and hands every complete message to `on`, until it answers
-    /// `false` (the rest is then dropped: the connection is closing). `limit` bounds one message.
+    /// `false` (the rest is then dropped: the connection is closing). `limit` bounds one message;
+    /// `on` may change it for those that follow.
     ///
     /// # Errors
     /// Bytes that are not WebSocket, or a message above the limit. The connection is over then.
     pub fn feed(
         &mut self,
         mut bytes: &mut [u8],
-        limit: usize,
+        limit: &Cell<usize>,
         on: &mut impl FnMut(Incoming<'_>) -> bool,
     ) -> Result<(), FrameError> {
         while !bytes.is_empty() {
             if let Some(partial) = &mut self.partial {
-                let taken = partial.take(bytes, limit)?;
+                let taken = partial.take(bytes, limit.get())?;
                 bytes = &mut bytes[taken..];
                 if !partial.is_frame_complete() {
                     continue;
@@ -98,7 +100,7 @@ impl Assembler {
                 self.partial = Some(Box::new(Partial { head: bytes.to_vec(), ..Partial::default() }));
                 return Ok(());
             };
-            frame.check(None, 0, limit)?;
+            frame.check(None, 0, limit.get())?;
             let rest = &mut bytes[header_len..];
             let whole = frame.len <= rest.len() as u64 && frame.is_final;
             if !whole {
@@ -278,7 +280,7 @@ mod tests {
     }
 
     fn collect(assembler: &mut Assembler, bytes: &[u8], out: &mut Vec<String>) -> Result<(), FrameError> {
-        assembler.feed(&mut bytes.to_vec(), 1000, &mut |incoming| {
+        assembler.feed(&mut bytes.to_vec(), &Cell::new(1000), &mut |incoming| {
             out.push(match incoming {
                 Incoming::Binary(b) => format!("binary {}", String::from_utf8_lossy(b)),
                 Incoming::Ping(b) => format!("ping {}", String::from_utf8_lossy(b)),

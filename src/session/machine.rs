@@ -288,14 +288,15 @@ impl Session {
         self.replies.write(self.out.end());
     }
 
-    /// Opens a subscription at the log position `head`. On success: the subscription it
-    /// replaces, if any. On failure the Error is queued and an open one stays as it is.
+    /// Opens a subscription at the log position `head`. On success: its index, and the
+    /// subscription it replaces, if any, which may have had the same. On failure the Error is
+    /// queued and an open one stays as it is.
     pub fn subscribe(
         &mut self,
         sub_id: &str,
         filter: Arc<Filter>,
         head: Seq,
-    ) -> Result<Option<(SubIndex, Arc<Filter>)>, Reason> {
+    ) -> Result<(SubIndex, Option<(SubIndex, Arc<Filter>)>), Reason> {
         let replaced = self.subs.find(sub_id);
         if let Err(reason) = self.check_subscribe(&filter, head, replaced.is_some()) {
             self.refuse(About::Sub(sub_id.into()), reason);
@@ -307,8 +308,8 @@ impl Session {
             (None, None) => (Seq::ZERO, Span::Ascending, None),
         };
         let removed = replaced.and_then(|sub| Some((sub, self.subs.remove(sub)?.filter)));
-        self.subs.insert(sub_id, filter, position, Phase::Stored { to: head, span, left });
-        Ok(removed)
+        let phase = Phase::Stored { to: head, span, left };
+        Ok((self.subs.insert(sub_id, filter, position, phase), removed))
     }
 
     fn check_subscribe(&self, filter: &Filter, head: Seq, replaces: bool) -> Result<(), Reason> {
@@ -421,9 +422,6 @@ impl Session {
         let position = sub.with_seq().then_some((sub.position, self.terms.log_id));
         relay::put_eose(self.out.end(), &Eose { sub_id: sub.sub_id.as_str(), more, position });
         sub.phase = Phase::Behind;
-        // It goes live in this same turn if it can: an ephemeral event handed out after Eose
-        // must not be missed because another subscription's page is asked for first.
-        self.subs.prefer(index);
     }
 
     /// One event from the tail ring while catching up; `false` once the queue is full, and the
@@ -455,15 +453,21 @@ impl Session {
 
     // ── the fan-out feeds subscriptions ─────────────────────────────────────────────────
 
-    /// Whether the fan-out feeds this subscription, and, for a stored event at `seq`, whether
-    /// it is new to it.
+    /// Whether the fan-out feeds this subscription: a stored event at `seq` if it is live and
+    /// the event new to it, an ephemeral one from Eose on.
     pub fn live_target(&self, index: SubIndex, seq: Option<Seq>) -> Option<LiveTarget<'_>> {
         let State::Open { access, .. } = &self.state else { return None };
-        let sub = self.subs.get(index).filter(|sub| sub.phase == Phase::Live)?;
-        if seq.is_some_and(|seq| seq <= sub.position) {
-            return None;
-        }
-        Some(LiveTarget { sub_id: sub.sub_id.as_str(), with_seq: sub.with_seq() && seq.is_some(), access })
+        let sub = self.subs.get(index)?;
+        let is_due = match (seq, sub.phase) {
+            (Some(seq), Phase::Live) => seq > sub.position,
+            (None, Phase::Behind | Phase::Live) => true,
+            _ => false,
+        };
+        is_due.then_some(LiveTarget {
+            sub_id: sub.sub_id.as_str(),
+            with_seq: sub.with_seq() && seq.is_some(),
+            access,
+        })
     }
 
     /// A live event at `seq` is queued or sent.
@@ -474,12 +478,13 @@ impl Session {
     }
 
     /// The log feeds this subscription again, from behind `position`; the queue is full, or
-    /// live batches were skipped.
-    pub fn fall_back(&mut self, index: SubIndex, position: Seq) -> Option<Arc<Filter>> {
-        let sub = self.subs.get_mut(index).filter(|sub| sub.phase == Phase::Live)?;
+    /// live batches were skipped. Whether it was live.
+    pub fn fall_back(&mut self, index: SubIndex, position: Seq) -> bool {
+        let live = self.subs.get_mut(index).filter(|sub| sub.phase == Phase::Live);
+        let Some(sub) = live else { return false };
         sub.position = sub.position.max(position);
         sub.phase = Phase::Behind;
-        Some(Arc::clone(&sub.filter))
+        true
     }
 
     /// Indexes of all live subscriptions.

@@ -222,11 +222,13 @@ impl<N: Net> Core<N> {
         let head = self.ports.tail.head();
         let Some(conn) = self.conns.get_mut(index) else { return };
         match conn.session.subscribe(sub_id, Arc::clone(&filter), head) {
-            Ok(replaced) => {
+            Ok((opened, replaced)) => {
                 self.ports.counters.subscriptions.add(1);
                 if let Some((sub, old)) = replaced {
                     self.drop_subscription(index, sub, &old);
                 }
+                // From the start, so that ephemeral events reach it as soon as Eose is queued.
+                self.index.insert((index.0, opened.0), filter);
             }
             Err(_) => self.interest.remove(&filter),
         }

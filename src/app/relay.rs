@@ -130,7 +130,8 @@ impl Relay {
         );
         serve_control(&http, config, &facts, &store, keys)?;
         acceptor.serve();
-        health.set(Status::Serving);
+        let watched = Arc::clone(&store);
+        health.serving(move || watched.failure());
         Ok(Relay { facts, clock, acceptor, group, shards, store, health, http })
     }
 
@@ -142,25 +143,18 @@ impl Relay {
     /// Stops: no new connections, replies to what is under way, close, and the log put to rest.
     ///
     /// # Errors
-    /// A shard or the store ended badly; everything is stopped nevertheless.
+    /// The store ended badly; everything is stopped nevertheless.
     pub fn stop(self) -> Result<(), RelayError> {
         let Relay { clock, acceptor, group, shards, store, health, http, .. } = self;
         health.set(Status::Stopping);
         acceptor.stop();
         group.inboxes.iter().for_each(|inbox| inbox.send(Message::Drain));
         let watchdog = stop_late(clock, clock.now().plus(DRAIN_MS_MAX), Arc::clone(&group));
-        let mut outcome = Ok(());
-        for shard in shards {
-            if let Err(source) = shard.join() {
-                outcome = Err(RelayError::System { what: "a shard", source });
-            }
-        }
+        shards.into_iter().for_each(Shard::join);
         drop(watchdog);
-        if let Err(error) = store.close() {
-            outcome = Err(error.into());
-        }
+        let closed = store.close();
         http.shutdown();
-        outcome
+        Ok(closed?)
     }
 }
 

@@ -34,28 +34,46 @@ impl Status {
     }
 }
 
+/// Why the store takes nothing any more, if it has failed.
+type Failure = Box<dyn Fn() -> Option<String> + Send>;
+
 /// The present [`Status`]: set by whoever starts and stops the relay, read by `/healthz`.
-#[derive(Debug)]
-pub struct Health(Mutex<Status>);
+pub struct Health(Mutex<Present>);
+
+enum Present {
+    Said(Status),
+    /// Serving, for as long as the store does.
+    ServingUnless(Failure),
+}
 
 impl Health {
     /// A relay that has just been started.
     pub fn new() -> Self {
-        Health(Mutex::new(Status::Starting("opening the store".to_owned())))
+        Health(Mutex::new(Present::Said(Status::Starting("opening the store".to_owned()))))
     }
 
-    /// Changes the status. A failed relay stays failed until it stops: what comes after the
-    /// first failure is its consequence.
+    /// Changes the status.
     pub fn set(&self, status: Status) {
-        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !matches!(*current, Status::Failed(_)) || status == Status::Stopping {
-            *current = status;
-        }
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Present::Said(status);
+    }
+
+    /// The relay serves, until `failure` gives a reason why not.
+    pub fn serving(&self, failure: impl Fn() -> Option<String> + Send + 'static) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Present::ServingUnless(Box::new(failure));
     }
 
     /// The present status.
     pub fn get(&self) -> Status {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Present::Said(status) => status.clone(),
+            Present::ServingUnless(failure) => failure().map_or(Status::Serving, Status::Failed),
+        }
+    }
+}
+
+impl std::fmt::Debug for Health {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Health").field(&self.get()).finish()
     }
 }
 

@@ -150,9 +150,6 @@ impl Session {
         let position = sub.with_seq().then_some((sub.position, self.terms.log_id));
         relay::put_eose(self.out.end(), &Eose { sub_id: sub.sub_id.as_str(), more, position });
         sub.phase = Phase::Behind;
-        // It goes live in this same turn if it can: an ephemeral event handed out after Eose
-        // must not be missed because another subscription's page is asked for first.
-        self.subs.prefer(index);
     }
 
     /// One event from the tail ring while catching up; `false` once the queue is full, and the

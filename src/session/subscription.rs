@@ -48,9 +48,9 @@ pub(super) enum Phase {
         /// With `after` and `limit`: what may still be sent.
         left: Option<Left>,
     },
-    /// The live phase, fed from the log.
+    /// The live phase, stored events fed from the log, ephemeral ones by the fan-out.
     Behind,
-    /// The live phase, fed by the fan-out.
+    /// The live phase, all fed by the fan-out.
     Live,
 }
 
@@ -153,11 +153,6 @@ impl Subscriptions {
 
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (SubIndex, &mut Subscription)> {
         self.slots.iter_mut().enumerate().filter_map(|(i, s)| s.as_mut().map(|s| (SubIndex(i as u32), s)))
-    }
-
-    /// Lets this subscription be the next one that the log feeds.
-    pub fn prefer(&mut self, index: SubIndex) {
-        self.turn = index.0 as usize;
     }
 
     /// The next subscription, in turns, that the log has to feed.

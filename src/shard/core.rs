@@ -223,6 +223,7 @@ impl<N: Net> Core<N> {
                     self.drop_subscription(index, sub, &old);
                 }
                 self.ports.counters.subscriptions.add(1);
+                // From the start, so that ephemeral events reach it as soon as Eose is queued.
                 self.index.insert((index.0, sub.0), filter);
             }
             Err(_) => self.interest.remove(&filter),

@@ -87,8 +87,7 @@ fn healthz_says_why_the_relay_does_not_serve() {
     door.health.set(Status::Serving);
     door.log.head.set(42);
     check("200 OK", "\"log_head\":42");
-    door.health.set(Status::Failed("disk gone".to_owned()));
-    door.health.set(Status::Serving);
+    door.health.serving(|| Some("disk gone".to_owned()));
     check("503 Service Unavailable", "disk gone");
     assert_eq!(get(door.address, "/elsewhere").0, "HTTP/1.1 404 Not Found");
     door.thread.shutdown();

@@ -4,6 +4,8 @@
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "relay/connections.rs"]
+mod connections;
 #[path = "relay/delivery.rs"]
 mod delivery;
 #[path = "relay/durability.rs"]

@@ -157,10 +157,10 @@ async fn shard_main(options: ShardOptions) -> io::Result<()> {
     monoio::spawn(watch_inbox(Rc::clone(&local), wake, wake_ready));
     // Whatever came before the pipe was watched.
     drain_inbox(&local);
-    drop(inbox);
     while !local.core.borrow().is_stopped() {
         local.maybe_stopped.wait().await;
     }
+    inbox.close();
     Ok(())
 }
 

@@ -111,7 +111,6 @@ fn run(options: ShardOptions) -> io::Result<()> {
 async fn shard_main(options: ShardOptions) -> io::Result<()> {
     let wake = options.wake.0.try_clone()?;
     let wake_ready = monoio::net::UnixStream::from_std(options.wake.0)?;
-    let inbox = Arc::clone(&options.ports.inbox);
     let local = Rc::new_cyclic(|local| Local {
         limits: options.terms.limits.clone(),
         core: RefCell::new(Core::new(
@@ -135,7 +134,6 @@ async fn shard_main(options: ShardOptions) -> io::Result<()> {
     monoio::spawn(watch_inbox(Rc::clone(&local), wake, wake_ready));
     // Whatever came before the pipe was watched.
     drain_inbox(&local);
-    drop(inbox);
     while !local.core.borrow().is_stopped() {
         local.maybe_stopped.wait().await;
     }

@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Entries of a shard's ring; see the measurements in tuning.md. A ring of this size locks up
-/// to 512 kB of memory.
+/// Entries of a shard's ring: more than the sockets that get ready in one turn. A ring of this
+/// size locks up to 512 kB of memory.
 const RING_ENTRIES: u32 = 4_096;
 
 /// What a shard is started with.

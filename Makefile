@@ -36,6 +36,7 @@ bench: setup ## Measure the canonical set over real sockets; compares with and a
 micro: setup ## Measure single rooms (ARGS=verify runs the benches of that name)
 	$(CARGO) bench --locked --benches -- $(ARGS)
 
-lint: setup ## Check formatting and lints
+lint: setup ## Check formatting, lints and the documentation's links
 	$(CARGO) fmt --check
 	$(CARGO) clippy --release --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps --lib

@@ -29,6 +29,10 @@ use thiserror::Error;
 /// How long a stopping relay lets its connections finish what is under way.
 const DRAIN_MS_MAX: u64 = 10_000;
 
+/// Connections the kernel completes while the accepting thread is busy: a whole fleet that comes
+/// back at once. The kernel caps it at net.core.somaxconn, which is 4 096 by default.
+const ACCEPT_QUEUE_MAX: i32 = 4_096;
+
 /// Why a relay did not start, or did not stop cleanly.
 #[derive(Debug, Error)]
 pub enum RelayError {
@@ -72,7 +76,7 @@ impl Relay {
     /// Starts a relay and returns once it serves.
     ///
     /// # Errors
-    /// See [`RelayError`]; whatever was started is stopped again.
+    /// See [`RelayError`]; what was started by then ends with the process.
     pub fn start(config: &Config) -> Result<Relay, RelayError> {
         let clock = Clock::new();
         raise_descriptor_limit();
@@ -87,7 +91,7 @@ impl Relay {
             .map_err(system("the accepting thread"))?;
         let shard_counters: Vec<Arc<ShardCounters>> = cores.iter().map(|_| Arc::default()).collect();
         let log_counters = Arc::new(LogCounters::default());
-        let health = Arc::new(Health::new());
+        let health = Arc::new(Health::new(Arc::clone(&log_counters)));
         let http = HttpThread::start().map_err(system("the HTTP thread"))?;
         let public = PublicOptions {
             health: Arc::clone(&health),
@@ -130,8 +134,7 @@ impl Relay {
         );
         serve_control(&http, config, &facts, &store, keys)?;
         acceptor.serve();
-        let watched = Arc::clone(&store);
-        health.serving(move || watched.failure());
+        health.set(Status::Serving);
         Ok(Relay { facts, clock, acceptor, group, shards, store, health, http })
     }
 
@@ -215,8 +218,7 @@ fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListener, RelayEr
         let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())?;
-        // The kernel caps it at net.core.somaxconn.
-        socket.listen(4_096)?;
+        socket.listen(ACCEPT_QUEUE_MAX)?;
         Ok(TcpListener::from(socket))
     };
     socket().map_err(|source| RelayError::Listen { address, key, source })

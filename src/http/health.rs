@@ -1,6 +1,7 @@
 //! Whether the relay serves, and if not, why.
 
-use std::sync::{Mutex, PoisonError};
+use crate::base::counters::LogCounters;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the relay is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,51 +35,31 @@ impl Status {
     }
 }
 
-/// Why the store takes nothing any more, if it has failed.
-type Failure = Box<dyn Fn() -> Option<String> + Send>;
-
-/// The present [`Status`]: set by whoever starts and stops the relay, read by `/healthz`.
-pub struct Health(Mutex<Present>);
-
-enum Present {
-    Said(Status),
-    /// Serving, for as long as the store does.
-    ServingUnless(Failure),
+/// The present [`Status`]: set by whoever starts and stops the relay, read by `/healthz`. That
+/// the store has failed is known from the log's counters.
+#[derive(Debug)]
+pub struct Health {
+    status: Mutex<Status>,
+    log: Arc<LogCounters>,
 }
 
 impl Health {
     /// A relay that has just been started.
-    pub fn new() -> Self {
-        Health(Mutex::new(Present::Said(Status::Starting("opening the store".to_owned()))))
+    pub fn new(log: Arc<LogCounters>) -> Self {
+        Health { status: Mutex::new(Status::Starting("opening the store".to_owned())), log }
     }
 
     /// Changes the status.
     pub fn set(&self, status: Status) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Present::Said(status);
-    }
-
-    /// The relay serves, until `failure` gives a reason why not.
-    pub fn serving(&self, failure: impl Fn() -> Option<String> + Send + 'static) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Present::ServingUnless(Box::new(failure));
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
 
     /// The present status.
     pub fn get(&self) -> Status {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            Present::Said(status) => status.clone(),
-            Present::ServingUnless(failure) => failure().map_or(Status::Serving, Status::Failed),
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match (status, self.log.failure.get()) {
+            (Status::Serving, Some(failure)) => Status::Failed(failure.clone()),
+            (status, _) => status,
         }
-    }
-}
-
-impl std::fmt::Debug for Health {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Health").field(&self.get()).finish()
-    }
-}
-
-impl Default for Health {
-    fn default() -> Self {
-        Health::new()
     }
 }

@@ -150,11 +150,6 @@ impl Session {
         }
     }
 
-    /// Open subscriptions.
-    pub fn subscription_count(&self) -> usize {
-        self.subs.len()
-    }
-
     /// Bytes of publishes without a verdict.
     pub fn in_flight_bytes(&self) -> usize {
         self.replies.in_flight_bytes()

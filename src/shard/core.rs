@@ -279,7 +279,6 @@ impl<N: Net> Core<N> {
         while let Some(message) = inbox.next_message() {
             match message {
                 Message::Outcomes(outcomes) => self.outcomes(now, outcomes),
-
                 Message::Page(ticket, page) => self.page(ticket, page),
                 Message::Connect(stream, lease) => connect(stream, lease),
                 Message::KeyChanged(pubkey, role) => self.key_changed(&pubkey, role),

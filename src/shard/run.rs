@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Entries of a shard's ring; see the measurements in tuning.md. A ring of this size locks up
-/// to 512 kB of memory.
+/// Entries of a shard's ring: more than the sockets that get ready in one turn. A ring of this
+/// size locks up to 512 kB of memory.
 const RING_ENTRIES: u32 = 4_096;
 
 /// io_uring, or epoll where that is missing; with timers.
@@ -133,7 +133,6 @@ fn prepare(options: &ShardOptions) -> io::Result<ShardRuntime> {
 async fn shard_main(options: ShardOptions) -> io::Result<()> {
     let wake = options.wake.0.try_clone()?;
     let wake_ready = monoio::net::UnixStream::from_std(options.wake.0)?;
-    let inbox = Arc::clone(&options.ports.inbox);
     let local = Rc::new_cyclic(|local| Local {
         limits: options.terms.limits.clone(),
         core: RefCell::new(Core::new(

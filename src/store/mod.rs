@@ -136,11 +136,6 @@ impl Store {
         Meta::close(&self.shared.db)
     }
 
-    /// Why nothing is stored any more, if a write has failed.
-    pub fn failure(&self) -> Option<String> {
-        self.shared.failure()
-    }
-
     fn with_inboxes<T>(&self, work: impl FnOnce(Option<&Inboxes>) -> T) -> T {
         work(self.inboxes.read().unwrap_or_else(PoisonError::into_inner).as_ref())
     }

@@ -93,6 +93,7 @@ fn after_a_failed_write_everything_is_refused_and_nothing_forwarded() {
     assert_eq!(asker.append(&store, &numbered(30_000..30_003)), [Outcome::Failed; 3]);
     assert_eq!(store.tail().head(), head);
     assert_eq!(sink.seen.lock().unwrap().len() as u64, head.0, "failed at event {failed_at}");
+    assert!(store.shared.counters.failure.get().is_some());
     assert!(matches!(store.close(), Err(StoreError::Failed(_))));
 }
 

@@ -63,6 +63,8 @@ pub struct Core<N> {
     pub(super) number: usize,
     pub(super) conns: Conns,
     pub(super) index: FilterIndex<(u32, u32)>,
+    /// Subscriptions that fell back to the log: the ephemeral events they miss are counted.
+    pub(super) behind: FilterIndex<(u32, u32)>,
     pub(super) interest: Interest,
     pub(super) door: Door,
     pub(super) arrivals: Arrivals,
@@ -105,6 +107,7 @@ impl<N: Net> Core<N> {
             number,
             conns: Conns::default(),
             index: FilterIndex::new(),
+            behind: FilterIndex::new(),
             interest,
             door,
             arrivals: Arrivals::default(),
@@ -236,6 +239,7 @@ impl<N: Net> Core<N> {
 
     pub(super) fn drop_subscription(&mut self, index: ConnIndex, sub: SubIndex, filter: &Filter) {
         self.index.remove((index.0, sub.0));
+        self.behind.remove((index.0, sub.0));
         self.interest.remove(filter);
         self.ports.counters.subscriptions.sub(1);
     }

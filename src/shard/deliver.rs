@@ -82,8 +82,20 @@ impl<N: Net> Core<N> {
 
     /// Delivers ephemeral events.
     pub(super) fn deliver_ephemeral(&mut self, now: Now, events: &[Envelope]) {
+        self.count_missed(events);
         let items: Vec<Item<'_>> = events.iter().map(|event| (None, event)).collect();
         self.deliver_items(now, &items);
+    }
+
+    /// Ephemeral events skip the subscriptions that go on from the log. None of these kinds is
+    /// private, so whoever matches would have got them.
+    fn count_missed(&mut self, events: &[Envelope]) {
+        if self.behind.is_empty() {
+            return;
+        }
+        let mut keys = Vec::new();
+        events.iter().for_each(|event| self.behind.matches(event, &mut keys));
+        self.ports.counters.skipped_ephemerals.add(keys.len() as u64);
     }
 
     fn deliver_items(&mut self, now: Now, items: &[Item<'_>]) {

@@ -96,6 +96,7 @@ impl<N: Net> Core<N> {
             self.ports.counters.deliveries.add(1);
         }
         conn.session.go_live(sub, head);
+        self.behind.remove((index.0, sub.0));
         self.index.insert((index.0, sub.0), Arc::clone(filter));
         true
     }
@@ -129,8 +130,9 @@ impl<N: Net> Core<N> {
     /// One subscription leaves the live index and goes on from behind `position`.
     pub(super) fn fall_back(&mut self, index: ConnIndex, sub: SubIndex, position: Seq) {
         let Some(conn) = self.conns.get_mut(index) else { return };
-        if conn.session.fall_back(sub, position).is_some() {
+        if let Some(filter) = conn.session.fall_back(sub, position) {
             self.index.remove((index.0, sub.0));
+            self.behind.insert((index.0, sub.0), filter);
             self.ports.counters.fallbacks.add(1);
             self.mark_dirty(index);
         }

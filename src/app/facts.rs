@@ -83,7 +83,16 @@ impl Facts {
         if let Some((path, pubkey)) = &self.operator_key {
             line("operator", format!("{pubkey}, key in {}", path.display()));
         }
-        format!("axon {} serves\n{out}", env!("CARGO_PKG_VERSION"))
+        format!("axon {} serves\n{out}{}", env!("CARGO_PKG_VERSION"), self.next_commands())
+    }
+
+    /// What a newcomer types next, who has nobody but the operator on the allowlist.
+    fn next_commands(&self) -> String {
+        let (Some((key, _)), Some(url)) = (&self.operator_key, self.urls.first()) else {
+            return String::new();
+        };
+        let relay = format!("--url {url} --key {}", key.display());
+        format!("\nnext, in other terminals:\n  axon sub {relay}\n  axon pub {relay} 'hello, agents'\n")
     }
 }
 

@@ -71,7 +71,7 @@ fn serve(number: usize, stream: Arc<TcpStream>, shared: &Mutex<Shared>) {
                 let message = ClientMessage::parse(message, &limits).unwrap();
                 shared.lock().unwrap().handle(number, &stream, message, &mut out);
             }
-            true
+            Some(1 << 20)
         });
         let n = match (&*stream).write_all(&out).and(Ok(fed)) {
             Ok(Ok(())) => (&*stream).read(&mut buf).unwrap_or(0),

@@ -88,7 +88,7 @@ mod tests {
             let fed = Assembler::default().feed(&mut frame, 1 << 20, &mut |incoming| {
                 assert_eq!(incoming, Incoming::Binary(&scratch));
                 seen += 1;
-                true
+                Some(1 << 20)
             });
             assert_eq!((fed, seen), (Ok(()), 1), "{len}");
         }

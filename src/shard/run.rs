@@ -133,6 +133,8 @@ fn prepare(options: &ShardOptions) -> io::Result<ShardRuntime> {
 async fn shard_main(options: ShardOptions) -> io::Result<()> {
     let wake = options.wake.0.try_clone()?;
     let wake_ready = monoio::net::UnixStream::from_std(options.wake.0)?;
+    let spare = monoio::net::UnixStream::pair()?;
+    let inbox = Arc::clone(&options.ports.inbox);
     let local = Rc::new_cyclic(|local| Local {
         limits: options.terms.limits.clone(),
         core: RefCell::new(Core::new(
@@ -151,7 +153,7 @@ async fn shard_main(options: ShardOptions) -> io::Result<()> {
         batch_done: Broadcast::default(),
         maybe_stopped: Signal::default(),
     });
-    monoio::spawn(judge_batches(Rc::clone(&local)));
+    monoio::spawn(judge_batches(Rc::clone(&local), spare));
     monoio::spawn(tick(Rc::clone(&local)));
     monoio::spawn(watch_inbox(Rc::clone(&local), wake, wake_ready));
     // Whatever came before the pipe was watched.
@@ -163,19 +165,16 @@ async fn shard_main(options: ShardOptions) -> io::Result<()> {
     Ok(())
 }
 
-/// Judges what has arrived, batch after batch; between two batches the ring is served.
-async fn judge_batches(local: Rc<Local>) {
-    let Ok((spare, _peer)) = monoio::net::UnixStream::pair() else {
-        tracing::error!("no descriptors left for the shard");
-        return;
-    };
+/// Judges what has arrived, batch after batch; between two batches the ring is served, by
+/// waiting for a `spare` socket pair that is always writable.
+async fn judge_batches(local: Rc<Local>, spare: (monoio::net::UnixStream, monoio::net::UnixStream)) {
     loop {
         local.batch_ready.wait().await;
         while local.core.borrow().has_arrivals() {
             local.turn(|core, now| core.run_batch(now));
             local.batch_done.raise();
             // A fair yield: through the ring, so that sockets, timers and wake-ups run too.
-            if spare.writable(true).await.is_err() {
+            if spare.0.writable(true).await.is_err() {
                 return;
             }
         }

@@ -1,4 +1,4 @@
-//! Prepares a run, does it, reports it.
+//! Prepares a run, does it as often as wanted, reports it.
 
 use crate::conn::Conn;
 use crate::failure::{Failure, Result};
@@ -17,12 +17,22 @@ const SUBSCRIPTIONS_DEFAULT: usize = 256;
 /// Different keys that log in; beyond it they take turns.
 const KEYS_MAX: usize = 10_000;
 
+/// A plan and what it needs before a relay runs: keys and signed events. Good for several runs.
+pub struct Bench {
+    plan: Plan,
+    setting: RelaySetting,
+    args: RelayArgs,
+    identities: Vec<Identity>,
+    scripts: Vec<Script>,
+    clock: Clock,
+}
+
 /// A relay that answers, and everything to load it with.
-pub struct Stage {
-    pub plan: Plan,
-    pub setting: RelaySetting,
-    pub identities: Vec<Identity>,
-    pub scripts: Vec<Script>,
+pub struct Stage<'a> {
+    pub plan: &'a Plan,
+    pub setting: &'a RelaySetting,
+    pub identities: &'a [Identity],
+    pub scripts: &'a [Script],
     pub relay: Relay,
     pub clock: Clock,
     disk_sync: Option<DiskSync>,
@@ -37,25 +47,12 @@ pub fn identities(plan: &Plan) -> Vec<Identity> {
     Identity::pool(plan.seed, plan.authors.max(connections))
 }
 
-/// One run from signing to report.
-///
-/// # Errors
-/// It could not be made.
-pub fn run(plan: Plan, args: &RelayArgs, clock: Clock) -> Result<Report> {
-    let stage = Stage::set(plan, args, clock)?;
-    // On a thread of its own: playing confines its thread, and the next stage signs on all cores.
-    let played = std::thread::scope(|scope| scope.spawn(|| stage.play()).join());
-    let mut report = played.map_err(|_| Failure::Usage("the playing thread panicked".to_owned()))??;
-    report.judge();
-    Ok(report)
-}
-
-impl Stage {
-    /// Signs the events, measures the disk, starts the relay.
+impl Bench {
+    /// Signs the events.
     ///
     /// # Errors
-    /// Any of it failed.
-    pub fn set(plan: Plan, args: &RelayArgs, clock: Clock) -> Result<Stage> {
+    /// A key or an event cannot be made.
+    pub fn prepare(plan: Plan, args: &RelayArgs, clock: Clock) -> Result<Bench> {
         let mut set = args.set.clone();
         let per_connection = plan.subscriptions.div_ceil(plan.connections);
         if per_connection > SUBSCRIPTIONS_DEFAULT && args.url.is_none() {
@@ -70,18 +67,51 @@ impl Stage {
         };
         let identities = identities(&plan);
         let scripts = scripts(&plan, &identities, &clock)?;
-        let (relay, disk_sync) = match &args.url {
-            Some(url) => (Relay::running(url, args.pid)?, None),
-            None => {
-                let options = relay_options(args, &setting)?;
-                let scratch = Scratch::new(&options, &clock)?;
-                let disk_sync = DiskSync::measure(&scratch.dir, &clock)?;
-                (Relay::start(&options, scratch, &identities, &clock)?, Some(disk_sync))
-            }
-        };
-        Ok(Stage { plan, setting, identities, scripts, relay, clock, disk_sync })
+        Ok(Bench { plan, setting, args: args.clone(), identities, scripts, clock })
     }
 
+    /// What a result is compared by.
+    pub fn name(&self) -> String {
+        self.plan.name(&self.setting.durability, self.setting.shards)
+    }
+
+    /// One run, on a relay of its own unless one is running already.
+    ///
+    /// # Errors
+    /// It could not be made.
+    pub fn run(&self) -> Result<Report> {
+        let stage = self.stage()?;
+        // On a thread of its own: playing confines its thread, and the next bench signs on all cores.
+        let played = std::thread::scope(|scope| scope.spawn(|| stage.play()).join());
+        let mut report = played.map_err(|_| Failure::Usage("the playing thread panicked".to_owned()))??;
+        report.judge();
+        Ok(report)
+    }
+
+    /// Measures the disk, starts the relay.
+    fn stage(&self) -> Result<Stage<'_>> {
+        let (relay, disk_sync) = match &self.args.url {
+            Some(url) => (Relay::running(url, self.args.pid)?, None),
+            None => {
+                let options = relay_options(&self.args, &self.setting)?;
+                let scratch = Scratch::new(&options, &self.clock)?;
+                let disk_sync = DiskSync::measure(&scratch.dir, &self.clock)?;
+                (Relay::start(&options, scratch, &self.identities, &self.clock)?, Some(disk_sync))
+            }
+        };
+        Ok(Stage {
+            plan: &self.plan,
+            setting: &self.setting,
+            identities: &self.identities,
+            scripts: &self.scripts,
+            relay,
+            clock: self.clock,
+            disk_sync,
+        })
+    }
+}
+
+impl Stage<'_> {
     fn play(&self) -> Result<Report> {
         match self.plan.command {
             Command::Replay => workload::replay(self),

@@ -1,7 +1,7 @@
 //! A small relay without signatures' verification, store or manners, so that the generator can be
 //! tested by itself: it answers, forwards what matches, and replays. One thread per connection.
 
-use crate::bench;
+use crate::bench::Bench;
 use crate::options::{Command, Cores, Load, Plan, RelayArgs};
 use crate::report::Report;
 use axon::base::{Clock, Seq};
@@ -161,7 +161,7 @@ fn run_on(cores: &[usize], command: Command, load: &Load, url: String) -> Report
     plan.window = load.window.unwrap_or(16);
     plan.warmup = plan.count / 10;
     plan.connections = plan.connections.min(10);
-    bench::run(plan, &relay, Clock::new()).unwrap()
+    Bench::prepare(plan, &relay, Clock::new()).unwrap().run().unwrap()
 }
 
 #[test]

@@ -12,21 +12,25 @@ mod keys;
 mod machine;
 mod meter;
 mod options;
+mod page;
 mod poll;
 mod process;
 mod readers;
 mod relay;
+mod repeat;
 mod report;
 mod results;
 mod script;
 mod suite;
+mod targets;
 mod workload;
 
 use axon::base::Clock;
+use bench::Bench;
 use clap::Parser;
-use failure::{Failure, Result};
+use failure::{Doing, Failure, Result};
 use options::{Command, Options, Plan};
-use report::Report;
+use repeat::Repeats;
 use results::Results;
 use std::process::ExitCode;
 use suite::Entry;
@@ -50,6 +54,7 @@ fn run(options: &Options) -> Result<()> {
             print!("{}", relay::allow_tables(&bench::identities(&plan)));
             return Ok(());
         }
+        Command::Page => return page_of_newest(options),
         Command::All if options.relay.url.is_some() => {
             return Err(Failure::Usage("the canonical set starts its own relays: no --url".to_owned()));
         }
@@ -57,33 +62,53 @@ fn run(options: &Options) -> Result<()> {
         _ => vec![Entry { plan, relay: options.relay.clone() }],
     };
     let kept = results::kept(&options.results);
+    let mut repeats = Repeats::new(clock, entries.len(), options.command == Command::All && !options.smoke);
     let mut runs = Vec::new();
     for Entry { plan, relay } in entries {
-        let report = bench::run(plan, &relay, clock)?;
+        let report = repeats.run(&Bench::prepare(plan, &relay, clock)?)?;
         if !options.json {
             println!("{}{}", report.table(), results::compare(&report, &kept));
         }
         runs.push(report);
     }
-    finish(options, runs, &clock)
+    finish(options, &Results { made_at: clock.unix_seconds(), runs }, &kept)
 }
 
-fn finish(options: &Options, runs: Vec<Report>, clock: &Clock) -> Result<()> {
+fn finish(options: &Options, results: &Results, kept: &[Results]) -> Result<()> {
     let is_set = options.command == Command::All;
+    let runs = &results.runs;
     if is_set && !options.json {
-        println!("{}", suite::table(&runs));
+        println!("{}\n{}", suite::table(runs), targets::table(&targets::verdicts(runs)));
     }
-    let results = Results { made_at: clock.unix_seconds(), runs };
     if options.json {
-        let text = match results.runs.as_slice() {
+        let text = match runs.as_slice() {
             [report] if !is_set => serde_json::to_string_pretty(report),
-            _ => serde_json::to_string_pretty(&results),
+            _ => serde_json::to_string_pretty(results),
         };
         println!("{}", text.map_err(|error| Failure::Usage(format!("no JSON: {error}")))?);
     }
-    if options.save || (is_set && !options.smoke) {
+    let is_kept = is_set && !options.smoke;
+    if options.save || is_kept {
         let path = results.keep(&options.results)?;
         eprintln!("axon-perf: kept {}", path.display());
     }
+    if options.html.is_some() || is_kept {
+        write_page(options, results, kept)?;
+    }
+    Ok(())
+}
+
+fn page_of_newest(options: &Options) -> Result<()> {
+    let mut kept = results::kept(&options.results);
+    let newest = kept
+        .pop()
+        .ok_or_else(|| Failure::Usage(format!("no result is kept in {}", options.results.display())))?;
+    write_page(options, &newest, &kept)
+}
+
+fn write_page(options: &Options, results: &Results, kept: &[Results]) -> Result<()> {
+    let path = options.html.clone().unwrap_or_else(|| options.results.join("report.html"));
+    std::fs::write(&path, page::page(results, kept)).doing("writing the page")?;
+    eprintln!("axon-perf: wrote {}", path.display());
     Ok(())
 }

@@ -25,6 +25,10 @@ pub struct Options {
     /// Where results are kept; a run is compared with the newest there.
     #[arg(long, default_value = "perf/results")]
     pub results: PathBuf,
+    /// Write the runs as one HTML page (`all` always does, unless it is a smoke run: `report.html`
+    /// beside the kept results).
+    #[arg(long)]
+    pub html: Option<PathBuf>,
     /// Keep this run's result (`all` always does, unless it is a smoke run).
     #[arg(long)]
     pub save: bool,
@@ -53,6 +57,8 @@ pub enum Command {
     Mixed,
     /// The canonical set, in one table.
     All,
+    /// Writes the newest kept result as an HTML page again.
+    Page,
     /// Prints the configuration tables that let the generator's keys in, for `--url`.
     Keys,
 }
@@ -225,7 +231,7 @@ impl Plan {
                 self.kinds = vec![Kind::MESSAGE.0, Kind::PROGRESS.0, Kind::JOB_REQUEST.0, Kind::JOB_RESULT.0];
                 (self.publishers, self.window, self.subscribers, self.count) = (16, 32, 100, 200_000);
             }
-            Command::All | Command::Keys => {}
+            Command::All | Command::Page | Command::Keys => {}
         }
     }
 
@@ -292,7 +298,7 @@ impl Plan {
             Command::Replay => format!("n{}", self.count),
             Command::Idle | Command::Connect => format!("C{}", self.connections),
             Command::Churn => format!("C{} N{}", self.connections, self.subscriptions),
-            Command::All | Command::Keys => String::new(),
+            Command::All | Command::Page | Command::Keys => String::new(),
         };
         let command = format!("{:?}", self.command).to_lowercase();
         let size = if self.size == 300 { String::new() } else { format!(" {} B", self.size) };

@@ -48,6 +48,16 @@ pub struct Report {
     /// Figures only this workload has.
     pub further: BTreeMap<String, f64>,
     pub warnings: Vec<String>,
+    /// Runs of which every figure here is the median.
+    #[serde(default = "one")]
+    pub runs: usize,
+    /// Smallest and largest of each key figure, where there are several.
+    #[serde(default)]
+    pub ranges: BTreeMap<String, [f64; 2]>,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// How the relay was started.
@@ -161,6 +171,8 @@ impl Report {
             client: Client { busy: measured.client_busy, ..Client::default() },
             further: BTreeMap::new(),
             warnings: Vec::new(),
+            runs: 1,
+            ranges: BTreeMap::new(),
         }
     }
 
@@ -211,6 +223,11 @@ impl Report {
         }
     }
 
+    /// The latency a reader looks for first.
+    pub fn main_latency(&self) -> Option<&Latency> {
+        ["delivery", "ack", "login", "eose"].iter().find_map(|what| self.latency.get(*what))
+    }
+
     /// The key figures, for comparing: name and value.
     pub fn key_figures(&self) -> Vec<(String, f64)> {
         let mut out = vec![(format!("{}s/s", self.unit), self.per_second)];
@@ -253,7 +270,8 @@ impl Report {
         if let Some(sync) = self.disk_sync {
             row("disk sync", format!("p50 {:.0} µs, p99 {:.0} µs", sync.p50_us, sync.p99_us));
         }
-        row("measured", format!("{} {}s in {:.2} s", self.count, self.unit, self.seconds));
+        let of = if self.runs > 1 { format!(", medians of {} runs", self.runs) } else { String::new() };
+        row("measured", format!("{} {}s in {:.2} s{of}", self.count, self.unit, self.seconds));
         row("rate", format!("{} {}s/s", short(self.per_second), self.unit));
         if self.deliveries > 0 {
             row("deliveries", format!("{}/s", short(self.deliveries_per_second)));

@@ -42,13 +42,15 @@ impl Results {
     }
 }
 
-/// Every key figure beside that of the newest kept run of the same name on the same machine;
-/// empty: there is none.
-pub fn compare(report: &Report, kept: &[Results]) -> String {
+/// The newest kept run of the same name on the same machine.
+pub fn last_kept<'a>(report: &Report, kept: &'a [Results]) -> Option<&'a Report> {
     let same = |old: &&Report| old.name == report.name && old.machine == report.machine;
-    let Some(old) = kept.iter().rev().find_map(|results| results.runs.iter().find(same)) else {
-        return String::new();
-    };
+    kept.iter().rev().find_map(|results| results.runs.iter().find(same))
+}
+
+/// Every key figure beside that of the last kept run; empty: there is none.
+pub fn compare(report: &Report, kept: &[Results]) -> String {
+    let Some(old) = last_kept(report, kept) else { return String::new() };
     let before = old.key_figures();
     let mut out = "  against the last kept result of the same name:\n".to_owned();
     for (name, now) in report.key_figures() {

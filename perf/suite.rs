@@ -42,6 +42,9 @@ pub fn entries(load: &Load, args: &RelayArgs, smoke: bool) -> Vec<Entry> {
         }
     }
     out.push(entry(Command::Selective, "os", 1, plain));
+    out.push(entry(Command::Selective, "os", 1, &|load| {
+        load.subscriptions = Some(if smoke { 1_000 } else { 100_000 });
+    }));
     out.push(entry(Command::Latency, "fsync", 1, &|load| load.kind = Some(Kind::PROGRESS.0)));
     out.push(entry(Command::Latency, "os", 1, plain));
     out.push(entry(Command::Latency, "fsync", 1, plain));
@@ -66,7 +69,7 @@ pub fn table(reports: &[Report]) -> String {
     for report in reports {
         let server = report.server.as_ref();
         let show = |value: Option<f64>| value.map_or("-".to_owned(), short);
-        let latency = ["delivery", "ack", "login", "eose"].iter().find_map(|what| report.latency.get(*what));
+        let latency = report.main_latency();
         let further: Vec<_> =
             report.further.iter().map(|(name, value)| format!("{name} {}", short(*value))).collect();
         // Writing to a String cannot fail.

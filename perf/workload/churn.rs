@@ -110,7 +110,7 @@ fn turn(stage: &Stage, meter: &mut Meter) -> Result<(Histogram<u64>, u64)> {
 }
 
 fn churners(stage: &Stage) -> Result<Vec<Churner>> {
-    let plan = &stage.plan;
+    let plan = stage.plan;
     let per_connection = plan.subscriptions.div_ceil(plan.connections).max(1);
     let mut out = Vec::with_capacity(plan.connections);
     for number in 0..plan.connections {

@@ -22,7 +22,7 @@ const MIXED_TOPICS: usize = 3;
 /// # Errors
 /// A connection failed.
 pub fn publish(stage: &Stage) -> Result<Report> {
-    let plan = &stage.plan;
+    let plan = stage.plan;
     let (readers, gate, deliveries_per_event) = readers(stage)?;
     let mut publishers = Vec::new();
     for (number, script) in stage.scripts.iter().enumerate() {
@@ -67,7 +67,7 @@ pub fn publish(stage: &Stage) -> Result<Report> {
 
 /// Subscribers, live; what closes the window; deliveries of one event.
 fn readers(stage: &Stage) -> Result<(Vec<Reader>, Gate, Option<f64>)> {
-    let plan = &stage.plan;
+    let plan = stage.plan;
     let open = |number: usize, filters: &[Filter], timed: Option<Share>| -> Result<Reader> {
         let mut conn = stage.open(plan.publishers + number)?;
         conn.subscribe(filters)?;

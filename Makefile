@@ -1,4 +1,4 @@
-# Every target first installs what is missing (scripts/setup). Everything is built with the one
+# Every target first installs what is missing (.ci/setup). Everything is built with the one
 # release profile: RocksDB takes minutes to compile, and so it is compiled once.
 
 SHELL := /bin/bash
@@ -13,7 +13,7 @@ help: ## Show the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup: ## Install what is missing: compiler, libclang, Rust
-	@./scripts/setup
+	@./.ci/setup
 
 build: setup ## Build the relay and its command line: target/release/axon
 	$(CARGO) build --release --locked
@@ -36,6 +36,7 @@ bench: setup ## Measure the canonical set over real sockets; compares with and a
 micro: setup ## Measure single rooms (ARGS=verify runs the benches of that name)
 	$(CARGO) bench --locked --benches -- $(ARGS)
 
-lint: setup ## Check formatting and lints
+lint: setup ## Check formatting, lints and the documentation's links
 	$(CARGO) fmt --check
 	$(CARGO) clippy --release --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps --lib

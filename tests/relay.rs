@@ -4,11 +4,23 @@
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "relay/client.rs"]
+mod client;
+#[path = "relay/connections.rs"]
+mod connections;
 #[path = "relay/delivery.rs"]
 mod delivery;
 #[path = "relay/durability.rs"]
 mod durability;
 #[path = "relay/harness.rs"]
 mod harness;
+#[path = "relay/hostile.rs"]
+mod hostile;
+#[path = "relay/http.rs"]
+mod http;
+#[path = "relay/liveness.rs"]
+mod liveness;
+#[path = "relay/shutdown.rs"]
+mod shutdown;
 #[path = "relay/vectors.rs"]
 mod vectors;

@@ -1,13 +1,16 @@
 //! What a relay says of itself: its start-up screen, its description, its figures.
 
 use super::config::{Config, Durability};
-use crate::base::PubKey;
+use super::operator::OPERATOR_KEY;
+use crate::base::{Kind, PubKey};
+use crate::cli::{DEFAULT_KEY, DEFAULT_URL};
 use crate::shard;
 use crate::store::{Store, StoreStats};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What a relay says of itself when it has started.
@@ -47,8 +50,9 @@ impl Facts {
         })
     }
 
-    /// One screen for people.
-    pub fn screen(&self) -> String {
+    /// One screen for people, which ends with what to type next; `program` is the path this
+    /// program was started by.
+    pub fn screen(&self, program: &str) -> String {
         let mut out = String::new();
         let mut line = |name: &str, value: String| {
             let _ = writeln!(out, "  {name:<12}{value}");
@@ -83,7 +87,41 @@ impl Facts {
         if let Some((path, pubkey)) = &self.operator_key {
             line("operator", format!("{pubkey}, key in {}", path.display()));
         }
-        format!("axon {} serves\n{out}", env!("CARGO_PKG_VERSION"))
+        format!("axon {} serves\n{out}\n{}", env!("CARGO_PKG_VERSION"), self.next_commands(program))
+    }
+
+    /// The commands to try, with the flags they need here.
+    fn next_commands(&self, program: &str) -> String {
+        let mut flags = String::new();
+        if let Some(url) = self.urls.first().filter(|url| *url != DEFAULT_URL) {
+            flags += &format!(" --url {}", shell_word(url));
+        }
+        let key = self.data_dir.join(OPERATOR_KEY);
+        let has_key = key.exists();
+        if !has_key {
+            flags += " --key KEY.pem";
+        } else if key != Path::new(DEFAULT_KEY) {
+            flags += &format!(" --key {}", shell_word(&key.to_string_lossy()));
+        }
+        let program = shell_word(program);
+        let intro = match has_key {
+            true => "Next, in other terminals:",
+            false => "Next, in other terminals, with a key that is allowed:",
+        };
+        format!(
+            "{intro}\n  {program} sub{flags}\n  {program} pub{flags} \"hello, agents\"\n  \
+             {program} query{flags} --limit 5\n"
+        )
+    }
+}
+
+/// `text` as a shell takes it for one word.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@%+=,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 
@@ -99,7 +137,10 @@ pub(super) fn description(config: &Config, facts: &Facts, store: &Store) -> shar
         "log_id": store.tail().log_id().to_hex(),
         "authentication": true,
         "durability": config.relay.durability.name(),
-        "kinds": { "ephemeral": [3000, 3999], "private": config.relay.private_kinds.then_some([2000, 2999]) },
+        "kinds": {
+            "ephemeral": bounds(Kind::EPHEMERAL),
+            "private": config.relay.private_kinds.then(|| bounds(Kind::PRIVATE)),
+        },
         "limits": {
             "message_bytes_max": limits.message_bytes_max,
             "content_bytes_max": limits.content_bytes_max,
@@ -120,6 +161,10 @@ pub(super) fn description(config: &Config, facts: &Facts, store: &Store) -> shar
     })
 }
 
+fn bounds(range: RangeInclusive<u16>) -> [u16; 2] {
+    [*range.start(), *range.end()]
+}
+
 /// A store's figures, for `axon info`.
 pub(super) fn stats_json(stats: &StoreStats) -> Value {
     let families: Vec<_> = stats
@@ -136,4 +181,39 @@ pub(super) fn stats_json(stats: &StoreStats) -> Value {
         "cache_bytes": stats.cache_bytes,
         "families": families,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(data_dir: &Path, url: &str) -> Facts {
+        Facts {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7447)),
+            urls: vec![url.to_owned()],
+            http: None,
+            data_dir: data_dir.to_owned(),
+            cores: vec![Some(0), None],
+            io_uring: true,
+            durability: Durability::Fsync,
+            log_head: 0,
+            allowed_keys: 1,
+            operator_key: None,
+        }
+    }
+
+    #[test]
+    fn the_next_commands_have_the_flags_they_need() {
+        let dir = tempfile::tempdir().unwrap();
+        let screen = facts(dir.path(), DEFAULT_URL).screen("./axon");
+        assert!(screen.ends_with("  ./axon query --key KEY.pem --limit 5\n"), "{screen}");
+
+        let data_dir = dir.path().join("its data");
+        std::fs::create_dir(&data_dir).unwrap();
+        std::fs::write(data_dir.join(OPERATOR_KEY), "").unwrap();
+        let screen = facts(&data_dir, "ws://127.0.0.1:9").screen("/a b/axon");
+        let key = data_dir.join(OPERATOR_KEY);
+        let expected = format!("  '/a b/axon' sub --url ws://127.0.0.1:9 --key '{}'\n", key.display());
+        assert!(screen.contains(&expected), "{screen}");
+    }
 }

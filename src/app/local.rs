@@ -22,9 +22,9 @@ impl Operator for Local {
     fn serve(&self, settings: &Settings, json: bool) -> Result<(), OperatorError> {
         let config = load(settings)?;
         let announce = |facts: &facts::Facts| {
-            let text = if json { facts.json().to_string() } else { facts.screen() };
+            let text = if json { format!("{}\n", facts.json()) } else { facts.screen(&program()) };
             // Nobody reads it: the relay serves all the same.
-            let _ = writeln!(std::io::stdout(), "{text}");
+            let _ = write!(std::io::stdout(), "{text}").and_then(|()| std::io::stdout().flush());
         };
         serve::serve(&config, announce).map_err(error)
     }
@@ -87,6 +87,11 @@ impl Operator for Local {
 
 fn error(error: impl std::fmt::Display) -> OperatorError {
     OperatorError(error.to_string())
+}
+
+/// What the user typed to start this program.
+fn program() -> String {
+    std::env::args_os().next().map_or("axon".to_owned(), |path| path.to_string_lossy().into_owned())
 }
 
 fn load(settings: &Settings) -> Result<Config, OperatorError> {

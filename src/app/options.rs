@@ -25,26 +25,12 @@ pub(super) fn grants(config: &Config) -> Vec<Grant> {
 
 /// The store's options.
 pub(super) fn store(config: &Config) -> StoreOptions {
-    let store = &config.store;
     StoreOptions {
         dir: config.relay.data_dir.clone(),
         durability: match config.relay.durability {
             Durability::Fsync => store::Durability::Fsync,
             Durability::Os => store::Durability::Os,
         },
-        cache_bytes: store.cache_bytes,
-        log_memtable_bytes: store.log_memtable_bytes,
-        ids_memtable_bytes: store.ids_memtable_bytes,
-        index_memtable_bytes: store.index_memtable_bytes,
-        background_threads: store.background_threads,
-        reader_threads: store.reader_threads,
-        open_files_max: store.open_files_max,
-        ring_events_max: store.ring_events_max,
-        ring_bytes_max: store.ring_bytes_max,
-        index_run_events: store.index_run_events,
-        index_run_bytes: store.index_run_bytes,
-        index_delay_ms: store.index_delay_ms,
-        index_flush_events: store.index_flush_events,
-        ..StoreOptions::default()
+        ..config.store.clone()
     }
 }

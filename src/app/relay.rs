@@ -29,6 +29,10 @@ use thiserror::Error;
 /// How long a stopping relay lets its connections finish what is under way.
 const DRAIN_MS_MAX: u64 = 10_000;
 
+/// Connections the kernel completes while the accepting thread is busy: a whole fleet that comes
+/// back at once. The kernel caps it at net.core.somaxconn, which is 4 096 by default.
+const ACCEPT_QUEUE_MAX: i32 = 4_096;
+
 /// Why a relay did not start, or did not stop cleanly.
 #[derive(Debug, Error)]
 pub enum RelayError {
@@ -72,7 +76,7 @@ impl Relay {
     /// Starts a relay and returns once it serves.
     ///
     /// # Errors
-    /// See [`RelayError`]; whatever was started is stopped again.
+    /// See [`RelayError`]; what was started by then ends with the process.
     pub fn start(config: &Config) -> Result<Relay, RelayError> {
         let clock = Clock::new();
         raise_descriptor_limit();
@@ -87,7 +91,7 @@ impl Relay {
             .map_err(system("the accepting thread"))?;
         let shard_counters: Vec<Arc<ShardCounters>> = cores.iter().map(|_| Arc::default()).collect();
         let log_counters = Arc::new(LogCounters::default());
-        let health = Arc::new(Health::new());
+        let health = Arc::new(Health::new(Arc::clone(&log_counters)));
         let http = HttpThread::start().map_err(system("the HTTP thread"))?;
         let public = PublicOptions {
             health: Arc::clone(&health),
@@ -142,25 +146,18 @@ impl Relay {
     /// Stops: no new connections, replies to what is under way, close, and the log put to rest.
     ///
     /// # Errors
-    /// A shard or the store ended badly; everything is stopped nevertheless.
+    /// The store ended badly; everything is stopped nevertheless.
     pub fn stop(self) -> Result<(), RelayError> {
         let Relay { clock, acceptor, group, shards, store, health, http, .. } = self;
         health.set(Status::Stopping);
         acceptor.stop();
         group.inboxes.iter().for_each(|inbox| inbox.send(Message::Drain));
         let watchdog = stop_late(clock, clock.now().plus(DRAIN_MS_MAX), Arc::clone(&group));
-        let mut outcome = Ok(());
-        for shard in shards {
-            if let Err(source) = shard.join() {
-                outcome = Err(RelayError::System { what: "a shard", source });
-            }
-        }
+        shards.into_iter().for_each(Shard::join);
         drop(watchdog);
-        if let Err(error) = store.close() {
-            outcome = Err(error.into());
-        }
+        let closed = store.close();
         http.shutdown();
-        outcome
+        Ok(closed?)
     }
 }
 
@@ -221,8 +218,7 @@ fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListener, RelayEr
         let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())?;
-        // The kernel caps it at net.core.somaxconn.
-        socket.listen(4_096)?;
+        socket.listen(ACCEPT_QUEUE_MAX)?;
         Ok(TcpListener::from(socket))
     };
     socket().map_err(|source| RelayError::Listen { address, key, source })

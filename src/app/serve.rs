@@ -23,7 +23,6 @@ pub enum ServeError {
 /// It did not start, or did not stop cleanly.
 pub fn serve(config: &Config, announce: impl FnOnce(&Facts)) -> Result<(), ServeError> {
     start_logging(config);
-    abort_on_panic();
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -73,14 +72,4 @@ fn start_logging(config: &Config) {
         LogFormat::Json => builder.json().try_init(),
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
     };
-}
-
-/// A panic is a bug, and a relay that has lost a shard or its committer must not go on as if
-/// nothing had happened. What was answered is in the log; whoever runs the relay starts it again.
-fn abort_on_panic() {
-    let show = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        show(info);
-        std::process::abort();
-    }));
 }

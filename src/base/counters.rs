@@ -3,7 +3,7 @@
 
 use hdrhistogram::Histogram as Hdr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// A number that goes up, or is set.
 #[derive(Debug, Default)]
@@ -44,13 +44,6 @@ impl Distribution {
     pub fn record(&self, value: u64, times: u64) {
         let mut hdr = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         hdr.saturating_record_n(value.clamp(1, Self::MAX), times);
-    }
-
-    /// Count, sum (approximate) and the values at the given quantiles (0 to 1).
-    pub fn summary<const N: usize>(&self, quantiles: [f64; N]) -> (u64, f64, [u64; N]) {
-        let hdr = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let sum = hdr.mean() * hdr.len() as f64;
-        (hdr.len(), sum, quantiles.map(|q| hdr.value_at_quantile(q)))
     }
 
     /// Sum (approximate) and how many values lie above the bound before and at or below each of
@@ -137,6 +130,8 @@ pub struct LogCounters {
     pub commits: Count,
     pub duplicates: Count,
     pub failures: Count,
+    /// What made the store fail; from then on nothing is stored until the next start.
+    pub failure: OnceLock<String>,
     /// Events per commit.
     pub commit_batch: Distribution,
     /// Nanoseconds from taking a batch to having it durable.

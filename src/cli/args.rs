@@ -6,6 +6,12 @@ use crate::client::{Client, Filter, KeyPair, TagFilter};
 use clap::{Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 
+/// Where a relay without a configuration listens.
+pub const DEFAULT_URL: &str = "ws://127.0.0.1:7447";
+
+/// The operator's key that a relay without a configuration makes in its working directory.
+pub const DEFAULT_KEY: &str = "axon-data/operator.pem";
+
 const LONG_ABOUT: &str = "\
 Axon: a relay for signed agent events.
 
@@ -133,7 +139,7 @@ pub(super) enum AllowCommand {
 #[derive(Debug, Args)]
 pub(super) struct RelayFlags {
     /// The relay
-    #[arg(long, default_value = "ws://127.0.0.1:7447", env = "AXON_URL")]
+    #[arg(long, default_value = DEFAULT_URL, env = "AXON_URL")]
     url: String,
     /// Private key (PKCS#8 PEM) [default: axon-data/operator.pem if present, else ~/.config/axon/key.pem]
     #[arg(long, value_name = "FILE", env = "AXON_KEY")]
@@ -150,7 +156,7 @@ impl RelayFlags {
 #[derive(Debug, Args)]
 pub(super) struct InfoFlags {
     /// The relay
-    #[arg(long, default_value = "ws://127.0.0.1:7447", env = "AXON_URL")]
+    #[arg(long, default_value = DEFAULT_URL, env = "AXON_URL")]
     pub(super) url: String,
 }
 
@@ -253,7 +259,7 @@ pub(super) fn own_key_path() -> Result<PathBuf, super::Failure> {
 }
 
 fn existing_key() -> Result<PathBuf, super::Failure> {
-    let operator = Path::new("axon-data/operator.pem");
+    let operator = Path::new(DEFAULT_KEY);
     if operator.exists() { Ok(operator.to_owned()) } else { own_key_path() }
 }
 

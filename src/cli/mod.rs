@@ -18,9 +18,9 @@ mod state;
 mod tests;
 
 pub use admin::{AllowedKey, Operator, OperatorError, Role, Settings};
-pub use args::Cli;
+pub use args::{DEFAULT_KEY, DEFAULT_URL};
 
-use args::Command;
+use args::{Cli, Command};
 use clap::Parser;
 use output::Output;
 use std::ffi::OsString;

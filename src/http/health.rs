@@ -1,6 +1,7 @@
 //! Whether the relay serves, and if not, why.
 
-use std::sync::{Mutex, PoisonError};
+use crate::base::counters::LogCounters;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the relay is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,33 +35,31 @@ impl Status {
     }
 }
 
-/// The present [`Status`]: set by whoever starts and stops the relay, read by `/healthz`.
+/// The present [`Status`]: set by whoever starts and stops the relay, read by `/healthz`. That
+/// the store has failed is known from the log's counters.
 #[derive(Debug)]
-pub struct Health(Mutex<Status>);
+pub struct Health {
+    status: Mutex<Status>,
+    log: Arc<LogCounters>,
+}
 
 impl Health {
     /// A relay that has just been started.
-    pub fn new() -> Self {
-        Health(Mutex::new(Status::Starting("opening the store".to_owned())))
+    pub fn new(log: Arc<LogCounters>) -> Self {
+        Health { status: Mutex::new(Status::Starting("opening the store".to_owned())), log }
     }
 
-    /// Changes the status. A failed relay stays failed until it stops: what comes after the
-    /// first failure is its consequence.
+    /// Changes the status.
     pub fn set(&self, status: Status) {
-        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !matches!(*current, Status::Failed(_)) || status == Status::Stopping {
-            *current = status;
-        }
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
 
     /// The present status.
     pub fn get(&self) -> Status {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Default for Health {
-    fn default() -> Self {
-        Health::new()
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match (status, self.log.failure.get()) {
+            (Status::Serving, Some(failure)) => Status::Failed(failure.clone()),
+            (status, _) => status,
+        }
     }
 }

@@ -87,30 +87,8 @@ impl Allowlist {
 
     /// Puts a database row, which must be durable already, into force.
     pub(super) fn put(&self, row: KeyRow) {
-        self.change(|rows| {
-            rows.database.insert(row.pubkey, row);
-        });
-    }
-
-    /// Puts new configuration rows into force; returns every key whose role changed by it.
-    pub(super) fn replace_config(&self, config: Vec<Grant>) -> Vec<(PubKey, Option<Role>)> {
-        let before = self.current.load_full();
-        self.change(|rows| rows.config = config);
-        let after = self.current.load();
-        let mut changed: Vec<PubKey> = before
-            .keys()
-            .chain(after.keys())
-            .filter(|key| before.get(*key) != after.get(*key))
-            .copied()
-            .collect();
-        changed.sort_unstable();
-        changed.dedup();
-        changed.into_iter().map(|key| (key, after.get(&key).copied())).collect()
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Rows)) {
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut rows);
+        rows.database.insert(row.pubkey, row);
         self.current.store(Arc::new(rows.roles()));
     }
 }

@@ -21,16 +21,6 @@ impl Gate {
         Gate { allowlist, seen, limits, urls }
     }
 
-    /// The allowlist, for those who only ask it.
-    pub fn allowlist(&self) -> &Arc<Allowlist> {
-        &self.allowlist
-    }
-
-    /// The ids of ephemeral events, for its figures.
-    pub fn seen(&self) -> &SeenSet {
-        &self.seen
-    }
-
     /// Content size, then the author's clock.
     pub(super) fn check_bounds(&self, unix_now: i64, event: &EventView<'_>) -> Result<(), Reason> {
         let (have, limit) = (event.content.len(), self.limits.content_bytes_max);

@@ -1,13 +1,11 @@
 //! Administration of the allowlist. Blocks; called by the control socket, never by a shard.
 
-use super::{Allowlist, Grant, ListedKey};
+use super::{Allowlist, ListedKey};
 use crate::base::PubKey;
+use crate::base::limits::NAME_BYTES_MAX;
 use crate::log::{Append, KeyRow, KeyStore, Role};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use thiserror::Error;
-
-/// Names are for people and are read whole at start; a longer one is a mistake.
-const NAME_BYTES_MAX: usize = 256;
 
 /// The threads that judge and submit events.
 pub trait Publishers: Send + Sync {
@@ -81,7 +79,7 @@ impl Keys {
             return Ok(false);
         }
         self.put(KeyRow { pubkey: *pubkey, role: None, name: String::new() })?;
-        self.expel(&[*pubkey])?;
+        self.expel(pubkey)?;
         Ok(true)
     }
 
@@ -90,34 +88,15 @@ impl Keys {
         self.allowlist.list()
     }
 
-    /// Puts the rows of a changed configuration file into force, removals included.
-    ///
-    /// # Errors
-    /// [`KeysError::LogStopped`]; the rows are in force nevertheless.
-    pub fn reload(&self, config: Vec<Grant>) -> Result<(), KeysError> {
-        let _turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut removed, mut changed) = (Vec::new(), Vec::new());
-        for (pubkey, role) in self.allowlist.replace_config(config) {
-            match role {
-                None => removed.push(pubkey),
-                Some(role) => changed.push((pubkey, role)),
-            }
-        }
-        for (pubkey, role) in changed {
-            self.publishers.key_changed(&pubkey, Some(role));
-        }
-        if removed.is_empty() { Ok(()) } else { self.expel(&removed) }
-    }
-
     fn put(&self, row: KeyRow) -> Result<(), KeysError> {
         self.store.put_key(&row).map_err(KeysError::Store)?;
         self.allowlist.put(row);
         Ok(())
     }
 
-    /// Sees keys out that the allowlist no longer has. What was judged by the old list is
-    /// submitted first, then committed and answered; only then are the connections told.
-    fn expel(&self, removed: &[PubKey]) -> Result<(), KeysError> {
+    /// Sees a key out that the allowlist no longer has. What was judged by the old list is
+    /// submitted first, then committed and answered; only then are its connections told.
+    fn expel(&self, removed: &PubKey) -> Result<(), KeysError> {
         self.publishers.quiesce();
         let (done, committed) = mpsc::channel();
         self.log.barrier(Box::new(move || {
@@ -125,9 +104,7 @@ impl Keys {
             let _ = done.send(());
         }));
         let confirmed = committed.recv();
-        for pubkey in removed {
-            self.publishers.key_changed(pubkey, None);
-        }
+        self.publishers.key_changed(removed, None);
         confirmed.map_err(|_| KeysError::LogStopped)
     }
 }

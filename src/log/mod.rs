@@ -69,7 +69,8 @@ pub trait Append: Send + Sync {
     /// exactly one outcome. The submitter bounds what it has in flight.
     fn submit(&self, client: &Arc<dyn LogClient>, batch: Vec<Submission>);
 
-    /// Calls `done` on the log's thread when everything submitted before has its outcome sent.
+    /// Calls `done` on the log's thread when everything submitted before has its outcome sent;
+    /// drops it uncalled if the log is closed or closing.
     fn barrier(&self, done: Box<dyn FnOnce() + Send>);
 }
 

@@ -2,13 +2,12 @@
 
 use super::outgoing::Outgoing;
 use super::replies::{About, Replies};
-use super::subscription::{LiveTarget, NextRead, Phase, Span, SubIndex, Subscriptions};
-use crate::base::{EventId, Limits, LogId, Millis, PubKey, Reason, Seq, Signature};
+use super::subscription::{SubIndex, Subscriptions};
+use crate::base::{EventId, Limits, LogId, Millis, PubKey, Reason, Signature};
 use crate::event::scan_id;
 use crate::filter::{Filter, FilterLimits, ReadAccess};
 use crate::wire::{
-    ClientMessage, CloseCode, Eose, FrameError, Incoming, Problem, put_close, put_envelope, put_ping,
-    put_pong, relay,
+    ClientMessage, CloseCode, FrameError, Incoming, Problem, put_close, put_ping, put_pong, relay,
 };
 use std::sync::Arc;
 
@@ -63,7 +62,7 @@ pub enum Ending {
 }
 
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     AwaitingAuth {
         nonce: [u8; 32],
         since: Millis,
@@ -80,13 +79,13 @@ enum State {
 /// One connection, from its upgrade to its end.
 #[derive(Debug)]
 pub struct Session {
-    terms: Arc<Terms>,
-    state: State,
-    replies: Replies,
-    subs: Subscriptions,
-    out: Outgoing,
+    pub(super) terms: Arc<Terms>,
+    pub(super) state: State,
+    pub(super) replies: Replies,
+    pub(super) subs: Subscriptions,
+    pub(super) out: Outgoing,
     /// The subscription whose page is under way, by index and serial.
-    reading: Option<(SubIndex, u32)>,
+    pub(super) reading: Option<(SubIndex, u32)>,
     last_alive: Millis,
     last_ping: Millis,
     /// The socket has left bytes in the queue.
@@ -149,11 +148,6 @@ impl Session {
             State::AwaitingAuth { .. } => AUTH_MESSAGE_BYTES_MAX,
             _ => self.terms.limits.message_bytes_max,
         }
-    }
-
-    /// Open subscriptions.
-    pub fn subscription_count(&self) -> usize {
-        self.subs.len()
     }
 
     /// Bytes of publishes without a verdict.
@@ -288,211 +282,6 @@ impl Session {
         self.replies.write(self.out.end());
     }
 
-    /// Opens a subscription at the log position `head`. On success: the subscription it
-    /// replaces, if any. On failure the Error is queued and an open one stays as it is.
-    pub fn subscribe(
-        &mut self,
-        sub_id: &str,
-        filter: Arc<Filter>,
-        head: Seq,
-    ) -> Result<Option<(SubIndex, Arc<Filter>)>, Reason> {
-        let replaced = self.subs.find(sub_id);
-        if let Err(reason) = self.check_subscribe(&filter, head, replaced.is_some()) {
-            self.refuse(About::Sub(sub_id.into()), reason);
-            return Err(reason);
-        }
-        let (position, span, left) = match (filter.after, filter.limit) {
-            (Some(after), left) => (Seq(after), Span::Ascending, left),
-            (None, Some(limit)) => (Seq::ZERO, Span::Last(limit), None),
-            (None, None) => (Seq::ZERO, Span::Ascending, None),
-        };
-        let removed = replaced.and_then(|sub| Some((sub, self.subs.remove(sub)?.filter)));
-        self.subs.insert(sub_id, filter, position, Phase::Stored { to: head, span, left });
-        Ok(removed)
-    }
-
-    fn check_subscribe(&self, filter: &Filter, head: Seq, replaces: bool) -> Result<(), Reason> {
-        let limit = self.terms.limits.subscriptions_max;
-        if self.subs.len() >= limit && !replaces {
-            let have = self.subs.len() as u64 + 1;
-            return Err(Reason::OverLimit { field: "subscriptions", have, limit: limit as u64 });
-        }
-        if filter.log.is_some_and(|log| log != self.terms.log_id) {
-            return Err(Reason::OtherLog);
-        }
-        match filter.after {
-            Some(after) if after > head.0 => Err(Reason::AfterBeyondHead { after, head: head.0 }),
-            _ => Ok(()),
-        }
-    }
-
-    // ── the log feeds subscriptions ─────────────────────────────────────────────────────
-
-    /// What the log should deliver next, if anything: at most one page is under way per
-    /// connection, and only while the queue is below half its bound.
-    pub fn next_read(&mut self) -> Option<NextRead> {
-        let State::Open { access, .. } = self.state else { return None };
-        if self.reading.is_some() || self.out.len() > self.terms.limits.queue_bytes_max / 2 {
-            return None;
-        }
-        loop {
-            let index = self.subs.next_hungry()?;
-            let sub = self.subs.get_mut(index)?;
-            let filter = Arc::clone(&sub.filter);
-            let after = sub.position;
-            match sub.phase {
-                Phase::Stored { to, .. } if after >= to => self.finish_stored(index, false),
-                Phase::Stored { to, span, left } => {
-                    // One more than may be sent tells whether the limit cuts the phase short.
-                    let events_max = left.map_or(usize::MAX, |left| left as usize + 1);
-                    self.reading = Some((index, sub.serial));
-                    return Some(NextRead::Page { filter, access, after, to, span, events_max });
-                }
-                Phase::Behind | Phase::Live => {
-                    return Some(NextRead::CatchUp { sub: index, filter, access, after });
-                }
-            }
-        }
-    }
-
-    /// The driver answers [`NextRead::CatchUp`] by a page instead of the tail ring.
-    pub fn reading(&mut self, index: SubIndex) {
-        if let Some(sub) = self.subs.get(index) {
-            self.reading = Some((index, sub.serial));
-        }
-    }
-
-    /// A page came: the matching events up to `covered`. A subscription that was replaced or
-    /// closed meanwhile ignores it. Returns the subscription if it has ended with this page,
-    /// and how many events were queued.
-    pub fn page<'p>(
-        &mut self,
-        events: impl Iterator<Item = (Seq, &'p [u8])>,
-        covered: Seq,
-    ) -> (Option<(SubIndex, Arc<Filter>)>, u64) {
-        let Some((index, serial)) = self.reading.take() else { return (None, 0) };
-        if !self.is_listening() {
-            return (None, 0);
-        }
-        let Some(sub) = self.subs.get_mut(index).filter(|sub| sub.serial == serial) else { return (None, 0) };
-        let with_seq = sub.with_seq();
-        let (mut queued, mut cut) = (0, false);
-        for (seq, wire) in events {
-            if let Phase::Stored { left: Some(left), .. } = &mut sub.phase {
-                if *left == 0 {
-                    cut = true;
-                    break;
-                }
-                *left -= 1;
-            }
-            put_envelope(self.out.end(), sub.sub_id.as_str(), with_seq.then_some(seq), wire);
-            sub.position = seq;
-            queued += 1;
-        }
-        if !cut {
-            sub.position = sub.position.max(covered);
-        }
-        let mut ended = None;
-        if let Phase::Stored { to, span, .. } = &mut sub.phase {
-            *span = Span::Ascending;
-            if cut || sub.position >= *to {
-                self.finish_stored(index, cut);
-                if cut {
-                    ended = self.subs.remove(index).map(|sub| (index, sub.filter));
-                }
-            }
-        }
-        (ended, queued)
-    }
-
-    /// The page could not be read: the subscription ends with an Error.
-    pub fn read_failed(&mut self) -> Option<(SubIndex, Arc<Filter>)> {
-        let (index, serial) = self.reading.take()?;
-        if !self.is_listening() || self.subs.get(index)?.serial != serial {
-            return None;
-        }
-        let sub = self.subs.remove(index)?;
-        self.refuse(About::Sub(sub.sub_id.as_str().into()), Reason::ReadFailed);
-        Some((index, sub.filter))
-    }
-
-    fn finish_stored(&mut self, index: SubIndex, more: bool) {
-        let Some(sub) = self.subs.get_mut(index) else { return };
-        let position = sub.with_seq().then_some((sub.position, self.terms.log_id));
-        relay::put_eose(self.out.end(), &Eose { sub_id: sub.sub_id.as_str(), more, position });
-        sub.phase = Phase::Behind;
-        // It goes live in this same turn if it can: an ephemeral event handed out after Eose
-        // must not be missed because another subscription's page is asked for first.
-        self.subs.prefer(index);
-    }
-
-    /// One event from the tail ring while catching up; `false` once the queue is full, and the
-    /// event was not queued.
-    pub fn catch_up(&mut self, index: SubIndex, seq: Seq, wire: &[u8]) -> bool {
-        if self.out.len() >= self.terms.limits.queue_bytes_max {
-            return false;
-        }
-        let Some(sub) = self.subs.get_mut(index) else { return false };
-        put_envelope(self.out.end(), sub.sub_id.as_str(), sub.with_seq().then_some(seq), wire);
-        sub.position = seq;
-        true
-    }
-
-    /// Everything up to `head` is queued: from here on the fan-out feeds it.
-    pub fn go_live(&mut self, index: SubIndex, head: Seq) {
-        if let Some(sub) = self.subs.get_mut(index) {
-            sub.position = head;
-            sub.phase = Phase::Live;
-        }
-    }
-
-    /// A subscription in catch-up stands at `position` though nothing matched on the way.
-    pub fn passed(&mut self, index: SubIndex, position: Seq) {
-        if let Some(sub) = self.subs.get_mut(index) {
-            sub.position = sub.position.max(position);
-        }
-    }
-
-    // ── the fan-out feeds subscriptions ─────────────────────────────────────────────────
-
-    /// Whether the fan-out feeds this subscription, and, for a stored event at `seq`, whether
-    /// it is new to it.
-    pub fn live_target(&self, index: SubIndex, seq: Option<Seq>) -> Option<LiveTarget<'_>> {
-        let State::Open { access, .. } = &self.state else { return None };
-        let sub = self.subs.get(index).filter(|sub| sub.phase == Phase::Live)?;
-        if seq.is_some_and(|seq| seq <= sub.position) {
-            return None;
-        }
-        Some(LiveTarget { sub_id: sub.sub_id.as_str(), with_seq: sub.with_seq() && seq.is_some(), access })
-    }
-
-    /// A live event at `seq` is queued or sent.
-    pub fn delivered(&mut self, index: SubIndex, seq: Seq) {
-        if let Some(sub) = self.subs.get_mut(index) {
-            sub.position = seq;
-        }
-    }
-
-    /// The log feeds this subscription again, from behind `position`; the queue is full, or
-    /// live batches were skipped.
-    pub fn fall_back(&mut self, index: SubIndex, position: Seq) -> Option<Arc<Filter>> {
-        let sub = self.subs.get_mut(index).filter(|sub| sub.phase == Phase::Live)?;
-        sub.position = sub.position.max(position);
-        sub.phase = Phase::Behind;
-        Some(Arc::clone(&sub.filter))
-    }
-
-    /// Indexes of all live subscriptions.
-    pub fn live_subscriptions(&mut self) -> Vec<SubIndex> {
-        self.subs.iter_mut().filter(|(_, sub)| sub.phase == Phase::Live).map(|(index, _)| index).collect()
-    }
-
-    /// Ends every subscription, when the connection is gone.
-    pub fn take_subscriptions(&mut self) -> Vec<(SubIndex, Arc<Filter>)> {
-        let all: Vec<SubIndex> = self.subs.iter_mut().map(|(index, _)| index).collect();
-        all.into_iter().filter_map(|index| Some((index, self.subs.remove(index)?.filter))).collect()
-    }
-
     // ── time, drain, end ────────────────────────────────────────────────────────────────
 
     /// Called about once a second.
@@ -508,16 +297,14 @@ impl Session {
             self.last_alive = now;
         }
         if self.out.stalled_ms(now) >= stall_ms {
-            self.state = State::Ended(Ending::Abort);
+            self.abort();
             return;
         }
         match self.state {
             State::AwaitingAuth { since, .. } if now.since(since) >= auth_ms => {
                 self.end_with(Reason::AuthTimeout { limit_ms: auth_ms });
             }
-            State::Open { .. } if now.since(self.last_alive) >= idle_ms => {
-                self.state = State::Ended(Ending::Abort)
-            }
+            State::Open { .. } if now.since(self.last_alive) >= idle_ms => self.abort(),
             State::Open { .. } if now.since(self.last_ping) >= ping_ms => {
                 self.last_ping = now;
                 put_ping(self.out.end());
@@ -536,10 +323,13 @@ impl Session {
         self.waited = !self.out.is_empty();
     }
 
-    /// The key's role has changed.
+    /// The key's role has changed. A page that is under way was chosen for the old one and is
+    /// asked for again.
     pub fn set_access(&mut self, changed: ReadAccess) {
-        if let State::Open { access, .. } = &mut self.state {
-            *access = changed;
+        let State::Open { access, .. } = &mut self.state else { return };
+        *access = changed;
+        if let Some((index, _)) = self.reading {
+            self.subs.renew(index);
         }
     }
 
@@ -562,6 +352,11 @@ impl Session {
         }
     }
 
+    /// The socket is gone or given up: nothing more can be said.
+    pub fn abort(&mut self) {
+        self.state = State::Ended(Ending::Abort);
+    }
+
     /// Queues an Error, which takes its place behind the replies that are due, then closes.
     pub fn end_with(&mut self, reason: Reason) {
         self.refuse(About::Nothing, reason);
@@ -578,7 +373,7 @@ impl Session {
         }
     }
 
-    fn refuse(&mut self, about: About, reason: Reason) {
+    pub(super) fn refuse(&mut self, about: About, reason: Reason) {
         self.replies.error(about, reason);
         self.replies.write(self.out.end());
     }

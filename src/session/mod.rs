@@ -19,11 +19,13 @@
 //! * **Bounded.** The queue takes no further event once it holds `queue_bytes_max`; replies in
 //!   flight are bounded because reading stops.
 
+mod feeding;
 mod machine;
 mod outgoing;
 mod replies;
 mod subscription;
 
+pub use feeding::Subscribed;
 pub use machine::{Ending, Request, Session, Terms};
 pub use outgoing::Outgoing;
 pub use subscription::{LiveTarget, NextRead, Span, SubIndex};

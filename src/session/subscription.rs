@@ -45,13 +45,21 @@ pub(super) enum Phase {
     Stored {
         to: Seq,
         span: Span,
-        /// With `after` and `limit`: how many events may still be sent.
-        left: Option<u32>,
+        /// With `after` and `limit`: what may still be sent.
+        left: Option<Left>,
     },
-    /// The live phase, fed from the log.
+    /// The live phase, stored events fed from the log, ephemeral ones by the fan-out.
     Behind,
-    /// The live phase, fed by the fan-out.
+    /// The live phase, all fed by the fan-out.
     Live,
+}
+
+/// What a limit still lets through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Left {
+    pub events: u32,
+    /// The last event sent, or where the subscription began.
+    pub last: Seq,
 }
 
 #[derive(Debug)]
@@ -114,6 +122,15 @@ impl Subscriptions {
         self.slots.iter().position(is_it).map(|i| SubIndex(i as u32))
     }
 
+    /// Makes a page that was asked for this subscription one of an earlier one.
+    pub fn renew(&mut self, index: SubIndex) {
+        self.serial = self.serial.wrapping_add(1);
+        let serial = self.serial;
+        if let Some(sub) = self.get_mut(index) {
+            sub.serial = serial;
+        }
+    }
+
     pub fn insert(&mut self, sub_id: &str, filter: Arc<Filter>, position: Seq, phase: Phase) -> SubIndex {
         self.serial = self.serial.wrapping_add(1);
         let sub = Subscription { serial: self.serial, sub_id: SubId::new(sub_id), filter, position, phase };
@@ -136,11 +153,6 @@ impl Subscriptions {
 
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (SubIndex, &mut Subscription)> {
         self.slots.iter_mut().enumerate().filter_map(|(i, s)| s.as_mut().map(|s| (SubIndex(i as u32), s)))
-    }
-
-    /// Lets this subscription be the next one that the log feeds.
-    pub fn prefer(&mut self, index: SubIndex) {
-        self.turn = index.0 as usize;
     }
 
     /// The next subscription, in turns, that the log has to feed.

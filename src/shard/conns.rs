@@ -25,6 +25,8 @@ pub(super) struct Conn {
     pub dirty: bool,
     /// Its reader waits until the session takes more.
     pub paused: bool,
+    /// In the list of connections that wait for the committer.
+    pub held_back: bool,
     /// The socket took less than it was offered and has not said that it takes more.
     pub blocked: bool,
     /// The socket is gone; the place is kept until everything is answered.
@@ -49,6 +51,7 @@ impl Conns {
             counted_bytes: 0,
             dirty: false,
             paused: false,
+            held_back: false,
             blocked: false,
             gone: false,
         });

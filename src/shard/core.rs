@@ -14,7 +14,7 @@ use crate::fanout::{FilterIndex, Interest};
 use crate::filter::{Filter, ReadAccess};
 use crate::ingest::Door;
 use crate::log::{Append, LogClient, Read, Role, Tail};
-use crate::session::{Ending, Request, Session, SubIndex, Terms};
+use crate::session::{Ending, Request, Session, SubIndex, Subscribed, Terms};
 use crate::wire::Incoming;
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub struct Now {
 pub enum Sent {
     /// Took so many; fewer than offered means it is full and will say when it takes more.
     Took(usize),
-    /// It is gone; its reader will report it.
+    /// It is gone; [`Core::disconnected`] follows once its reader has seen it.
     Gone,
 }
 
@@ -161,7 +161,7 @@ impl<N: Net> Core<N> {
         let Some(conn) = self.conns.get_mut(index) else { return true };
         // A connection that is ending is read to see its end.
         conn.paused = conn.session.ending().is_none() && (conn.session.is_paused() || held_back);
-        if conn.paused && held_back {
+        if conn.paused && held_back && !std::mem::replace(&mut conn.held_back, true) {
             self.held_back.push(index);
         }
         !conn.paused
@@ -218,11 +218,13 @@ impl<N: Net> Core<N> {
         let head = self.ports.tail.head();
         let Some(conn) = self.conns.get_mut(index) else { return };
         match conn.session.subscribe(sub_id, Arc::clone(&filter), head) {
-            Ok(replaced) => {
-                self.ports.counters.subscriptions.add(1);
+            Ok(Subscribed { sub, replaced }) => {
                 if let Some((sub, old)) = replaced {
                     self.drop_subscription(index, sub, &old);
                 }
+                self.ports.counters.subscriptions.add(1);
+                // From the start, so that ephemeral events reach it as soon as Eose is queued.
+                self.index.insert((index.0, sub.0), filter);
             }
             Err(_) => self.interest.remove(&filter),
         }
@@ -246,6 +248,10 @@ impl<N: Net> Core<N> {
     pub fn tick(&mut self, now: Now) {
         for index in self.conns.indexes() {
             if let Some(conn) = self.conns.get_mut(index).filter(|conn| !conn.gone) {
+                if conn.held_back {
+                    // It is we who do not read.
+                    conn.session.alive(now.ms);
+                }
                 conn.session.tick(now.ms);
                 self.mark_dirty(index);
             }
@@ -273,7 +279,6 @@ impl<N: Net> Core<N> {
         while let Some(message) = inbox.next_message() {
             match message {
                 Message::Outcomes(outcomes) => self.outcomes(now, outcomes),
-
                 Message::Page(ticket, page) => self.page(ticket, page),
                 Message::Connect(stream, lease) => connect(stream, lease),
                 Message::KeyChanged(pubkey, role) => self.key_changed(&pubkey, role),
@@ -326,6 +331,9 @@ impl<N: Net> Core<N> {
     pub fn end_turn(&mut self, now: Now) {
         if self.submitted_bytes < self.terms.limits.shard_in_flight_bytes_max {
             for index in std::mem::take(&mut self.held_back) {
+                if let Some(conn) = self.conns.get_mut(index) {
+                    conn.held_back = false;
+                }
                 self.mark_dirty(index);
             }
         }
@@ -352,7 +360,8 @@ impl<N: Net> Core<N> {
                     conn.session.sent(now.ms, n);
                     conn.blocked = conn.session.queued_bytes() > 0;
                 }
-                Sent::Gone => return,
+                // A reader that waits for the queue to shrink has to see the end.
+                Sent::Gone => conn.session.abort(),
             }
         }
         self.account(index);

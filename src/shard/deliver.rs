@@ -20,6 +20,10 @@ use std::sync::Arc;
 /// many, and bounds the scratch buffer (one event of the largest size may go beyond).
 const CHUNK_BYTES_MAX: usize = 256 << 10;
 
+/// Matches gathered before they are delivered; the last event may go beyond. Bounds the buffers
+/// to some MiB: a chunk holds a thousand small events, and each can match every subscription.
+const MATCHES_MAX: usize = 128 << 10;
+
 /// One event to deliver; ephemeral ones have no position.
 type Item<'a> = (Option<Seq>, &'a Envelope);
 
@@ -85,9 +89,17 @@ impl<N: Net> Core<N> {
         }
     }
 
-    fn deliver_items(&mut self, now: Now, items: &[Item<'_>]) {
-        let mut deliver = std::mem::take(&mut self.deliver);
-        deliver.collect(self, items);
+    fn deliver_items(&mut self, now: Now, mut items: &[Item<'_>]) {
+        while !items.is_empty() {
+            let mut deliver = std::mem::take(&mut self.deliver);
+            let (now_due, later) = items.split_at(deliver.collect(self, items));
+            self.deliver_matches(now, now_due, &mut deliver);
+            self.deliver = deliver;
+            items = later;
+        }
+    }
+
+    fn deliver_matches(&mut self, now: Now, items: &[Item<'_>], deliver: &mut Deliver) {
         deliver.group(self.conns.places());
         deliver.layout.clear();
         let mut start = 0;
@@ -98,7 +110,6 @@ impl<N: Net> Core<N> {
             start = end;
         }
         deliver.touched.clear();
-        self.deliver = deliver;
     }
 
     /// All of one connection's matches, in one write.
@@ -123,7 +134,11 @@ impl<N: Net> Core<N> {
             self.ports.counters.writes.add(1);
             match self.net.send(index, bytes) {
                 Sent::Took(n) => sent = n,
-                Sent::Gone => return,
+                Sent::Gone => {
+                    conn.session.abort();
+                    self.mark_dirty(index);
+                    return;
+                }
             }
             self.ports.counters.bytes_out.add(sent as u64);
             conn.session.out().begin(now.ms);
@@ -177,10 +192,14 @@ impl<N: Net> Core<N> {
 }
 
 impl Deliver {
-    /// Which subscriptions want which items.
-    fn collect<N: Net>(&mut self, core: &Core<N>, items: &[Item<'_>]) {
+    /// Which subscriptions want which items, as far as the bound on matches lets it go; how
+    /// many items that were.
+    fn collect<N: Net>(&mut self, core: &Core<N>, items: &[Item<'_>]) -> usize {
         self.matches.clear();
         for (i, (_, event)) in items.iter().enumerate() {
+            if self.matches.len() >= MATCHES_MAX {
+                return i;
+            }
             self.keys.clear();
             core.index.matches(*event, &mut self.keys);
             if self.keys.is_empty() {
@@ -191,6 +210,7 @@ impl Deliver {
             }
             self.matches.extend(self.keys.iter().map(|&(conn, sub)| Match { conn, sub, item: i as u32 }));
         }
+        items.len()
     }
 
     /// Sorts the matches by connection, each connection's in the order of the items (a

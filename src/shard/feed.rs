@@ -65,8 +65,8 @@ impl<N: Net> Core<N> {
         self.ports.read.query(&self.client, Ticket(u64::from(index.0)), query);
     }
 
-    /// Brings one subscription to the head, from the tail ring if little is left and into the
-    /// live index in this same turn; else asks for a page. Whether to go on at once.
+    /// Brings one subscription to the head, from the tail ring if little is left and live in
+    /// this same turn; else asks for a page. Whether to go on at once.
     fn catch_up(
         &mut self,
         index: ConnIndex,
@@ -96,7 +96,6 @@ impl<N: Net> Core<N> {
             self.ports.counters.deliveries.add(1);
         }
         conn.session.go_live(sub, head);
-        self.index.insert((index.0, sub.0), Arc::clone(filter));
         true
     }
 
@@ -126,11 +125,10 @@ impl<N: Net> Core<N> {
         self.mark_dirty(index);
     }
 
-    /// One subscription leaves the live index and goes on from behind `position`.
+    /// The log feeds one live subscription again, from behind `position`.
     pub(super) fn fall_back(&mut self, index: ConnIndex, sub: SubIndex, position: Seq) {
         let Some(conn) = self.conns.get_mut(index) else { return };
-        if conn.session.fall_back(sub, position).is_some() {
-            self.index.remove((index.0, sub.0));
+        if conn.session.fall_back(sub, position) {
             self.ports.counters.fallbacks.add(1);
             self.mark_dirty(index);
         }

@@ -50,6 +50,8 @@ pub struct Inbox {
     missed_from: AtomicU64,
     skipped_ephemerals: AtomicU64,
     awake: AtomicBool,
+    /// Nobody will look any more.
+    closed: AtomicBool,
     wake: Box<dyn Wake>,
 }
 
@@ -63,6 +65,7 @@ impl Inbox {
             missed_from: AtomicU64::new(0),
             skipped_ephemerals: AtomicU64::new(0),
             awake: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             wake,
         }
     }
@@ -77,7 +80,21 @@ impl Inbox {
     pub fn send(&self, message: Message) {
         // The receiver lives in the same struct, so the channel is never disconnected.
         let _ = self.messages.0.send(message);
+        if self.closed.load(Ordering::SeqCst) {
+            self.forget_messages();
+        }
         self.notify();
+    }
+
+    /// The shard has ended: messages are dropped, those that wait and those to come, so that
+    /// nobody waits for their answer.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.forget_messages();
+    }
+
+    fn forget_messages(&self) {
+        while self.next_message().is_some() {}
     }
 
     /// Puts a committed batch in; only the committer calls this, in log order.

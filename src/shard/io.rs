@@ -91,12 +91,7 @@ impl Net for Sockets {
                 }
                 Sent::Took(n)
             }
-            Err(_) => {
-                // The reader sees the end and reports it.
-                socket.shutdown();
-                socket.resumed.raise();
-                Sent::Gone
-            }
+            Err(_) => Sent::Gone,
         }
     }
 
@@ -112,7 +107,7 @@ impl Net for Sockets {
             Ending::Abort => socket.shutdown(),
             Ending::Closing if !socket.lingering.replace(true) => {
                 socket.shutdown_write();
-                monoio::spawn(linger(self.local.clone(), Rc::clone(socket)));
+                monoio::spawn(linger(self.local.clone(), Rc::downgrade(socket)));
             }
             Ending::Closing => {}
         }
@@ -131,10 +126,12 @@ async fn write_later(local: Weak<Local>, index: ConnIndex, socket: Rc<Socket>) {
 
 /// Gives the peer a bounded time to read the last bytes and to close first, so that a reset
 /// does not destroy them.
-async fn linger(local: Weak<Local>, socket: Rc<Socket>) {
+async fn linger(local: Weak<Local>, socket: Weak<Socket>) {
     let Some(ms) = local.upgrade().map(|local| local.limits.linger_ms) else { return };
     monoio::time::sleep(Duration::from_millis(ms)).await;
-    socket.shutdown();
+    if let Some(socket) = socket.upgrade() {
+        socket.shutdown();
+    }
 }
 
 /// One connection from its first byte to its last.
@@ -158,6 +155,8 @@ pub(super) async fn serve(local: Rc<Local>, stream: std::net::TcpStream, lease: 
     });
     drop(early);
     read_all(&local, index, &socket).await;
+    // A writer that waits for a peer that takes nothing would keep the descriptor for ever.
+    socket.shutdown();
     local.turn(|core, _| {
         core.net().remove(index);
         core.disconnected(index);
@@ -222,17 +221,11 @@ async fn discard(local: &Local, socket: &Socket) {
 /// Reads until the connection ends.
 async fn read_all(local: &Rc<Local>, index: ConnIndex, socket: &Socket) {
     loop {
-        // Batches form by themselves: while the last one is being judged nobody reads more
-        // than the next one holds.
-        while local.core.borrow().is_full() {
-            local.batch_done.wait().await;
-        }
-        while !socket.lingering.get() && !local.core.borrow_mut().may_read(index) {
-            socket.resumed.wait().await;
-        }
         if socket.readable().await.is_err() {
             return;
         }
+        // Only now: of many connections that are readable at once each asks just before it reads.
+        wait_for_leave(local, index, socket).await;
         let mut buf = local.read_buf.borrow_mut();
         let n = match socket.recv(&mut buf[..READ_BYTES_PER_TURN]) {
             Ok(None) => continue,
@@ -241,6 +234,21 @@ async fn read_all(local: &Rc<Local>, index: ConnIndex, socket: &Socket) {
         };
         if !socket.lingering.get() {
             local.turn(|core, now| core.received(now, index, &mut buf[..n]));
+        }
+    }
+}
+
+/// Completes when the connection may be read, which holds until the next await.
+async fn wait_for_leave(local: &Rc<Local>, index: ConnIndex, socket: &Socket) {
+    loop {
+        if local.core.borrow().is_full() {
+            // Batches form by themselves: while the last one is being judged nobody reads more
+            // than the next one holds.
+            local.batch_done.wait().await;
+        } else if !socket.lingering.get() && !local.core.borrow_mut().may_read(index) {
+            socket.resumed.wait().await;
+        } else {
+            return;
         }
     }
 }

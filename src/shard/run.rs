@@ -10,18 +10,23 @@ use crate::base::limits::READ_BYTES_PER_TURN;
 use crate::fanout::{Interest, InterestTable};
 use crate::ingest::{Door, Gate};
 use crate::session::Terms;
-use monoio::{FusionDriver, RuntimeBuilder};
+use monoio::time::TimeDriver;
+use monoio::{FusionDriver, FusionRuntime, IoUringDriver, LegacyDriver, RuntimeBuilder};
 use std::cell::RefCell;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Entries of a shard's ring; see the measurements in tuning.md. A ring of this size locks up
-/// to 512 kB of memory.
+/// Entries of a shard's ring: more than the sockets that get ready in one turn. A ring of this
+/// size locks up to 512 kB of memory.
 const RING_ENTRIES: u32 = 4_096;
+
+/// io_uring, or epoll where that is missing; with timers.
+type ShardRuntime = FusionRuntime<TimeDriver<IoUringDriver>, TimeDriver<LegacyDriver>>;
 
 /// What a shard is started with.
 pub struct ShardOptions {
@@ -66,26 +71,43 @@ pub fn inbox() -> io::Result<(Arc<Inbox>, WakePipe)> {
 
 /// A running shard.
 pub struct Shard {
-    thread: JoinHandle<io::Result<()>>,
+    thread: JoinHandle<()>,
 }
 
 impl Shard {
-    /// Waits for its thread to end.
-    ///
-    /// # Errors
-    /// What ended it, if it was not told to.
-    pub fn join(self) -> io::Result<()> {
-        self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the shard's thread panicked")))
+    /// Waits until it has left its loop, as it was told to.
+    pub fn join(self) {
+        // A shard that panics ends the process.
+        let _ = self.thread.join();
     }
 }
 
-/// Starts a shard's thread.
+/// Starts a shard's thread, and returns when its ring is there.
 ///
 /// # Errors
-/// The thread could not be made.
+/// The thread or the ring could not be made; the message says what to raise.
 pub fn start(options: ShardOptions) -> io::Result<Shard> {
+    let (ready, is_ready) = crossbeam_channel::bounded(1);
     let name = format!("axon-shard-{}", options.number);
-    let thread = std::thread::Builder::new().name(name).spawn(move || run(options))?;
+    let serve = move || {
+        let runtime = prepare(&options);
+        let mut runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(ready.send(Err(error))),
+        };
+        // Whoever started it waits for this.
+        let _ = ready.send(Ok(()));
+        let number = options.number;
+        let served = catch_unwind(AssertUnwindSafe(|| runtime.block_on(shard_main(options))));
+        if !matches!(served, Ok(Ok(()))) {
+            // A relay that has lost a shard must not go on as if nothing had happened. What was
+            // answered is in the log; whoever runs the relay starts it again.
+            tracing::error!(shard = number, outcome = ?served.map_err(|_| "panic"), "a shard has ended: the relay stops");
+            std::process::abort();
+        }
+    };
+    let thread = std::thread::Builder::new().name(name).spawn(serve)?;
+    is_ready.recv().unwrap_or_else(|_| Err(io::Error::other("the shard's thread ended at its start")))?;
     Ok(Shard { thread })
 }
 
@@ -94,23 +116,24 @@ pub fn uses_io_uring() -> bool {
     monoio::utils::detect_uring()
 }
 
-fn run(options: ShardOptions) -> io::Result<()> {
+/// Pins the thread and makes its runtime.
+fn prepare(options: &ShardOptions) -> io::Result<ShardRuntime> {
     if let Some(core) = options.core
         && monoio::utils::bind_to_cpu_set([core]).is_err()
     {
         tracing::warn!(core, "the shard could not be pinned to its core");
     }
     let builder = RuntimeBuilder::<FusionDriver>::new().with_entries(RING_ENTRIES).enable_timer();
-    let mut runtime = builder.build().map_err(|error| {
+    builder.build().map_err(|error| {
         let hint = "a ring needs up to 512 kB of locked memory (ulimit -l); raise it and start again";
         io::Error::new(error.kind(), format!("the shard's io_uring could not be made: {error}; {hint}"))
-    })?;
-    runtime.block_on(shard_main(options))
+    })
 }
 
 async fn shard_main(options: ShardOptions) -> io::Result<()> {
     let wake = options.wake.0.try_clone()?;
     let wake_ready = monoio::net::UnixStream::from_std(options.wake.0)?;
+    let spare = monoio::net::UnixStream::pair()?;
     let inbox = Arc::clone(&options.ports.inbox);
     let local = Rc::new_cyclic(|local| Local {
         limits: options.terms.limits.clone(),
@@ -130,31 +153,28 @@ async fn shard_main(options: ShardOptions) -> io::Result<()> {
         batch_done: Broadcast::default(),
         maybe_stopped: Signal::default(),
     });
-    monoio::spawn(judge_batches(Rc::clone(&local)));
+    monoio::spawn(judge_batches(Rc::clone(&local), spare));
     monoio::spawn(tick(Rc::clone(&local)));
     monoio::spawn(watch_inbox(Rc::clone(&local), wake, wake_ready));
     // Whatever came before the pipe was watched.
     drain_inbox(&local);
-    drop(inbox);
     while !local.core.borrow().is_stopped() {
         local.maybe_stopped.wait().await;
     }
+    inbox.close();
     Ok(())
 }
 
-/// Judges what has arrived, batch after batch; between two batches the ring is served.
-async fn judge_batches(local: Rc<Local>) {
-    let Ok((spare, _peer)) = monoio::net::UnixStream::pair() else {
-        tracing::error!("no descriptors left for the shard");
-        return;
-    };
+/// Judges what has arrived, batch after batch; between two batches the ring is served, by
+/// waiting for a `spare` socket pair that is always writable.
+async fn judge_batches(local: Rc<Local>, spare: (monoio::net::UnixStream, monoio::net::UnixStream)) {
     loop {
         local.batch_ready.wait().await;
         while local.core.borrow().has_arrivals() {
             local.turn(|core, now| core.run_batch(now));
             local.batch_done.raise();
             // A fair yield: through the ring, so that sockets, timers and wake-ups run too.
-            if spare.writable(true).await.is_err() {
+            if spare.0.writable(true).await.is_err() {
                 return;
             }
         }

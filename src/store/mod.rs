@@ -165,14 +165,12 @@ impl Append for Store {
     }
 
     fn barrier(&self, done: Box<dyn FnOnce() + Send>) {
-        let message = Message::Barrier(done);
-        let refused = self.with_inboxes(|inboxes| match inboxes {
-            Some(inboxes) => inboxes.commit.send(message).err().map(|unsent| unsent.into_inner()),
-            None => Some(message),
+        self.with_inboxes(|inboxes| {
+            if let Some(inboxes) = inboxes {
+                // The committer is there for as long as its inbox is.
+                let _ = inboxes.commit.send(Message::Barrier(done));
+            }
         });
-        if let Some(Message::Barrier(done)) = refused {
-            done();
-        }
     }
 }
 

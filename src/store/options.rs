@@ -12,7 +12,7 @@ pub enum Durability {
 }
 
 /// Where the log lies and what it may use.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {
     /// The relay's data directory; the store keeps to `log/` inside it.
     pub dir: PathBuf,

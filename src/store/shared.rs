@@ -61,6 +61,7 @@ impl Shared {
 
     pub(super) fn fail(&self, message: &str) {
         tracing::error!(message, "the store has failed: nothing is stored until the relay is started again");
+        self.counters.failure.get_or_init(|| message.to_owned());
         self.progress.lock().failed.get_or_insert_with(|| message.to_owned());
         self.progress.changed.notify_all();
     }

@@ -119,11 +119,6 @@ impl Assembler {
         Ok(())
     }
 
-    /// Bytes held for an incomplete message.
-    pub fn held_bytes(&self) -> usize {
-        self.partial.as_ref().map_or(0, |p| p.message.capacity())
-    }
-
     /// An empty first fragment is complete without a further byte.
     fn finish_empty(
         &mut self,

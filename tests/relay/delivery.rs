@@ -407,3 +407,301 @@ fn pages_of_the_log_leave_no_gap() {
     let (rest, _) = reader.stored("same", Filter { log: Some(log), ..after(Filter::default(), 24) });
     assert_eq!(rest.len(), 1);
 }
+
+#[test]
+fn a_subscribe_with_an_open_sub_id_replaces_it() {
+    let relay = Setup::new(1..=2).start();
+    let mut publisher = relay.client(&key(1));
+    let mut reader = relay.client(&key(2));
+    assert!(reader.stored("s", kinds(&[1000])).0.is_empty());
+    assert!(reader.stored("other", kinds(&[1002])).0.is_empty());
+    let old = event(&key(1), 1000, b"for the old filter", &[]);
+    let new = event(&key(1), 1001, b"for the new filter", &[]);
+    publisher.publish_ok(&old);
+    publisher.publish_ok(&new);
+    assert!(matches!(reader.recv(), Received::Event { wire, .. } if wire == old.1));
+    let (stored, end) = reader.stored("s", kinds(&[1001]));
+    assert_eq!(stored, [(new.1, None)]);
+    assert!(matches!(end, Received::Eose { sub_id, .. } if sub_id == "s"));
+    for kind in [1000, 1001, 1002] {
+        publisher.publish_ok(&event(&key(1), kind, b"live", &[]));
+    }
+    let got: Vec<String> = (0..2)
+        .map(|_| match reader.recv() {
+            Received::Event { sub_id, .. } => sub_id,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(got, ["s", "other"], "the old filter is gone, the other subscription untouched");
+    reader.settle();
+    assert_eq!(relay.metric("axon_subscriptions"), 2.0);
+}
+
+#[test]
+fn unsubscribing_ends_deliveries_and_of_an_unknown_id_is_no_error() {
+    let relay = Setup::new(1..=2).start();
+    let mut publisher = relay.client(&key(1));
+    let mut reader = relay.client(&key(2));
+    reader.unsubscribe("unknown");
+    assert!(reader.stored("ends", kinds(&[1000])).0.is_empty());
+    assert!(reader.stored("stays", kinds(&[1000])).0.is_empty());
+    reader.unsubscribe("ends");
+    reader.unsubscribe("ends");
+    reader.settle();
+    publisher.publish_ok(&event(&key(1), 1000, b"live", &[]));
+    assert!(matches!(reader.recv(), Received::Event { sub_id, .. } if sub_id == "stays"));
+    reader.unsubscribe("stays");
+    reader.settle();
+    publisher.publish_ok(&event(&key(1), 1000, b"nobody's", &[]));
+    // It may subscribe again, and gets what it did not see as stored events.
+    let (stored, _) = reader.stored("ends", kinds(&[1000]));
+    assert_eq!(stored.len(), 2);
+    reader.settle();
+}
+
+#[test]
+fn limit_gives_the_last_ones_in_ascending_order_and_does_not_bind_the_live_phase() {
+    let relay = Setup::new(1..=2).start();
+    let mut publisher = relay.client(&key(1));
+    let events: Vec<_> = (0..40u8).map(|n| event(&key(1), 1000 + u16::from(n % 2), &[n], &[])).collect();
+    events.iter().for_each(|e| publisher.publish_ok(e));
+    let mut reader = relay.client(&key(2));
+    let limit = |limit, filter| Filter { limit: Some(limit), ..filter };
+    for (n, filter, step) in [(7, kinds(&[1000]), 2), (7, Filter::default(), 1), (100, kinds(&[1000]), 2)] {
+        let (stored, end) = reader.stored("s", limit(n, filter));
+        let mut expected: Vec<_> = events.iter().step_by(step).map(|e| (e.1.clone(), None)).collect();
+        expected.drain(..expected.len().saturating_sub(n as usize));
+        assert_eq!(stored, expected);
+        assert_eq!(end, Received::Eose { sub_id: "s".to_owned(), more: false, position: None });
+    }
+    let (stored, _) = reader.stored("s", limit(1, kinds(&[1001])));
+    assert_eq!(stored.len(), 1);
+    let live: Vec<_> = (0..3u8).map(|n| event(&key(1), 1001, &[100 + n], &[])).collect();
+    live.iter().for_each(|e| publisher.publish_ok(e));
+    for e in &live {
+        assert!(matches!(reader.recv(), Received::Event { wire, seq: None, .. } if wire == e.1));
+    }
+}
+
+#[test]
+fn an_event_comes_once_for_each_subscription_it_matches() {
+    let relay = Setup::new(1..=2).start();
+    let mut publisher = relay.client(&key(1));
+    let mut reader = relay.client(&key(2));
+    let tag = |values: &[&str]| Filter {
+        tags: vec![TagFilter {
+            name: "t".to_owned(),
+            values: values.iter().map(|v| v.to_string()).collect(),
+        }],
+        ..Filter::default()
+    };
+    // Most filters match by several of their entries at once.
+    let filters = [
+        ("all", Filter::default(), true),
+        ("kinds", Filter { kind_ranges: vec![(999, 1001), (1000, 2000)], ..kinds(&[1000, 1001]) }, true),
+        ("author", Filter { authors: vec![pubkey(&key(1))], ..Filter::default() }, true),
+        ("tags", tag(&["a", "b"]), true),
+        ("second value", tag(&["second"]), false),
+        ("kind", kinds(&[1001]), false),
+    ];
+    let tags: &[(&str, &[&str])] = &[("t", &["a", "second"]), ("t", &["b"])];
+    for (name, filter, _) in &filters {
+        assert!(reader.stored(name, filter.clone()).0.is_empty());
+    }
+    publisher.publish_ok(&event(&key(1), 1000, b"", tags));
+    let mut got: Vec<String> = (0..4)
+        .map(|_| match reader.recv() {
+            Received::Event { sub_id, .. } => sub_id,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    got.sort();
+    assert_eq!(got, ["all", "author", "kinds", "tags"]);
+    // The same for the stored phase.
+    for (name, filter, matches) in filters {
+        assert_eq!(reader.stored(name, filter).0.len(), usize::from(matches), "{name}");
+    }
+    reader.settle();
+}
+
+/// One publisher, one bad event after the other: each is refused with its code, names its id,
+/// is neither stored nor delivered, and the connection goes on.
+#[test]
+fn what_may_not_be_published_is_refused_for_its_reason_and_the_connection_goes_on() {
+    let limits = "[limits]\ncontent_bytes_max = 1000\nseen_window_seconds = 60";
+    let relay = Setup::new(1..=3).section(limits).start();
+    let mut reader = relay.client(&key(2));
+    assert!(reader.stored("s", Filter::default()).0.is_empty());
+    let mut client = relay.client(&key(1));
+    let now = unix_now();
+    let mut forged = event(&key(1), 1000, b"forged", &[]);
+    let sig_at = forged.1.windows(5).position(|w| w == b"sig\xc4\x40");
+    forged.1[sig_at.expect("the signature") + 20] ^= 1;
+    let mut changed = event(&key(1), 1000, b"changed", &[]);
+    let content_at = changed.1.windows(7).position(|w| w == b"changed").expect("the content");
+    changed.1[content_at] ^= 1;
+    let twice: &[(&str, &[&str])] = &[("t", &["a"]), ("t", &["a", "b"])];
+    let twice = unchecked_event(&key(1), twice);
+    for (name, (id, wire), code, says) in [
+        ("far ahead", event_at(&key(1), 1000, b"", &[], now + 3_600), 400, "created_at"),
+        ("an old ephemeral", event_at(&key(1), 3000, b"", &[], now - 3_600), 400, "created_at"),
+        ("an ephemeral far ahead", event_at(&key(1), 3000, b"", &[], now + 3_600), 400, "created_at"),
+        ("long content", event(&key(1), 1000, &[0; 1_001], &[]), 413, "1000"),
+        ("a stranger's event", event(&key(7), 1000, b"", &[]), 403, "allowlist"),
+        ("a bad signature", forged, 400, "sig"),
+        ("changed content", changed, 400, "id"),
+        ("a repeated tag", twice, 400, "tags"),
+    ] {
+        client.publish(&wire);
+        match client.recv() {
+            Received::Error(c, text) => {
+                assert_eq!(c, code, "{name}: {text}");
+                assert!(text.starts_with(&format!("{id}: ")) && text[66..].contains(says), "{name}: {text}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+        let good = event(&key(1), 1000, name.as_bytes(), &[]);
+        client.publish_ok(&good);
+        assert!(matches!(reader.recv(), Received::Event { wire, .. } if wire == good.1), "{name}");
+    }
+    // Within the bounds: an old event of a stored kind, a forwarded one, the longest content.
+    for (name, (id, wire)) in [
+        ("old", event_at(&key(1), 1000, b"", &[], 0)),
+        ("a little ahead", event_at(&key(1), 1000, b"", &[], now + 600)),
+        ("forwarded", event(&key(3), 1000, b"another allowed key signed this", &[])),
+        ("longest", event(&key(1), 1000, &[0; 1_000], &[])),
+    ] {
+        client.publish(&wire);
+        assert_eq!(client.recv(), Received::Ok(id.to_hex()), "{name}");
+        assert!(matches!(reader.recv(), Received::Event { wire: w, .. } if w == wire), "{name}");
+    }
+}
+
+/// The event of a signer that does not look at its tags: (id, wire).
+fn unchecked_event(
+    key: &ed25519_dalek::SigningKey,
+    tags: &[(&str, &[&str])],
+) -> (axon::base::EventId, Vec<u8>) {
+    // Two tags that differ, then the second is given the first value of the first.
+    let (_, wire) = event(key, 1000, b"", &[tags[0], (tags[1].0, &["b", "b"])]);
+    let id = axon::event::scan_id(&wire).expect("an id");
+    let at = wire.windows(5).rposition(|w| w == b"\x92\xa1b\xa1b").expect("the second tag");
+    let mut twice = wire;
+    twice[at + 2] = b'a';
+    (id, twice)
+}
+
+#[test]
+fn publishes_beyond_the_bound_in_flight_are_answered_in_order() {
+    let limits = "[limits]\nin_flight_max = 8\nmessage_bytes_max = 70000\nin_flight_bytes_max = 70000";
+    let relay = Setup::new(1..=1).fsync().section(limits).start();
+    let mut client = relay.client(&key(1));
+    let events: Vec<_> = (0..2_000u32).map(|n| event(&key(1), 1000, &n.to_be_bytes(), &[])).collect();
+    let mut sender = client.sender();
+    thread::scope(|scope| {
+        let events = &events;
+        scope.spawn(move || {
+            for (_, wire) in events {
+                sender.write_all(&raw_publish(wire)).expect("sent");
+            }
+        });
+        for (id, _) in events {
+            assert_eq!(client.recv(), Received::Ok(id.to_hex()));
+        }
+    });
+    client.settle();
+}
+
+#[test]
+fn a_subscribe_over_a_limit_is_refused_with_the_limits_name() {
+    let limits = "[limits]\nsubscriptions_max = 3\nfilter_entries_max = 4\nfilter_tags_max = 2";
+    let relay = Setup::new(1..=1).section(limits).start();
+    let mut client = relay.client(&key(1));
+    let tag = |name: &str, values: &[&str]| TagFilter {
+        name: name.to_owned(),
+        values: values.iter().map(|v| v.to_string()).collect(),
+    };
+    let tags = |tags: Vec<TagFilter>| Filter { tags, ..Filter::default() };
+    for (name, filter, limit) in [
+        ("kinds", kinds(&[1, 2, 3, 4, 5]), 4),
+        ("kind_ranges", Filter { kind_ranges: (0..5).map(|n| (n, n)).collect(), ..Filter::default() }, 4),
+        (
+            "authors",
+            Filter { authors: (0..5).map(|n| axon::base::PubKey([n; 32])).collect(), ..Filter::default() },
+            4,
+        ),
+        (
+            "ids",
+            Filter { ids: (0..5).map(|n| axon::base::EventId([n; 32])).collect(), ..Filter::default() },
+            4,
+        ),
+        ("tags", tags(vec![tag("a", &[]), tag("b", &[]), tag("c", &[])]), 2),
+        ("tags", tags(vec![tag("a", &["1", "2", "3"]), tag("b", &["4", "5"])]), 4),
+    ] {
+        client.subscribe("over", filter);
+        match client.recv() {
+            Received::Error(400, text) => assert!(
+                text.starts_with("sub over: ")
+                    && text.contains(name)
+                    && text.contains(&format!("limit of {limit}")),
+                "{text}"
+            ),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    for sub_id in ["a", "b", "c"] {
+        assert!(matches!(client.stored(sub_id, kinds(&[1, 2, 3, 4])).1, Received::Eose { .. }));
+    }
+    client.subscribe("d", Filter::default());
+    let refused = client.recv();
+    assert!(
+        matches!(&refused, Received::Error(400, text) if text.starts_with("sub d: subscriptions") && text.contains("limit of 3")),
+        "{refused:?}"
+    );
+    // Replacing one is no further one, and one that was ended makes room.
+    assert!(matches!(client.stored("c", Filter::default()).1, Received::Eose { .. }));
+    client.unsubscribe("a");
+    assert!(matches!(client.stored("d", Filter::default()).1, Received::Eose { .. }));
+}
+
+/// Of a mixed stream a slow reader may miss ephemeral events, never a stored one; what it gets
+/// comes in order, each once.
+#[test]
+fn a_slow_reader_of_a_mixed_stream_loses_no_stored_event() {
+    const EVENTS: u32 = 4_000;
+    let limits = "[limits]\nmessage_bytes_max = 70000\nqueue_bytes_max = 80000";
+    let relay = Setup::new(1..=2).section(limits).start();
+    let mut reader = relay.client(&key(2));
+    assert!(reader.stored("s", Filter { kind_ranges: vec![(1000, 3999)], ..Filter::default() }).0.is_empty());
+    let mut publisher = relay.client(&key(1));
+    let mut sent: HashMap<Vec<u8>, (bool, u32)> = HashMap::new();
+    for n in 0..EVENTS {
+        let ephemeral = n % 2 == 1;
+        let content = [&n.to_be_bytes()[..], &[7; 8_000]].concat();
+        let (id, wire) = event(&key(1), if ephemeral { 3000 } else { 1000 }, &content, &[]);
+        publisher.publish(&wire);
+        assert_eq!(publisher.recv(), Received::Ok(id.to_hex()));
+        sent.insert(wire, (ephemeral, n));
+    }
+    let last = event(&key(1), 1000, b"last", &[]);
+    publisher.publish_ok(&last);
+    let (mut stored, mut ephemeral) = (Vec::new(), Vec::new());
+    loop {
+        let Received::Event { wire, .. } = reader.recv() else { panic!("no event") };
+        if wire == last.1 {
+            break;
+        }
+        let (is_ephemeral, n) = sent[&wire];
+        if is_ephemeral { ephemeral.push(n) } else { stored.push(n) }
+    }
+    assert_eq!(stored, (0..EVENTS).step_by(2).collect::<Vec<_>>());
+    assert!(ephemeral.is_sorted_by(|a, b| a < b), "ephemeral events come once, in the order sent");
+    let missed = EVENTS as usize / 2 - ephemeral.len();
+    assert!(missed > 0, "the reader was slow enough to fall back");
+    reader.settle();
+    assert_eq!(relay.metric("axon_ephemerals_skipped_total"), missed as f64);
+    // It is live again.
+    let live = event(&key(1), 3000, b"live again", &[]);
+    publisher.publish_ok(&live);
+    assert!(matches!(reader.recv(), Received::Event { wire, .. } if wire == live.1));
+}

@@ -162,9 +162,26 @@ impl Relay {
         (self.child, self.facts) = spawn(&self.config());
     }
 
+    /// A new process on the same data, after [`Relay::terminate`].
+    pub fn restart(&mut self) {
+        (self.child, self.facts) = spawn(&self.config());
+    }
+
+    /// From now on it is started at the address it has.
+    pub fn keep_address(&self) {
+        let toml = std::fs::read_to_string(self.config()).expect("its configuration");
+        let kept = toml.replacen("127.0.0.1:0", &self.address(), 1);
+        std::fs::write(self.config(), kept).expect("its configuration");
+    }
+
     /// SIGTERM; the exit code.
     pub fn terminate(&mut self) -> Option<i32> {
         self.signal_term();
+        self.wait()
+    }
+
+    /// Waits for its end; the exit code.
+    pub fn wait(&mut self) -> Option<i32> {
         self.child.wait().expect("its end").code()
     }
 
@@ -183,13 +200,28 @@ impl Relay {
             .expect("the axon binary")
     }
 
+    /// The answer to a plain GET, head and body.
     pub fn get(&self, address: &str, path: &str) -> String {
-        let mut stream = TcpStream::connect(address).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
-        let mut text = String::new();
-        stream.read_to_string(&mut text).expect("an answer");
-        text
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        String::from_utf8(converse(address, request.as_bytes())).expect("text")
+    }
+
+    /// A figure of `/metrics`, summed over its labels; 0 if it is not there.
+    pub fn metric(&self, name: &str) -> f64 {
+        let text = self.get(&self.http_address(), "/metrics");
+        let is_it = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
+        let value = |line: &str| line.rsplit(' ').next().and_then(|v| v.parse::<f64>().ok());
+        text.lines().filter(is_it).map(|line| value(line).expect("a number")).sum()
+    }
+
+    /// Asks again and again until a figure of `/metrics` is as wanted.
+    pub fn wait_for_metric(&self, name: &str, wanted: impl Fn(f64) -> bool) {
+        let clock = axon::base::Clock::new();
+        let start = clock.now();
+        while !wanted(self.metric(name)) {
+            let waited = u128::from(clock.now().since(start));
+            assert!(waited < PATIENCE.as_millis(), "{name} is {}", self.metric(name));
+        }
     }
 
     pub fn client(&self, key: &SigningKey) -> Client {
@@ -208,6 +240,9 @@ impl Drop for Relay {
         let _ = self.child.wait();
     }
 }
+
+/// A delivered event's bytes and position.
+pub type Stored = (Vec<u8>, Option<Seq>);
 
 /// What the relay sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -232,11 +267,40 @@ pub enum Received {
     End,
 }
 
+/// A TCP connection that never waits longer than [`PATIENCE`].
+pub fn connect(address: &str) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_nodelay(true).expect("no delay");
+    stream
+}
+
+/// Sends bytes on a new connection and reads until the relay ends it.
+pub fn converse(address: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = connect(address);
+    // The relay may have answered and closed before it has read all.
+    let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        Err(e) if matches!(e.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
+            panic!("the relay kept the connection for {PATIENCE:?}")
+        }
+        _ => answer,
+    }
+}
+
+/// A valid request to upgrade.
+pub const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
 /// A WebSocket connection in plain bytes.
 pub struct Client {
     stream: TcpStream,
     buf: Vec<u8>,
     start: usize,
+    /// A close frame came: nothing may follow.
+    closed: bool,
 }
 
 /// A client frame, masked with zeros.
@@ -267,12 +331,14 @@ pub fn message(message: &ClientMessage<'_>) -> Vec<u8> {
 impl Client {
     /// A connection that is upgraded and has not logged in.
     pub fn upgrade(address: &str) -> Client {
-        let mut stream = TcpStream::connect(address).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        stream.set_nodelay(true).expect("no delay");
-        let request = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-        stream.write_all(request.as_bytes()).expect("sent");
-        let mut client = Client { stream, buf: Vec::new(), start: 0 };
+        Client::upgrade_and(address, &[])
+    }
+
+    /// The same, with bytes that come in the same packet as the request.
+    pub fn upgrade_and(address: &str, early: &[u8]) -> Client {
+        let mut stream = connect(address);
+        stream.write_all(&[UPGRADE, early].concat()).expect("sent");
+        let mut client = Client { stream, buf: Vec::new(), start: 0, closed: false };
         let end = loop {
             if let Some(at) = client.buf.windows(4).position(|w| w == b"\r\n\r\n") {
                 break at + 4;
@@ -287,19 +353,20 @@ impl Client {
     }
 
     pub fn login(&mut self, key: &SigningKey, url: &str) {
+        let login = self.login_bytes(key, url);
+        self.send(&login);
+    }
+
+    /// The answer to the relay's challenge.
+    pub fn login_bytes(&mut self, key: &SigningKey, url: &str) -> Vec<u8> {
         let Received::Challenge(nonce) = self.recv() else { panic!("no challenge") };
         let digest = Sha256::new().chain_update(nonce).chain_update(url).finalize();
         let sig = Signature(key.sign(&digest).to_bytes());
-        self.send(&message(&ClientMessage::Auth { pubkey: pubkey(key), sig }));
+        message(&ClientMessage::Auth { pubkey: pubkey(key), sig })
     }
 
     pub fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).expect("the relay takes bytes");
-    }
-
-    /// Sends; false if the connection has ended.
-    pub fn try_send(&mut self, bytes: &[u8]) -> bool {
-        self.stream.write_all(bytes).is_ok()
     }
 
     pub fn publish(&mut self, wire: &[u8]) {
@@ -314,6 +381,11 @@ impl Client {
         self.send(&message(&ClientMessage::Unsubscribe { sub_id }));
     }
 
+    /// Ends our side of the connection.
+    pub fn half_close(&self) {
+        self.stream.shutdown(std::net::Shutdown::Write).expect("an open connection");
+    }
+
     /// A second handle on the same connection, for a thread that only sends.
     pub fn sender(&self) -> TcpStream {
         self.stream.try_clone().expect("a second handle")
@@ -326,7 +398,7 @@ impl Client {
     }
 
     /// Subscribes and returns the stored phase and its Eose.
-    pub fn stored(&mut self, sub_id: &str, filter: Filter) -> (Vec<(Vec<u8>, Option<Seq>)>, Received) {
+    pub fn stored(&mut self, sub_id: &str, filter: Filter) -> (Vec<Stored>, Received) {
         self.subscribe(sub_id, filter);
         let mut events = Vec::new();
         loop {
@@ -346,6 +418,29 @@ impl Client {
                 Received::End => panic!("the connection ended"),
                 _ => {}
             }
+        }
+    }
+
+    /// The next message that is no delivery.
+    pub fn answer(&mut self) -> Received {
+        loop {
+            match self.recv() {
+                Received::Event { .. } => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Everything up to the end of the connection, without pings.
+    pub fn rest(&mut self) -> Vec<Received> {
+        std::iter::from_fn(|| Some(self.recv()).filter(|received| *received != Received::End)).collect()
+    }
+
+    /// Expects an Error of that code, the close frame and the end.
+    pub fn expect_end(&mut self, code: u16, close: u16) -> String {
+        match &self.rest()[..] {
+            [Received::Error(c, text), Received::Close(end)] if (*c, *end) == (code, close) => text.clone(),
+            other => panic!("{other:?} instead of Error {code} and close {close}"),
         }
     }
 
@@ -371,8 +466,10 @@ impl Client {
     pub fn recv_frame(&mut self) -> Received {
         loop {
             if let Some((opcode, at, end)) = self.whole_frame() {
+                assert!(!self.closed, "opcode {opcode} behind a close frame");
                 let payload = self.buf[at..end].to_vec();
                 self.start = end;
+                self.closed = opcode == 8;
                 return received(opcode, &payload);
             }
             if !self.fill() {
@@ -393,7 +490,9 @@ impl Client {
 
     fn whole_frame(&self) -> Option<(u8, usize, usize)> {
         let b = &self.buf[self.start..];
+        assert!(b.first().is_none_or(|b| b & 0xf0 == 0x80), "frames of the relay are final and plain");
         let (len, head) = match *b.get(1)? {
+            128.. => panic!("a masked frame from the relay"),
             126 => (usize::from(u16::from_be_bytes([*b.get(2)?, *b.get(3)?])), 4),
             127 => (b.get(2..10)?.iter().fold(0, |n, &x| (n << 8) | usize::from(x)), 10),
             n => (usize::from(n), 2),

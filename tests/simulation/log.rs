@@ -30,12 +30,15 @@ pub struct SlowLog {
     state: Mutex<State>,
 }
 
+/// The outcomes of one client's submissions.
+type Answers = (Arc<dyn LogClient>, Vec<(Ticket, Outcome)>);
+
 #[derive(Default)]
 struct State {
     submitted: VecDeque<Waiting>,
     submissions_per_shard: Vec<usize>,
     /// Outcomes of commits whose batch was announced, or will be before them.
-    outcomes: VecDeque<(Arc<dyn LogClient>, Vec<(Ticket, Outcome)>)>,
+    outcomes: VecDeque<Answers>,
     queries: Vec<(Arc<dyn LogClient>, Ticket, Query)>,
     settled: Vec<Settled>,
     events: Vec<Envelope>,

@@ -333,7 +333,7 @@ impl World {
                 self.read(uid, bytes_max);
             }
             (94..97, _) => self.import(),
-            (97..98, _) if !self.knobs.ample => {
+            (97..98, _) => {
                 let events_max = self.rng.random_range(0..20);
                 self.log.tail().trim(self.log.tail().head(), events_max, usize::MAX);
             }

@@ -31,7 +31,7 @@ pub struct Function {
 impl Tree {
     pub fn read(root: &Path) -> Tree {
         let mut files = Vec::new();
-        for folder in ["src", "tests", "benches"] {
+        for folder in ["src", "tests", "benches", "perf"] {
             read_folder(root, &root.join(folder), &mut files);
         }
         let mut tree = Tree { files, readme: fs::read_to_string(root.join("README.md")).unwrap_or_default() };
@@ -57,12 +57,13 @@ impl Tree {
         self.files.iter().filter(move |parent| candidates.contains(&parent.path))
     }
 
-    /// A file declared by `#[cfg(test)] mod`, or by another such file, holds no production code.
+    /// A file declared only by `#[cfg(test)] mod`, or by other such files, holds no production
+    /// code.
     pub fn drop_test_files(&mut self) {
         loop {
             let is_test = |file: &SourceFile| {
                 let mut parents = self.parents(file);
-                parents.any(|parent| declaration(&parent.production, file.module()).is_none())
+                parents.all(|parent| declaration(&parent.production, file.module()).is_none())
             };
             let found: Vec<usize> = (0..self.files.len())
                 .filter(|&i| !self.files[i].production.is_empty() && !self.files[i].is_crate_root())

@@ -82,7 +82,8 @@ pub(super) const KEYS: &[Key] = &[
     int!("limits.seen_window_seconds", 1..=DAY_SECONDS, limits.seen_window_seconds),
     int!("limits.seen_ids_max", 1_024..=1 << 30, limits.seen_ids_max),
     int!("limits.auth_timeout_ms", 100..=DAY_MS, limits.auth_timeout_ms),
-    int!("limits.ping_interval_ms", 100..=DAY_MS, limits.ping_interval_ms),
+    // Sessions look at the clock once a second: a shorter time would close connections that live.
+    int!("limits.ping_interval_ms", 1_000..=DAY_MS, limits.ping_interval_ms),
     int!("limits.idle_timeout_ms", 100..=DAY_MS, limits.idle_timeout_ms),
     int!("limits.stall_timeout_ms", 100..=DAY_MS, limits.stall_timeout_ms),
     int!("limits.linger_ms", 0..=60_000, limits.linger_ms),

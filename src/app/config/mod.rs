@@ -15,6 +15,7 @@ pub use describe::{Description, KeyDescription};
 pub use violation::{ConfigErrors, Place, Violation};
 
 use crate::base::Limits;
+use crate::store::StoreOptions;
 use source::{Assignment, Value};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -86,24 +87,6 @@ pub struct HttpConfig {
     pub listen: Option<SocketAddr>,
 }
 
-/// `[store]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StoreConfig {
-    pub cache_bytes: usize,
-    pub log_memtable_bytes: usize,
-    pub ids_memtable_bytes: usize,
-    pub index_memtable_bytes: usize,
-    pub open_files_max: usize,
-    pub reader_threads: usize,
-    pub background_threads: usize,
-    pub ring_events_max: usize,
-    pub ring_bytes_max: usize,
-    pub index_run_events: usize,
-    pub index_run_bytes: usize,
-    pub index_delay_ms: u64,
-    pub index_flush_events: u64,
-}
-
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {
@@ -118,7 +101,8 @@ pub struct Config {
     pub relay: RelayConfig,
     pub http: HttpConfig,
     pub limits: Limits,
-    pub store: StoreConfig,
+    /// `[store]`; where it lies and how durable it is are said under `[relay]`.
+    pub store: StoreOptions,
     pub log: LogConfig,
     /// The file's part of the allowlist.
     pub allow: Vec<AllowEntry>,
@@ -194,7 +178,7 @@ impl Config {
             },
             http: HttpConfig { listen: None },
             limits: Limits::default(),
-            store: StoreConfig::default(),
+            store: StoreOptions::default(),
             log: LogConfig { level: String::new(), format: LogFormat::Text },
             allow: Vec::new(),
             warnings: Vec::new(),

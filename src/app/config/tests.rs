@@ -29,6 +29,7 @@ fn the_sample_sets_every_key_and_is_the_code_s_own_default() {
         assert!(config.effective.contains_key(key.path), "{} is not in the sample", key.path);
     }
     assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.store, StoreOptions::default());
     assert_eq!(config.relay.listen.to_string(), "127.0.0.1:7447");
     assert_eq!(config.http.listen.map(|a| a.port()), Some(8090));
     assert_eq!((config.relay.durability, config.relay.private_kinds), (Durability::Fsync, true));

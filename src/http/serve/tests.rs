@@ -46,9 +46,9 @@ struct PublicDoor {
 
 fn public_door() -> PublicDoor {
     let thread = HttpThread::start().unwrap();
-    let health = Arc::new(Health::new());
     let shards = vec![Arc::new(ShardCounters::default()), Arc::new(ShardCounters::default())];
     let log = Arc::new(LogCounters::default());
+    let health = Arc::new(Health::new(Arc::clone(&log)));
     let options =
         PublicOptions { health: Arc::clone(&health), shards: shards.clone(), log: Arc::clone(&log) };
     let address = thread.serve_public("127.0.0.1:0".parse().unwrap(), options).unwrap();
@@ -87,9 +87,10 @@ fn healthz_says_why_the_relay_does_not_serve() {
     door.health.set(Status::Serving);
     door.log.head.set(42);
     check("200 OK", "\"log_head\":42");
-    door.health.set(Status::Failed("disk gone".to_owned()));
-    door.health.set(Status::Serving);
+    door.log.failure.set("disk gone".to_owned()).unwrap();
     check("503 Service Unavailable", "disk gone");
+    door.health.set(Status::Stopping);
+    check("503 Service Unavailable", "\"status\":\"stopping\"");
     assert_eq!(get(door.address, "/elsewhere").0, "HTTP/1.1 404 Not Found");
     door.thread.shutdown();
 }

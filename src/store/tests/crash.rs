@@ -10,7 +10,8 @@ use std::process::Command;
 
 const CHILD_DIR: &str = "AXON_STORE_CRASH_DIR";
 const CHILD_FLUSHES: &str = "AXON_STORE_CRASH_FLUSHES";
-const EVENTS: u64 = 1_000;
+/// Crosses every bound of [`small`] several times; more would only flush more files.
+const EVENTS: u64 = 300;
 
 fn numbered(n: u64) -> Envelope {
     let topic = format!("t{}", n % 7);

@@ -1,0 +1,367 @@
+//! The newcomer's path: the real binary, as it is typed, from an empty directory on.
+
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader, Lines, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+/// A directory in which commands are typed.
+struct Shell {
+    dir: tempfile::TempDir,
+}
+
+impl Shell {
+    fn new() -> Shell {
+        Shell { dir: tempfile::tempdir().expect("a scratch directory") }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// `axon` with no settings of whoever runs the tests.
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_axon"));
+        command.args(args).current_dir(self.dir.path()).env("HOME", self.dir.path());
+        command.env_remove("AXON_URL").env_remove("AXON_KEY").env_remove("AXON_CONFIG");
+        command
+    }
+
+    fn axon(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("the axon binary")
+    }
+
+    /// Expects success; its lines of JSON.
+    fn json(&self, args: &[&str]) -> Vec<Value> {
+        let out = self.axon(&[&["--json"], args].concat());
+        assert!(out.status.success(), "{args:?}: {}", text(&out.stderr));
+        json_lines(&out.stdout)
+    }
+
+    /// Expects success; its output.
+    fn text(&self, args: &[&str]) -> String {
+        let out = self.axon(args);
+        assert!(out.status.success(), "{args:?}: {}", text(&out.stderr));
+        text(&out.stdout)
+    }
+
+    /// A command that goes on while others are typed.
+    fn start(&self, args: &[&str]) -> Running {
+        let args = [&["--json"], args].concat();
+        let mut child = self.command(&args).stdout(Stdio::piped()).spawn().expect("the axon binary");
+        let stdout = child.stdout.take().expect("its output");
+        Running { child, lines: BufReader::new(stdout).lines() }
+    }
+
+    fn serve(&self) -> Serving {
+        self.serve_at("127.0.0.1:0")
+    }
+
+    fn serve_at(&self, address: &str) -> Serving {
+        let listen = format!("relay.listen={address}");
+        let mut running = self.start(&["serve", "--set", &listen, "--set", "http.listen=127.0.0.1:0"]);
+        let facts = running.next();
+        Serving { running, facts }
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+fn json_lines(bytes: &[u8]) -> Vec<Value> {
+    text(bytes).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// A command under way; killed when dropped.
+struct Running {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Running {
+    /// Its next line of JSON.
+    fn next(&mut self) -> Value {
+        let line = self.lines.next().expect("another line").expect("text");
+        serde_json::from_str(&line).expect("JSON")
+    }
+
+    /// The rest of its lines, once it has ended well.
+    fn finish(mut self) -> Vec<Value> {
+        let lines = self.lines.by_ref().map(|l| serde_json::from_str(&l.expect("text")).expect("JSON"));
+        let lines = lines.collect();
+        assert!(self.child.wait().expect("its end").success());
+        lines
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A relay under way.
+struct Serving {
+    running: Running,
+    facts: Value,
+}
+
+impl Serving {
+    fn address(&self) -> String {
+        self.facts["listen"].as_str().expect("an address").to_owned()
+    }
+
+    fn url(&self) -> String {
+        format!("ws://{}", self.address())
+    }
+
+    /// SIGTERM, and its end.
+    fn stop(mut self) {
+        let pid = rustix::process::Pid::from_raw(self.running.child.id() as i32).expect("a pid");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a living process");
+        assert_eq!(self.running.child.wait().expect("its end").code(), Some(0));
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777
+}
+
+/// The events' contents among the lines of `sub` or `query`.
+fn contents(lines: &[Value]) -> Vec<&str> {
+    lines.iter().filter_map(|line| line["content"].as_str()).collect()
+}
+
+#[test]
+fn from_an_empty_directory_to_a_delivered_event() {
+    let shell = Shell::new();
+    let relay = shell.serve();
+    assert_eq!(relay.facts["log_head"], 0);
+    assert_eq!(relay.facts["allowed_keys"], 1);
+    assert_eq!(relay.facts["operator_key"], "axon-data/operator.pem");
+    assert_eq!(mode(&shell.path("axon-data")), 0o700);
+    assert_eq!(mode(&shell.path("axon-data/operator.pem")), 0o600);
+    let url = relay.url();
+    // The operator's key is found by itself.
+    let mut sub = shell.start(&["sub", "--url", &url, "--count", "1"]);
+    assert_eq!(sub.next()["eose"]["seq"], 0);
+    let sent = shell.json(&["pub", "--url", &url, "--tag", "t=greeting,x", "hello, agents"]);
+    assert_eq!(sent[0]["code"], 200);
+    let got = sub.finish();
+    assert_eq!(got.len(), 1);
+    assert_eq!((&got[0]["id"], &got[0]["seq"]), (&sent[0]["id"], &json!(1)));
+    assert_eq!(got[0]["pubkey"], relay.facts["operator_pubkey"]);
+    assert_eq!((&got[0]["content"], &got[0]["kind"]), (&json!("hello, agents"), &json!(1000)));
+    assert_eq!(got[0]["tags"], json!([["t", "greeting", "x"]]));
+    let found = shell.json(&["query", "--url", &url, "--tag", "t=greeting"]);
+    assert_eq!(contents(&found), ["hello, agents"]);
+    assert_eq!(contents(&shell.json(&["query", "--url", &url, "--kind", "2-999"])), [""; 0]);
+    let people = shell.text(&["query", "--url", &url]);
+    assert!(people.contains("hello, agents") && people.lines().count() == 1, "{people}");
+    // Stopped and started again, it is the same relay.
+    relay.stop();
+    let relay = shell.serve();
+    assert_eq!((&relay.facts["log_head"], &relay.facts["allowed_keys"]), (&json!(1), &json!(1)));
+}
+
+#[test]
+fn serve_says_in_one_screen_what_it_does_and_what_to_type_next() {
+    let shell = Shell::new();
+    let listen = ["--set", "relay.listen=127.0.0.1:0", "--set", "http.listen=127.0.0.1:0"];
+    let mut child = shell
+        .command(&[&["serve"][..], &listen].concat())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the axon binary");
+    let mut stdout = BufReader::new(child.stdout.take().expect("its output"));
+    let mut screen = String::new();
+    // It is printed at once: when the first line is there, so is the last.
+    stdout.read_line(&mut screen).expect("text");
+    child.kill().expect("the process");
+    child.wait().expect("its end");
+    stdout.read_to_string(&mut screen).expect("text");
+    assert!(screen.lines().count() < 25, "one screen: {screen}");
+    for fact in [
+        "serves",
+        "127.0.0.1:",
+        "shards",
+        "driver",
+        "fsync",
+        "axon-data",
+        "log head",
+        "allowlist",
+        "axon sub",
+        "axon pub",
+    ] {
+        assert!(screen.contains(fact), "{fact}: {screen}");
+    }
+}
+
+#[test]
+fn lines_on_stdin_are_published_in_order_and_a_bad_one_costs_only_itself() {
+    let shell = Shell::new();
+    let relay = shell.serve();
+    let url = relay.url();
+    let mut child = shell
+        .command(&["--json", "pub", "--url", &url, "--tag", "t=lines"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the axon binary");
+    let lines = "{\"content\":\"one\"}\nnonsense\n{\"content\":\"two\",\"kind\":1001}\n\n\
+        {\"content\":\"far ahead\",\"created_at\":99999999999}\n{\"content_hex\":\"746872ee\"}\n";
+    child.stdin.take().expect("its input").write_all(lines.as_bytes()).expect("written");
+    let out = child.wait_with_output().expect("its end");
+    assert_eq!(out.status.code(), Some(1), "something was refused");
+    let codes: Vec<_> = json_lines(&out.stdout).iter().map(|line| line["code"].as_u64()).collect();
+    assert_eq!(codes, [Some(200), Some(200), Some(400), Some(200)]);
+    assert!(text(&out.stderr).contains("line 2"), "{}", text(&out.stderr));
+    let found = shell.json(&["query", "--url", &url, "--tag", "t=lines", "--after", "0"]);
+    assert_eq!(contents(&found), ["one", "two"]);
+    assert_eq!(found[2]["content_base64"], "dGhy7g==");
+    assert_eq!((&found[2]["seq"], &found[3]["eose"]["seq"]), (&json!(3), &json!(3)));
+}
+
+#[test]
+fn sub_with_a_state_file_resumes_exactly_also_when_the_relay_was_killed_between() {
+    let shell = Shell::new();
+    let relay = shell.serve();
+    let (url, address) = (relay.url(), relay.address());
+    let publish = |from: u32, to: u32| {
+        for n in from..to {
+            assert_eq!(shell.json(&["pub", "--url", &url, &n.to_string()])[0]["code"], 200);
+        }
+    };
+    let sub = |count: &str| {
+        let lines = shell.json(&["sub", "--url", &url, "--state", "position", "--count", count]);
+        contents(&lines).join(" ")
+    };
+    publish(0, 5);
+    assert_eq!(sub("3"), "0 1 2");
+    publish(5, 7);
+    assert_eq!(sub("2"), "3 4");
+    // It reconnects by itself while it runs, and goes on where it was.
+    let mut following = shell.start(&["sub", "--url", &url, "--state", "position", "--count", "4"]);
+    assert_eq!(following.next()["content"], "5");
+    assert_eq!(following.next()["content"], "6");
+    assert_eq!(following.next()["eose"]["seq"], 7);
+    drop(relay);
+    let relay = shell.serve_at(&address);
+    assert_eq!(relay.facts["log_head"], 7);
+    publish(7, 9);
+    assert_eq!(contents(&following.finish()), ["7", "8"]);
+    publish(9, 10);
+    assert_eq!(sub("1"), "9");
+}
+
+#[test]
+fn the_allowlist_is_changed_on_a_running_and_on_a_stopped_relay() {
+    let shell = Shell::new();
+    let made = shell.json(&["keygen", "--out", "agent.pem"]);
+    let agent = made[0]["pubkey"].as_str().expect("a key").to_owned();
+    let listed = || -> Vec<(String, String)> {
+        let entry =
+            |line: &Value| (line["pubkey"].to_string(), line["role"].to_string() + &line["name"].to_string());
+        shell.json(&["allow", "list"]).iter().map(entry).collect()
+    };
+    let contains = |role: &str| listed().contains(&(format!("\"{agent}\""), role.to_owned()));
+    let relay = shell.serve();
+    let (url, address) = (relay.url(), relay.address());
+    let publish = || shell.axon(&["pub", "--url", &url, "--key", "agent.pem", "hello"]).status.code();
+    assert_eq!(publish(), Some(1), "a stranger is refused");
+    shell.json(&["allow", "add", &agent, "--name", "worker"]);
+    assert!(contains("\"member\"\"worker\""));
+    assert_eq!(publish(), Some(0));
+    shell.json(&["allow", "remove", &agent]);
+    assert_eq!(listed().len(), 1, "the operator");
+    assert_eq!(publish(), Some(1));
+    assert_eq!(shell.axon(&["allow", "remove", &agent]).status.code(), Some(1), "it was not there");
+    relay.stop();
+    shell.json(&["allow", "add", &agent, "--role", "auditor", "--name", "eve"]);
+    assert!(contains("\"auditor\"\"eve\""));
+    let relay = shell.serve_at(&address);
+    assert_eq!(publish(), Some(0));
+    assert!(contains("\"auditor\"\"eve\""));
+    relay.stop();
+    shell.json(&["allow", "remove", &agent]);
+    let _relay = shell.serve_at(&address);
+    assert_eq!(publish(), Some(1));
+}
+
+#[test]
+fn keygen_makes_a_private_file_and_never_overwrites_one() {
+    let shell = Shell::new();
+    shell.json(&["keygen", "--out", "key.pem"]);
+    assert_eq!(mode(&shell.path("key.pem")), 0o600);
+    let made = std::fs::read(shell.path("key.pem")).expect("a key file");
+    let again = shell.axon(&["keygen", "--out", "key.pem"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text(&again.stderr).contains("key.pem"), "{}", text(&again.stderr));
+    assert_eq!(std::fs::read(shell.path("key.pem")).expect("a key file"), made);
+    let own = shell.text(&["keygen"]);
+    assert!(own.contains("axon allow add"), "{own}");
+    assert_eq!(mode(&shell.path(".config/axon/key.pem")), 0o600);
+}
+
+#[test]
+fn info_tells_about_a_relay_and_with_a_configuration_about_its_store() {
+    let shell = Shell::new();
+    std::fs::write(shell.path("axon.toml"), "[relay]\nname = \"Ours\"\ndata_dir = \"axon-data\"\n")
+        .expect("written");
+    let address = {
+        let relay = shell.serve();
+        shell.json(&["pub", "--url", &relay.url(), "hello"]);
+        let info = &shell.json(&["info", "--url", &relay.url()])[0];
+        assert_eq!((&info["software"], &info["relay_url"]), (&json!("axon"), &json!(relay.url())));
+        assert!(shell.text(&["info", "--url", &relay.url()]).contains("relay_url"));
+        let running = &shell.json(&["info", "--config", "axon.toml"])[0];
+        assert_eq!(running["store"]["head"], 1);
+        assert_eq!(running["store"]["log_id"], info["log_id"]);
+        let address = relay.address();
+        relay.stop();
+        address
+    };
+    assert_eq!(shell.json(&["info", "--config", "axon.toml"])[0]["head"], 1);
+    let nobody = shell.axon(&["info", "--url", &format!("ws://{address}")]);
+    assert_eq!(nobody.status.code(), Some(1));
+}
+
+#[test]
+fn config_prints_what_is_in_force_and_reports_everything_wrong_at_once() {
+    let shell = Shell::new();
+    std::fs::write(shell.path("good.toml"), "[relay]\nshards = 3\n").expect("written");
+    let printed = shell.text(&["config", "--config", "good.toml", "--set", "limits.subscriptions_max=9"]);
+    assert!(
+        printed.contains("relay.shards = 3\n    from good.toml:2; default 0; AXON_RELAY_SHARDS"),
+        "{printed}"
+    );
+    assert!(printed.contains("limits.subscriptions_max = 9\n    from flag; default 256"), "{printed}");
+    assert!(printed.contains("    Cost: "), "{printed}");
+    let described = &shell.json(&["config", "--config", "good.toml"])[0];
+    let shards = described["keys"].as_array().expect("keys").iter().find(|k| k["key"] == "relay.shards");
+    let shards = shards.expect("relay.shards");
+    assert_eq!((&shards["value"], &shards["origin"]), (&json!(3), &json!("file")));
+    let bad = "[relay]\nshards = 65\ncolour = \"red\"\n[limits]\nsubscriptions_max = \"many\"\n[weather]\nsun = 1\n";
+    std::fs::write(shell.path("bad.toml"), bad).expect("written");
+    for command in ["config", "serve"] {
+        let out = shell.axon(&[command, "--config", "bad.toml", "--set", "http.listen=nowhere"]);
+        assert_eq!(out.status.code(), Some(1));
+        let said = text(&out.stderr);
+        for wrong in [
+            "bad.toml:2: relay.shards = 65",
+            "bad.toml:3: relay.colour",
+            "bad.toml:5: limits.subscriptions_max",
+            "weather",
+            "http.listen",
+        ] {
+            assert!(said.contains(wrong), "{wrong}: {said}");
+        }
+        assert!(!shell.path("axon-data").exists(), "nothing was made");
+    }
+}

@@ -52,6 +52,9 @@ pub enum Request<'a> {
     },
 }
 
+/// A subscription that is no more: where it stood, and what it asked for.
+pub(crate) type Ended = (SubIndex, Arc<Filter>);
+
 /// How a connection ends once its queue is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
@@ -296,7 +299,7 @@ impl Session {
         sub_id: &str,
         filter: Arc<Filter>,
         head: Seq,
-    ) -> Result<(SubIndex, Option<(SubIndex, Arc<Filter>)>), Reason> {
+    ) -> Result<(SubIndex, Option<Ended>), Reason> {
         let replaced = self.subs.find(sub_id);
         if let Err(reason) = self.check_subscribe(&filter, head, replaced.is_some()) {
             self.refuse(About::Sub(sub_id.into()), reason);

@@ -241,6 +241,9 @@ impl Drop for Relay {
     }
 }
 
+/// An event of a stored phase: its bytes, and its position if that was asked for.
+pub type Stored = (Vec<u8>, Option<Seq>);
+
 /// What the relay sent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Received {
@@ -366,11 +369,6 @@ impl Client {
         self.stream.write_all(bytes).expect("the relay takes bytes");
     }
 
-    /// Sends; false if the connection has ended.
-    pub fn try_send(&mut self, bytes: &[u8]) -> bool {
-        self.stream.write_all(bytes).is_ok()
-    }
-
     pub fn publish(&mut self, wire: &[u8]) {
         self.send(&message(&ClientMessage::Publish { event: wire }));
     }
@@ -400,7 +398,7 @@ impl Client {
     }
 
     /// Subscribes and returns the stored phase and its Eose.
-    pub fn stored(&mut self, sub_id: &str, filter: Filter) -> (Vec<(Vec<u8>, Option<Seq>)>, Received) {
+    pub fn stored(&mut self, sub_id: &str, filter: Filter) -> (Vec<Stored>, Received) {
         self.subscribe(sub_id, filter);
         let mut events = Vec::new();
         loop {

@@ -14,8 +14,11 @@ fn at(seq: u64) -> Envelope {
     event((seq % AUTHORS) as u8, 1000, seq as i64, &[("t", &topic)], &seq.to_string())
 }
 
-/// A filter, and whether it matches the event at a position.
-fn filters(round: u64) -> [(Filter, Box<dyn Fn(u64) -> bool>); 4] {
+/// Whether the event at a position matches.
+type Expected = Box<dyn Fn(u64) -> bool>;
+
+/// Filters, each with what it is expected to match.
+fn filters(round: u64) -> [(Filter, Expected); 4] {
     let (author, topic) = (round % AUTHORS, round % TOPICS);
     let tags = vec![TagFilter { name: "t".to_owned(), values: vec![format!("t{topic}")] }];
     let all = Filter::default;

@@ -88,7 +88,7 @@ pub fn details(reports: &[Report], kept: &[Results]) -> String {
     for report in reports {
         let _ = write!(out, "<details{is_open}><summary>{}</summary>", esc(&report.name));
         out += &figures(report, kept);
-        let _ = write!(out, "<pre>{}</pre></details>\n", esc(&report.table()));
+        let _ = writeln!(out, "<pre>{}</pre></details>", esc(&report.table()));
     }
     out
 }

@@ -33,8 +33,8 @@ bench: setup ## Measure the canonical set over real sockets; compares with and a
 	$(CARGO) build --release --locked --bins
 	$(CARGO) run --release --locked --bin axon-perf -- all $(ARGS)
 
-micro: setup ## Measure single rooms (ARGS=verify runs the benches of that name)
-	$(CARGO) bench --locked --benches -- $(ARGS)
+micro: setup ## Measure single rooms (ARGS=verify: only benches/verify.rs)
+	$(CARGO) bench --locked $(if $(ARGS),--bench $(ARGS),--benches)
 
 lint: setup ## Check formatting, lints and the documentation's links
 	$(CARGO) fmt --check

@@ -3,32 +3,25 @@
 use crate::base::Reason;
 use rmp::Marker;
 use rmp::decode::{Bytes, ValueReadError, read_int, read_marker};
-use thiserror::Error;
 
 /// How deep a skipped value may nest. Our own messages need six levels; the rest is for
 /// unknown keys of newer clients. Deeper input would cost stack, not heap.
 const SKIP_DEPTH_MAX: u32 = 32;
 
 /// What is wrong with a MessagePack value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CodecError {
     /// The bytes end inside the value.
-    #[error("the message ends inside it")]
     Truncated,
     /// The value has another type than the protocol says.
-    #[error("wrong MessagePack type")]
     WrongType,
     /// A str is not UTF-8.
-    #[error("not UTF-8")]
     NotUtf8,
     /// An integer does not fit.
-    #[error("integer out of range")]
     OutOfRange,
     /// A bin has another length than the protocol says.
-    #[error("wrong length")]
     WrongLength,
     /// Nested beyond `SKIP_DEPTH_MAX`.
-    #[error("nested too deeply")]
     TooDeep,
 }
 

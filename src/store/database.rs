@@ -13,6 +13,19 @@ use std::path::{Path, PathBuf};
 /// enough for a point look-up.
 const LOG_BLOCK_BYTES: usize = 16 << 10;
 
+/// Index bytes of one compressed block: rows are small and neighbours are read together.
+const INDEX_BLOCK_BYTES: usize = 8 << 10;
+
+/// Memtable of the families that hold a few rows: the allowlist and what is known of the log.
+const FEW_ROWS_MEMTABLE_BYTES: usize = 1 << 20;
+
+/// The memtable's share that its own bloom filter of ids takes: most ids are new, and are then
+/// not looked for in it.
+const IDS_MEMTABLE_BLOOM_SHARE: f64 = 0.05;
+
+/// Bytes of a new file after which they are sent to disk, so that its end finds little to sync.
+const SYNC_STEP_BYTES: u64 = 1 << 20;
+
 /// Bits per id in the bloom filter: one false look-up in a hundred.
 const IDS_BLOOM_BITS: f64 = 10.0;
 
@@ -160,7 +173,7 @@ fn database_options(options: &StoreOptions) -> Options {
     // One thread writes the log; a second one, rarely, keys and index rows.
     db.set_allow_concurrent_memtable_write(false);
     db.set_enable_write_thread_adaptive_yield(false);
-    db.set_bytes_per_sync(1 << 20);
+    db.set_bytes_per_sync(SYNC_STEP_BYTES);
     db.set_max_log_file_size(DIARY_BYTES_MAX);
     db.set_keep_log_file_num(DIARY_FILES_MAX);
     db.set_stats_dump_period_sec(0);
@@ -187,14 +200,14 @@ fn family_options(family: Family, options: &StoreOptions, cache: &Cache) -> Opti
             // Ids do not compress.
             cf.set_compression_type(DBCompressionType::None);
             cf.set_memtable_whole_key_filtering(true);
-            cf.set_memtable_prefix_bloom_ratio(0.05);
+            cf.set_memtable_prefix_bloom_ratio(IDS_MEMTABLE_BLOOM_SHARE);
             cf.set_write_buffer_size(options.ids_memtable_bytes);
         }
         _ if INDEX_FAMILIES.contains(&family) => {
-            table.set_block_size(8 << 10);
+            table.set_block_size(INDEX_BLOCK_BYTES);
             cf.set_write_buffer_size(options.index_memtable_bytes);
         }
-        _ => cf.set_write_buffer_size(1 << 20),
+        _ => cf.set_write_buffer_size(FEW_ROWS_MEMTABLE_BYTES),
     }
     cf.set_block_based_table_factory(&table);
     cf

@@ -2,7 +2,7 @@
 
 use super::conns::ConnIndex;
 use super::core::{Core, Net, Now, SUSPECT_MS};
-use crate::base::{EventId, Reason};
+use crate::base::{EventId, Reason, Stage};
 use crate::event::{Envelope, EventFields};
 use crate::ingest::{Arrival, Verdict};
 use crate::log::{Outcome, Submission, Ticket};
@@ -64,10 +64,11 @@ impl<N: Net> Core<N> {
         if waiting.is_empty() {
             return;
         }
+        self.watch.enter(Stage::HandOff);
         let arrivals: Vec<Arrival<'_>> =
             waiting.iter().map(|w| Arrival { wire: &bytes[w.range.clone()], suspect: w.suspect }).collect();
         let mut verdicts = Vec::with_capacity(arrivals.len());
-        self.door.judge(now.unix_seconds, &arrivals, &mut verdicts);
+        self.door.judge(&self.watch, now.unix_seconds, &arrivals, &mut verdicts);
         self.ports.counters.verify_batch.record(arrivals.len() as u64, 1);
         let waiting = waiting.to_vec();
         self.arrivals.consume(waiting.len());

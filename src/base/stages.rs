@@ -9,11 +9,14 @@
 //!
 //! * The clock is the thread's CPU time. Waiting (for a disk sync, for work, for the core) costs
 //!   nothing, and being preempted does not count.
-//! * The store's threads measure everything, a few reads per commit. Shards measure one turn in
-//!   [`TURNS_PER_SAMPLE`] on average, together with the time in the runtime before it, and count
-//!   it so many times. The distance is random: turns come in patterns (read, judge, answer), and
-//!   a fixed one could always meet the same kind. Over a second of a busy shard that is within
-//!   some percent.
+//! * The store's threads measure everything, a few reads per commit, and so do shards with
+//!   verify batches that are worth it ([`Stopwatch::begin_long`]). Of the rest, shards measure
+//!   one turn in [`TURNS_PER_SAMPLE`] on average, together with the time in the runtime before
+//!   it, and count it so many times. The distance is random: turns come in patterns (read,
+//!   judge, answer), and a fixed one could always meet the same kind.
+//! * The host may take the core away for milliseconds without the kernel knowing; that counts as
+//!   CPU time of whoever ran, for the process and for the stage. If it hits a sampled turn it
+//!   counts many times, else not at all: on such a machine sampled stages want a longer look.
 //! * A read of this clock is a system call of some 0.2 µs. Every lap contains one; its cost,
 //!   measured at the start, is taken off.
 
@@ -100,7 +103,7 @@ impl StageCounters {
 }
 
 /// Turns per measured one, on average. A turn that delivers to 100 connections reads the clock
-/// 200 times, some 40 µs beside the millisecond that its sends take: 4 %, or 0.3 % of all turns.
+/// 200 times, some 40 µs beside the millisecond that its sends take: 4 %, or 0.3 % over all.
 pub const TURNS_PER_SAMPLE: u64 = 16;
 
 /// Reads to learn the clock's own cost from; the smallest counts.
@@ -110,13 +113,17 @@ const CALIBRATION_READS: usize = 16;
 #[derive(Debug)]
 pub struct Stopwatch {
     counters: Arc<StageCounters>,
-    /// How often a measured lap counts.
-    weight: u64,
+    /// How often a sampled lap counts.
+    sample_weight: u64,
+    /// How often a lap counts now.
+    weight: Cell<u64>,
+    /// Whether this turn is sampled.
+    sampled: Cell<bool>,
     read_nanos: u64,
     stage: Cell<Stage>,
-    /// When the stage was entered, if this turn is measured.
+    /// When the stage was entered, if it is measured.
     since: Cell<Option<u64>>,
-    /// Turns to the next measured one.
+    /// Turns to the next sampled one.
     turns_left: Cell<u64>,
     random: Cell<u64>,
 }
@@ -140,7 +147,9 @@ impl Stopwatch {
         });
         Stopwatch {
             counters,
-            weight,
+            sample_weight: weight,
+            weight: Cell::new(weight),
+            sampled: Cell::new(since.is_some()),
             read_nanos: reads.min().unwrap_or(0),
             stage: Cell::new(stage),
             since: Cell::new(since),
@@ -157,34 +166,50 @@ impl Stopwatch {
         {
             let now = thread_cpu_nanos();
             let lap = now.saturating_sub(since).saturating_sub(self.read_nanos);
-            self.counters.0[left as usize].add(lap * self.weight);
+            self.counters.0[left as usize].add(lap * self.weight.get());
             self.since.set(Some(now));
         }
         left
     }
 
+    /// From now on, until [`Stopwatch::end_long`], everything is measured and counts once: for
+    /// work that is long beside a few clock reads.
+    pub fn begin_long(&self, stage: Stage) {
+        self.enter(stage);
+        self.weight.set(1);
+        if !self.sampled.get() {
+            self.since.set(Some(thread_cpu_nanos()));
+        }
+    }
+
+    /// The long work is over; the thread goes on in `stage`.
+    pub fn end_long(&self, stage: Stage) {
+        self.enter(stage);
+        self.weight.set(self.sample_weight);
+        if !self.sampled.get() {
+            self.since.set(None);
+        }
+    }
+
     /// A turn is over: back in the runtime. Decides whether what follows, up to the end of the
-    /// next turn, is measured.
+    /// next turn, is sampled.
     pub fn end_turn(&self) {
         self.enter(Stage::Runtime);
         let left = self.turns_left.get() - 1;
-        if left > 0 {
-            self.turns_left.set(left);
-            self.since.set(None);
-            return;
-        }
-        self.turns_left.set(self.distance());
-        self.since.set(Some(thread_cpu_nanos()));
+        let sampled = left == 0;
+        self.sampled.set(sampled);
+        self.turns_left.set(if sampled { self.distance() } else { left });
+        self.since.set(sampled.then(thread_cpu_nanos));
     }
 
-    /// From 1 to twice the weight less 1, so that the mean is the weight (xorshift).
+    /// From 1 to twice the weight of a sample less 1, so that the mean is the weight (xorshift).
     fn distance(&self) -> u64 {
         let mut random = self.random.get();
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
         self.random.set(random);
-        1 + random % (2 * self.weight - 1)
+        1 + random % (2 * self.sample_weight - 1)
     }
 }
 
@@ -237,6 +262,24 @@ mod tests {
             let ratio = counters.nanos(stage) as f64 / true_nanos as f64;
             assert!((0.5..1.5).contains(&ratio), "{stage:?}: {ratio}");
         }
+    }
+
+    #[test]
+    fn long_work_counts_once_in_every_turn() {
+        let counters: Arc<StageCounters> = Arc::default();
+        let watch = Stopwatch::sampling(Arc::clone(&counters));
+        let mut all = 0;
+        for _ in 0..100 {
+            let begin = thread_cpu_nanos();
+            watch.begin_long(Stage::Verify);
+            spin(50_000);
+            watch.end_long(Stage::HandOff);
+            all += thread_cpu_nanos() - begin;
+            watch.end_turn();
+        }
+        let verify = counters.nanos(Stage::Verify);
+        assert!(verify <= all, "{verify} of {all}");
+        assert!(verify + 100 * 1_000 >= 100 * 50_000, "{verify} of {all}");
     }
 
     #[test]

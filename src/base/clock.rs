@@ -1,5 +1,6 @@
 //! The one place where time is read. Everyone else is handed a value.
 
+use rustix::time::{ClockId, clock_gettime};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Monotonic milliseconds since the process's clock was made.
@@ -48,6 +49,13 @@ impl Clock {
             .duration_since(UNIX_EPOCH)
             .map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
     }
+}
+
+/// CPU nanoseconds the calling thread has used. A system call: some 0.2 µs.
+pub fn thread_cpu_nanos() -> u64 {
+    let used = clock_gettime(ClockId::ThreadCPUTime);
+    let nanos = used.tv_sec as i128 * 1_000_000_000 + i128::from(used.tv_nsec);
+    u64::try_from(nanos).unwrap_or(u64::MAX)
 }
 
 impl Default for Clock {

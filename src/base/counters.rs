@@ -1,9 +1,10 @@
 //! What the relay counts. Each owner writes its own counters (one shard, one log), on cache
 //! lines of its own; the HTTP thread reads them all. Relaxed: a reader may be a moment late.
 
+use super::stages::StageCounters;
 use hdrhistogram::Histogram as Hdr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A number that goes up, or is set.
 #[derive(Debug, Default)]
@@ -106,6 +107,8 @@ pub struct ShardCounters {
     pub publish_nanos: Distribution,
     /// Nanoseconds from commit (or verdict, for ephemerals) to the write to subscribers.
     pub fanout_nanos: Distribution,
+    /// CPU time of the shard's thread.
+    pub stages: Arc<StageCounters>,
 }
 
 impl ShardCounters {
@@ -140,6 +143,8 @@ pub struct LogCounters {
     pub sync_nanos: Distribution,
     /// Nanoseconds from a query's arrival to its page.
     pub query_nanos: Distribution,
+    /// CPU time of the committer, the indexer and the readers.
+    pub stages: Arc<StageCounters>,
 }
 
 #[cfg(test)]

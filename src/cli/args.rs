@@ -91,6 +91,13 @@ pub(super) enum Command {
         With --config the store's figures, from the relay of this machine."
     )]
     Info(InfoFlags),
+    /// Watch a relay work: shards, log, and where its CPU time goes
+    #[command(
+        after_help = "Examples:\n  axon top\n  axon top --http http://127.0.0.1:8090 --interval 5\n  axon top --count 1 --json\n\n\
+        Reads the relay's /metrics. The stages are measured one by one, on shards by samples; `unexplained` \
+        is what the process used beyond them."
+    )]
+    Top(TopFlags),
     /// Print the effective configuration, every key with its meaning
     Config,
 }
@@ -158,6 +165,19 @@ pub(super) struct InfoFlags {
     /// The relay
     #[arg(long, default_value = DEFAULT_URL, env = "AXON_URL")]
     pub(super) url: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TopFlags {
+    /// Where the relay serves /metrics (its http.listen)
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8090", env = "AXON_METRICS_URL")]
+    pub(super) http: String,
+    /// Seconds between refreshes
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub(super) interval: u32,
+    /// Exit after N refreshes
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) count: Option<u64>,
 }
 
 #[derive(Debug, Args)]

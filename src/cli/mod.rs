@@ -16,6 +16,7 @@ mod publish;
 mod state;
 #[cfg(test)]
 mod tests;
+mod top;
 
 pub use admin::{AllowedKey, Operator, OperatorError, Role, Settings};
 pub use args::{DEFAULT_KEY, DEFAULT_URL};
@@ -70,6 +71,7 @@ fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Out
         Command::Pub(flags) => return block_on(publish::run(&flags, output)),
         Command::Sub(flags) => return block_on(follow::sub(&flags, output)),
         Command::Query(flags) => return block_on(follow::query(&flags, output)),
+        Command::Top(flags) => return block_on(top::run(&flags, output)),
         Command::Info(flags) => match settings.config {
             Some(_) => info::print(&operator.info(&settings)?, output)?,
             None => return block_on(info::run(&flags.url, output)),

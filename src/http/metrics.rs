@@ -2,7 +2,9 @@
 
 use super::health::{Health, Status};
 use super::process;
+use crate::base::Stage;
 use crate::base::counters::{Distribution, LogCounters, RESULT_CODES, ShardCounters};
+use crate::base::stages::StageCounters;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
@@ -126,7 +128,8 @@ impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
         self.process(&mut encoder)?;
         self.shards(&mut encoder)?;
-        self.log(&mut encoder)
+        self.log(&mut encoder)?;
+        self.stages(&mut encoder)
     }
 }
 
@@ -139,6 +142,12 @@ impl Metrics {
         encoder
             .encode_descriptor("process_cpu_seconds", "CPU time of all threads.", None, MetricType::Counter)?
             .encode_counter::<NoLabelSet, f64, f64>(&process::cpu_seconds(), None)?;
+        let help = "CPU time of the threads that live, by name.";
+        let mut family =
+            encoder.encode_descriptor("axon_thread_cpu_seconds", help, None, MetricType::Counter)?;
+        for (name, used) in process::cpu_seconds_by_thread() {
+            seconds(&mut family.encode_family(&[("thread", name)])?, used)?;
+        }
         let gauges = [
             ("process_resident_memory_bytes", "Resident memory.", process::resident_bytes()),
             ("process_open_fds", "Open file descriptors.", process::open_files()),
@@ -173,6 +182,22 @@ impl Metrics {
             })?;
         }
         self.publishes(encoder)
+    }
+
+    fn stages(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let help = "CPU time by stage: of each shard (sampled), and of the log's threads.";
+        let mut family =
+            encoder.encode_descriptor("axon_stage_cpu_seconds", help, None, MetricType::Counter)?;
+        let shards = self.shards.iter().enumerate().map(|(n, shard)| (n.to_string(), &*shard.stages));
+        let all: Vec<(String, &StageCounters)> =
+            shards.chain([("log".to_owned(), &*self.log.stages)]).collect();
+        for (shard, counters) in all {
+            for stage in Stage::ALL {
+                let labels = [("shard", shard.as_str()), ("stage", stage.name())];
+                seconds(&mut family.encode_family(&labels)?, counters.nanos(stage) as f64 / 1e9)?;
+            }
+        }
+        Ok(())
     }
 
     fn per_shard(
@@ -217,6 +242,10 @@ impl Metrics {
         }
         Ok(())
     }
+}
+
+fn seconds(metric: &mut MetricEncoder<'_>, value: f64) -> Result<(), Error> {
+    metric.encode_counter::<NoLabelSet, f64, f64>(&value, None)
 }
 
 fn count(metric: &mut MetricEncoder<'_>, value: u64) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use super::allowlist::Roles;
 use super::{Gate, Seen};
-use crate::base::{EventId, PubKey, Reason, Signature, limits};
+use crate::base::{EventId, PubKey, Reason, Signature, Stage, Stopwatch, limits};
 use crate::event::{Envelope, EventView, canonical_id, scan_id};
 use crate::log::Role;
 use crate::verify::{Claim, Verifier, verify_stranger};
@@ -63,9 +63,16 @@ impl Door {
 
     /// `verdicts[i]` becomes the verdict on `arrivals[i]`. The caller keeps a batch within
     /// [`limits::VERIFY_BATCH_EVENTS_MAX`] and [`limits::VERIFY_BATCH_BYTES_MAX`].
-    pub fn judge(&mut self, unix_now: i64, arrivals: &[Arrival<'_>], verdicts: &mut Vec<Verdict>) {
+    /// `watch` is told the stages, and left in [`Stage::HandOff`].
+    pub fn judge(
+        &mut self,
+        watch: &Stopwatch,
+        unix_now: i64,
+        arrivals: &[Arrival<'_>],
+        verdicts: &mut Vec<Verdict>,
+    ) {
         verdicts.clear();
-        self.judge_into(unix_now, arrivals, verdicts);
+        self.judge_into(watch, unix_now, arrivals, verdicts);
         if self.arena.allocated_bytes() > ARENA_BYTES_KEPT {
             self.arena = Bump::new();
         } else {
@@ -73,16 +80,29 @@ impl Door {
         }
     }
 
-    fn judge_into(&mut self, unix_now: i64, arrivals: &[Arrival<'_>], verdicts: &mut Vec<Verdict>) {
+    fn judge_into(
+        &mut self,
+        watch: &Stopwatch,
+        unix_now: i64,
+        arrivals: &[Arrival<'_>],
+        verdicts: &mut Vec<Verdict>,
+    ) {
         let Door { gate, verifier, arena, held, scratch } = self;
         let roles = gate.allowlist.load();
-        let admitted = arrivals.iter().map(|arrival| admit(gate, &roles, unix_now, arrival.wire, arena));
+        watch.enter(Stage::Decode);
+        let decoded = arrivals.iter().map(|arrival| decode(arrival.wire, arena));
+        let decoded = BumpVec::from_iter_in(decoded, arena);
+        watch.enter(Stage::Hash);
+        let admit = |event| admit(gate, &roles, unix_now, event, arena);
+        let admitted = decoded.into_iter().map(|decoded| decoded.and_then(admit));
         let admitted = BumpVec::from_iter_in(admitted, arena);
 
+        watch.enter(Stage::Verify);
         let trusted = arrivals.iter().zip(&admitted).filter(|(arrival, _)| !arrival.suspect);
         let claims = trusted.filter_map(|(_, admitted)| admitted.as_ref().ok()).map(claim);
         verifier.verify_batch(&BumpVec::from_iter_in(claims, arena), held);
 
+        watch.enter(Stage::HandOff);
         let mut held = held.iter();
         for (arrival, admitted) in arrivals.iter().zip(&admitted) {
             verdicts.push(match admitted {
@@ -90,7 +110,12 @@ impl Door {
                 Ok(event) => {
                     let held = match arrival.suspect {
                         // One by one: a batch full of forgeries would cost more than its parts.
-                        true => verifier.verify_one(&claim(event)),
+                        true => {
+                            let stage = watch.enter(Stage::Verify);
+                            let held = verifier.verify_one(&claim(event));
+                            watch.enter(stage);
+                            held
+                        }
                         false => held.next() == Some(&true),
                     };
                     conclude(gate, unix_now, event, held, arrival.wire, scratch)
@@ -119,15 +144,18 @@ impl Door {
     }
 }
 
-/// Everything that comes before the signature.
+fn decode<'a>(wire: &'a [u8], arena: &'a Bump) -> Result<EventView<'a>, Refusal> {
+    EventView::parse(wire, arena).map_err(|reason| (scan_id(wire), reason))
+}
+
+/// Everything between the form and the signature.
 fn admit<'a>(
     gate: &Gate,
     roles: &Roles,
     unix_now: i64,
-    wire: &'a [u8],
-    arena: &'a Bump,
+    event: EventView<'a>,
+    arena: &Bump,
 ) -> Result<EventView<'a>, Refusal> {
-    let event = EventView::parse(wire, arena).map_err(|reason| (scan_id(wire), reason))?;
     match check(gate, roles, unix_now, &event, arena) {
         Ok(()) => Ok(event),
         Err(reason) => Err((Some(event.id), reason)),

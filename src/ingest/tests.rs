@@ -1,7 +1,7 @@
 //! The door against the vectors, in its order of checks, and the administration of keys.
 
 use super::*;
-use crate::base::{EventId, Kind, Limits, LogId, PubKey, Reason, Signature};
+use crate::base::{EventId, Kind, Limits, LogId, PubKey, Reason, Signature, Stopwatch};
 use crate::codec::Reader;
 use crate::event::{EventBuilder, EventFields};
 use crate::log::{Append, CommitSink, CommittedBatch, KeyRow, KeyStore, LogClient, MemLog, Role, Submission};
@@ -46,7 +46,7 @@ fn forge(event: &EventBuilder, n: u8) -> Vec<u8> {
 fn judge(door: &mut Door, now: i64, wires: &[Vec<u8>]) -> Vec<Verdict> {
     let arrivals: Vec<_> = wires.iter().map(|wire| Arrival { wire, suspect: false }).collect();
     let mut verdicts = Vec::new();
-    door.judge(now, &arrivals, &mut verdicts);
+    door.judge(&Stopwatch::sampling(Arc::default()), now, &arrivals, &mut verdicts);
     assert_eq!(verdicts.len(), wires.len());
     verdicts
 }
@@ -242,7 +242,7 @@ fn suspects_and_others_get_their_own_verdicts_in_order() {
     let arrivals: Vec<_> =
         wires.iter().enumerate().map(|(i, wire)| Arrival { wire, suspect: i % 3 == 0 }).collect();
     let mut verdicts = vec![Verdict::Refused { id: None, reason: Reason::Duplicate }];
-    door.judge(NOW, &arrivals, &mut verdicts);
+    door.judge(&Stopwatch::sampling(Arc::default()), NOW, &arrivals, &mut verdicts);
     assert_eq!(verdicts.len(), 40);
     for (i, (verdict, wire)) in verdicts.iter().zip(&wires).enumerate() {
         match (i % 7, verdict) {

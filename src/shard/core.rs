@@ -9,13 +9,14 @@ use super::dispatch::Dispatcher;
 use super::inbox::{Inbox, Message};
 use super::publish::Tickets;
 use crate::base::counters::ShardCounters;
-use crate::base::{Millis, PubKey, Reason, Seq};
+use crate::base::{Millis, PubKey, Reason, Seq, Stage, Stopwatch};
 use crate::fanout::{FilterIndex, Interest};
 use crate::filter::{Filter, ReadAccess};
 use crate::ingest::Door;
 use crate::log::{Append, LogClient, Read, Role, Tail};
 use crate::session::{Ending, Request, Session, SubIndex, Subscribed, Terms};
 use crate::wire::Incoming;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// The time of one input, read once.
@@ -68,6 +69,8 @@ pub struct Core<N> {
     pub(super) tickets: Tickets,
     pub(super) deliver: Deliver,
     pub(super) ports: Ports,
+    /// What the thread is doing.
+    pub(super) watch: Rc<Stopwatch>,
     /// The inbox, as the log sees it.
     pub(super) client: Arc<dyn LogClient>,
     pub(super) terms: Arc<Terms>,
@@ -99,6 +102,7 @@ impl<N: Net> Core<N> {
         private_kinds: bool,
     ) -> Self {
         let client: Arc<dyn LogClient> = Arc::clone(&ports.inbox) as Arc<dyn LogClient>;
+        let watch = Rc::new(Stopwatch::sampling(Arc::clone(&ports.counters.stages)));
         Core {
             net,
             number,
@@ -110,6 +114,7 @@ impl<N: Net> Core<N> {
             tickets: Tickets::default(),
             deliver: Deliver::default(),
             ports,
+            watch,
             client,
             terms,
             private_kinds,
@@ -125,6 +130,11 @@ impl<N: Net> Core<N> {
     /// The sockets.
     pub fn net(&mut self) -> &mut N {
         &mut self.net
+    }
+
+    /// The stopwatch of the shard's thread.
+    pub fn watch(&self) -> &Rc<Stopwatch> {
+        &self.watch
     }
 
     /// Whether the loop should end.
@@ -169,6 +179,7 @@ impl<N: Net> Core<N> {
 
     /// Bytes arrived. Call [`Core::end_turn`] afterwards.
     pub fn received(&mut self, now: Now, index: ConnIndex, bytes: &mut [u8]) {
+        self.watch.enter(Stage::Decode);
         let Some(conn) = self.conns.get_mut(index) else { return };
         self.ports.counters.bytes_in.add(bytes.len() as u64);
         conn.session.alive(now.ms);
@@ -190,7 +201,9 @@ impl<N: Net> Core<N> {
         match conn.session.incoming(incoming) {
             Request::Nothing => {}
             Request::Login { nonce, pubkey, sig } => {
+                let stage = self.watch.enter(Stage::Verify);
                 let outcome = self.door.login(&nonce, &pubkey, &sig);
+                self.watch.enter(stage);
                 let access = outcome.map(|role| access_of(self.private_kinds, pubkey, role));
                 conn.session.logged_in(pubkey, access);
             }
@@ -266,6 +279,7 @@ impl<N: Net> Core<N> {
     /// [`Core::end_turn`] afterwards.
     pub fn drain(&mut self, now: Now, connect: &mut impl FnMut(std::net::TcpStream, Lease)) {
         let inbox = Arc::clone(&self.ports.inbox);
+        self.watch.enter(Stage::HandOff);
         inbox.begin_drain();
         self.ports.counters.wakeups.add(1);
         self.deliver_live(now, &inbox);
@@ -279,7 +293,11 @@ impl<N: Net> Core<N> {
         while let Some(message) = inbox.next_message() {
             match message {
                 Message::Outcomes(outcomes) => self.outcomes(now, outcomes),
-                Message::Page(ticket, page) => self.page(ticket, page),
+                Message::Page(ticket, page) => {
+                    let stage = self.watch.enter(Stage::Encode);
+                    self.page(ticket, page);
+                    self.watch.enter(stage);
+                }
                 Message::Connect(stream, lease) => connect(stream, lease),
                 Message::KeyChanged(pubkey, role) => self.key_changed(&pubkey, role),
                 Message::Quiesce(done) => {
@@ -329,6 +347,7 @@ impl<N: Net> Core<N> {
     /// Writes ready replies, asks the log for what subscriptions need, sends, and ends what
     /// has ended, for every connection that something happened to.
     pub fn end_turn(&mut self, now: Now) {
+        self.watch.enter(Stage::Encode);
         if self.submitted_bytes < self.terms.limits.shard_in_flight_bytes_max {
             for index in std::mem::take(&mut self.held_back) {
                 if let Some(conn) = self.conns.get_mut(index) {
@@ -354,7 +373,10 @@ impl<N: Net> Core<N> {
         let Some(conn) = self.conns.get_mut(index) else { return };
         if conn.session.queued_bytes() > 0 && !conn.blocked {
             self.ports.counters.writes.add(1);
-            match self.net.send(index, conn.session.out().pending()) {
+            let stage = self.watch.enter(Stage::Send);
+            let sent = self.net.send(index, conn.session.out().pending());
+            self.watch.enter(stage);
+            match sent {
                 Sent::Took(n) => {
                     self.ports.counters.bytes_out.add(n as u64);
                     conn.session.sent(now.ms, n);

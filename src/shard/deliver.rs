@@ -10,7 +10,7 @@ use super::conns::{Conn, ConnIndex, Conns};
 use super::core::{Core, Net, Now, Sent};
 use super::dispatch::Routed;
 use super::inbox::Inbox;
-use crate::base::Seq;
+use crate::base::{Seq, Stage};
 use crate::event::{Envelope, EventFields};
 use crate::session::SubIndex;
 use crate::wire::put_envelope;
@@ -71,6 +71,7 @@ impl<N: Net> Core<N> {
 
     /// Delivers what the interest table says this shard could want.
     pub(super) fn deliver_batches(&mut self, now: Now, batches: &[Arc<Routed>]) {
+        let stage = self.watch.enter(Stage::Match);
         let number = self.number;
         let mut items: Vec<Item<'_>> = Vec::new();
         let mut bytes = 0;
@@ -87,6 +88,7 @@ impl<N: Net> Core<N> {
         for committed_nanos in batches.iter().filter_map(|batch| batch.committed_nanos()) {
             self.ports.counters.fanout_nanos.record(now.nanos.saturating_sub(committed_nanos), 1);
         }
+        self.watch.enter(stage);
     }
 
     fn deliver_items(&mut self, now: Now, mut items: &[Item<'_>]) {
@@ -101,6 +103,7 @@ impl<N: Net> Core<N> {
 
     fn deliver_matches(&mut self, now: Now, items: &[Item<'_>], deliver: &mut Deliver) {
         deliver.group(self.conns.places());
+        let stage = self.watch.enter(Stage::Encode);
         deliver.layout.clear();
         let mut start = 0;
         for &place in &deliver.touched {
@@ -110,6 +113,7 @@ impl<N: Net> Core<N> {
             start = end;
         }
         deliver.touched.clear();
+        self.watch.enter(stage);
     }
 
     /// All of one connection's matches, in one write.
@@ -132,7 +136,10 @@ impl<N: Net> Core<N> {
         let mut sent = 0;
         if conn.session.queued_bytes() == 0 {
             self.ports.counters.writes.add(1);
-            match self.net.send(index, bytes) {
+            let stage = self.watch.enter(Stage::Send);
+            let took = self.net.send(index, bytes);
+            self.watch.enter(stage);
+            match took {
                 Sent::Took(n) => sent = n,
                 Sent::Gone => {
                     conn.session.abort();

@@ -7,7 +7,7 @@ use super::core::{Core, Net, Now, Sent};
 use super::signal::{Broadcast, Signal};
 use super::socket::Socket;
 use crate::base::limits::{READ_BYTES_PER_TURN, REQUEST_HEAD_BYTES_MAX};
-use crate::base::{Clock, Limits};
+use crate::base::{Clock, Limits, Stage, Stopwatch};
 use crate::session::Ending;
 use crate::wire::{Head, read_head, refusal};
 use std::cell::RefCell;
@@ -17,6 +17,8 @@ use std::time::Duration;
 /// What the tasks of one shard share. Nothing is borrowed across an await.
 pub(super) struct Local {
     pub core: RefCell<Core<Sockets>>,
+    /// The core's, for what happens outside it.
+    pub watch: Rc<Stopwatch>,
     pub clock: Clock,
     pub limits: Limits,
     pub description: Description,
@@ -47,6 +49,7 @@ impl Local {
         if core.is_stopped() {
             self.maybe_stopped.raise();
         }
+        self.watch.end_turn();
         result
     }
 }
@@ -227,7 +230,10 @@ async fn read_all(local: &Rc<Local>, index: ConnIndex, socket: &Socket) {
         // Only now: of many connections that are readable at once each asks just before it reads.
         wait_for_leave(local, index, socket).await;
         let mut buf = local.read_buf.borrow_mut();
-        let n = match socket.recv(&mut buf[..READ_BYTES_PER_TURN]) {
+        let stage = local.watch.enter(Stage::Receive);
+        let received = socket.recv(&mut buf[..READ_BYTES_PER_TURN]);
+        local.watch.enter(stage);
+        let n = match received {
             Ok(None) => continue,
             Ok(Some(0)) | Err(_) => return,
             Ok(Some(n)) => n,

@@ -2,10 +2,14 @@
 
 use super::conns::ConnIndex;
 use super::core::{Core, Net, Now, SUSPECT_MS};
-use crate::base::{EventId, Reason};
+use crate::base::{EventId, Reason, Stage};
 use crate::event::{Envelope, EventFields};
 use crate::ingest::{Arrival, Verdict};
 use crate::log::{Outcome, Submission, Ticket};
+
+/// Batches from so many events on are measured stage by stage, always: judging them takes at
+/// least 50 µs, and the clock reads one.
+const LONG_BATCH_EVENTS: usize = 16;
 
 /// A submission the log has not answered.
 #[derive(Debug)]
@@ -64,10 +68,19 @@ impl<N: Net> Core<N> {
         if waiting.is_empty() {
             return;
         }
+        let long = waiting.len() >= LONG_BATCH_EVENTS;
+        if long {
+            self.watch.begin_long(Stage::HandOff);
+        } else {
+            self.watch.enter(Stage::HandOff);
+        }
         let arrivals: Vec<Arrival<'_>> =
             waiting.iter().map(|w| Arrival { wire: &bytes[w.range.clone()], suspect: w.suspect }).collect();
         let mut verdicts = Vec::with_capacity(arrivals.len());
-        self.door.judge(now.unix_seconds, &arrivals, &mut verdicts);
+        self.door.judge(&self.watch, now.unix_seconds, &arrivals, &mut verdicts);
+        if long {
+            self.watch.end_long(Stage::HandOff);
+        }
         self.ports.counters.verify_batch.record(arrivals.len() as u64, 1);
         let waiting = waiting.to_vec();
         self.arrivals.consume(waiting.len());

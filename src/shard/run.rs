@@ -135,9 +135,9 @@ async fn shard_main(options: ShardOptions) -> io::Result<()> {
     let wake_ready = monoio::net::UnixStream::from_std(options.wake.0)?;
     let spare = monoio::net::UnixStream::pair()?;
     let inbox = Arc::clone(&options.ports.inbox);
-    let local = Rc::new_cyclic(|local| Local {
-        limits: options.terms.limits.clone(),
-        core: RefCell::new(Core::new(
+    let local = Rc::new_cyclic(|local| {
+        let limits = options.terms.limits.clone();
+        let core = Core::new(
             Sockets::new(local.clone()),
             options.number,
             Door::new(options.gate),
@@ -145,13 +145,18 @@ async fn shard_main(options: ShardOptions) -> io::Result<()> {
             options.ports,
             options.terms,
             options.private_kinds,
-        )),
-        clock: options.clock,
-        description: options.description,
-        read_buf: RefCell::new(vec![0; READ_BYTES_PER_TURN]),
-        batch_ready: Signal::default(),
-        batch_done: Broadcast::default(),
-        maybe_stopped: Signal::default(),
+        );
+        Local {
+            watch: Rc::clone(core.watch()),
+            core: RefCell::new(core),
+            limits,
+            clock: options.clock,
+            description: options.description,
+            read_buf: RefCell::new(vec![0; READ_BYTES_PER_TURN]),
+            batch_ready: Signal::default(),
+            batch_done: Broadcast::default(),
+            maybe_stopped: Signal::default(),
+        }
     });
     monoio::spawn(judge_batches(Rc::clone(&local), spare));
     monoio::spawn(tick(Rc::clone(&local)));

@@ -13,7 +13,7 @@ use super::families::Family;
 use super::options::Durability;
 use super::shared::Shared;
 use crate::base::limits::{COMMIT_BYTES_MAX, COMMIT_EVENTS_MAX};
-use crate::base::{EventId, Seq};
+use crate::base::{EventId, Seq, Stage, Stopwatch};
 use crate::event::EventFields;
 use crate::log::{CommitSink, CommittedBatch, LogClient, Outcome, Submission, Ticket};
 use crossbeam_channel::{Receiver, Sender};
@@ -39,6 +39,7 @@ pub(super) struct Committer {
     indexer: Option<Sender<Arc<CommittedBatch>>>,
     head: Seq,
     group: Group,
+    watch: Stopwatch,
 }
 
 /// The submissions of one commit, in the order they came.
@@ -66,12 +67,14 @@ impl Committer {
         indexer: Sender<Arc<CommittedBatch>>,
     ) -> Self {
         let head = shared.tail.head();
-        Committer { shared, sink, inbox, indexer: Some(indexer), head, group: Group::default() }
+        let watch = Stopwatch::exact(Arc::clone(&shared.counters.stages));
+        Committer { shared, sink, inbox, indexer: Some(indexer), head, group: Group::default(), watch }
     }
 
     /// Runs until the store lets go of the inbox; everything submitted before is answered.
     pub(super) fn serve(mut self) {
         while let Ok(message) = self.inbox.recv() {
+            self.watch.enter(Stage::Commit);
             self.gather(message);
             // A bug must not leave publishers without an answer.
             if catch_unwind(AssertUnwindSafe(|| self.commit())).is_err() {
@@ -81,6 +84,7 @@ impl Committer {
             if let Some(done) = self.group.barrier.take() {
                 done();
             }
+            self.watch.enter(Stage::HandOff);
         }
     }
 
@@ -120,6 +124,7 @@ impl Committer {
         let by_id = self.group.by_id();
         let known = self.find_known(&by_id)?;
         let (batch, verdicts) = self.write(&by_id, &known)?;
+        self.watch.enter(Stage::HandOff);
         let stored = batch.events.len() as u64;
         counters.duplicates.add(verdicts.iter().filter(|v| **v == Outcome::Duplicate).count() as u64);
         if stored > 0 {

@@ -7,6 +7,7 @@ use super::StoreError;
 use super::families::INDEX_FAMILIES;
 use super::run::Run;
 use super::shared::Shared;
+use crate::base::{Stage, Stopwatch};
 use crate::log::CommittedBatch;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::sync::Arc;
@@ -18,12 +19,14 @@ pub(super) struct Indexer {
     inbox: Receiver<Arc<CommittedBatch>>,
     run: Run,
     unflushed: u64,
+    watch: Stopwatch,
 }
 
 impl Indexer {
     /// `run` goes on where recovery has ended.
     pub(super) fn new(shared: Arc<Shared>, inbox: Receiver<Arc<CommittedBatch>>, run: Run) -> Self {
-        Indexer { shared, inbox, run, unflushed: 0 }
+        let watch = Stopwatch::exact(Arc::clone(&shared.counters.stages));
+        Indexer { shared, inbox, run, unflushed: 0, watch }
     }
 
     /// Runs until the committer is gone and everything is indexed, or a write fails.
@@ -35,8 +38,10 @@ impl Indexer {
 
     fn index(&mut self) -> Result<(), StoreError> {
         while let Ok(first) = self.inbox.recv() {
+            self.watch.enter(Stage::Index);
             self.gather(&first);
             self.write()?;
+            self.watch.enter(Stage::HandOff);
         }
         Ok(())
     }
@@ -55,7 +60,10 @@ impl Indexer {
             {
                 return;
             }
-            match self.inbox.recv_timeout(Duration::from_millis(left)) {
+            self.watch.enter(Stage::HandOff);
+            let next = self.inbox.recv_timeout(Duration::from_millis(left));
+            self.watch.enter(Stage::Index);
+            match next {
                 Ok(batch) => self.run_add(&batch),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
             }

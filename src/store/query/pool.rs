@@ -5,6 +5,7 @@
 //! unfinished query was a new one before.
 
 use super::scan::{Scan, Slice};
+use crate::base::{Stage, Stopwatch};
 use crate::log::{LogClient, Page, Query, QueryError, Ticket};
 use crate::store::StoreError;
 use crate::store::shared::Shared;
@@ -54,6 +55,7 @@ pub(in crate::store) fn start(
             new: new.clone(),
             unfinished: unfinished.clone(),
             unfinished_in: unfinished_in.clone(),
+            watch: Stopwatch::exact(Arc::clone(&shared.counters.stages)),
         };
         std::thread::Builder::new()
             .name(format!("axon-read-{number}"))
@@ -68,6 +70,7 @@ struct Reader {
     new: Receiver<Task>,
     unfinished: Receiver<Task>,
     unfinished_in: Sender<Task>,
+    watch: Stopwatch,
 }
 
 impl Reader {
@@ -76,7 +79,9 @@ impl Reader {
         let mut turn = 0;
         while let Some(task) = self.next(turn) {
             turn = turn.wrapping_add(1);
+            self.watch.enter(Stage::Query);
             self.answer(task, &mut arena);
+            self.watch.enter(Stage::HandOff);
         }
         while let Ok(task) = self.unfinished.try_recv() {
             self.shared.counters.query_queue.sub(1);

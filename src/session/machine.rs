@@ -88,6 +88,8 @@ pub struct Session {
     pub(super) reading: Option<(SubIndex, u32)>,
     last_alive: Millis,
     last_ping: Millis,
+    /// When a tick first found the connection ending.
+    leaving_since: Option<Millis>,
     /// The socket has left bytes in the queue.
     waited: bool,
     draining: bool,
@@ -98,16 +100,18 @@ const AUTH_MESSAGE_BYTES_MAX: usize = 1_024;
 
 impl Session {
     /// A session for a connection that was just upgraded; queues the Challenge.
-    pub fn new(terms: Arc<Terms>, nonce: [u8; 32], now: Millis) -> Self {
+    /// The time limit for the login runs from `accepted`.
+    pub fn new(terms: Arc<Terms>, nonce: [u8; 32], accepted: Millis, now: Millis) -> Self {
         let mut session = Session {
             terms,
-            state: State::AwaitingAuth { nonce, since: now },
+            state: State::AwaitingAuth { nonce, since: accepted },
             replies: Replies::default(),
             subs: Subscriptions::default(),
             out: Outgoing::default(),
             reading: None,
             last_alive: now,
             last_ping: now,
+            leaving_since: None,
             waited: false,
             draining: false,
         };
@@ -285,7 +289,8 @@ impl Session {
     // ── time, drain, end ────────────────────────────────────────────────────────────────
 
     /// Called about once a second.
-    pub fn tick(&mut self, now: Millis) {
+    /// Whether there is something to send or to end.
+    pub fn tick(&mut self, now: Millis) -> bool {
         let limits = &self.terms.limits;
         let (idle_ms, ping_ms, stall_ms) =
             (limits.idle_timeout_ms, limits.ping_interval_ms, limits.stall_timeout_ms);
@@ -298,9 +303,16 @@ impl Session {
         }
         if self.out.stalled_ms(now) >= stall_ms {
             self.abort();
-            return;
         }
         match self.state {
+            State::Leaving(_) | State::Ended(_) => {
+                // A peer that takes a byte now and then may not stay for ever.
+                let since = *self.leaving_since.get_or_insert(now);
+                if now.since(since) >= stall_ms {
+                    self.abort();
+                }
+                return true;
+            }
             State::AwaitingAuth { since, .. } if now.since(since) >= auth_ms => {
                 self.end_with(Reason::AuthTimeout { limit_ms: auth_ms });
             }
@@ -309,8 +321,9 @@ impl Session {
                 self.last_ping = now;
                 put_ping(self.out.end());
             }
-            _ => {}
+            State::AwaitingAuth { .. } | State::Open { .. } => {}
         }
+        !self.out.is_empty() || self.ending().is_some()
     }
 
     /// The socket took `n` bytes of the queue. A queue that had to wait and shrinks is a sign

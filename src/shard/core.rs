@@ -144,9 +144,10 @@ impl<N: Net> Core<N> {
 
     // ── connections ─────────────────────────────────────────────────────────────────────
 
-    /// A connection was upgraded; queues its Challenge. Call [`Core::end_turn`] afterwards.
-    pub fn connected(&mut self, now: Now, nonce: [u8; 32]) -> ConnIndex {
-        let index = self.conns.insert(Session::new(Arc::clone(&self.terms), nonce, now.ms));
+    /// A connection, accepted at `accepted`, was upgraded; queues its Challenge. Call
+    /// [`Core::end_turn`] afterwards.
+    pub fn connected(&mut self, now: Now, accepted: Millis, nonce: [u8; 32]) -> ConnIndex {
+        let index = self.conns.insert(Session::new(Arc::clone(&self.terms), nonce, accepted, now.ms));
         self.ports.counters.connections.add(1);
         self.ports.counters.connections_total.add(1);
         self.mark_dirty(index);
@@ -265,8 +266,9 @@ impl<N: Net> Core<N> {
                     // It is we who do not read.
                     conn.session.alive(now.ms);
                 }
-                conn.session.tick(now.ms);
-                self.mark_dirty(index);
+                if conn.session.tick(now.ms) {
+                    self.mark_dirty(index);
+                }
             }
         }
         self.ports.counters.queue_bytes.set(self.queued_bytes as u64);

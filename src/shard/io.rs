@@ -142,6 +142,7 @@ pub(super) async fn serve(local: Rc<Local>, stream: std::net::TcpStream, lease: 
     let _lease = lease;
     let Ok(stream) = monoio::net::TcpStream::from_std(stream) else { return };
     let socket = Rc::new(Socket::new(stream));
+    let accepted = local.clock.now();
     let limit = Duration::from_millis(local.limits.auth_timeout_ms);
     let upgrade = Box::pin(monoio::time::timeout(limit, upgrade(&local, &socket)));
     let Ok(Some(mut early)) = upgrade.await else { return };
@@ -151,7 +152,7 @@ pub(super) async fn serve(local: Rc<Local>, stream: std::net::TcpStream, lease: 
         return;
     }
     let index = local.turn(|core, now| {
-        let index = core.connected(now, nonce);
+        let index = core.connected(now, accepted, nonce);
         core.net().insert(index, Rc::clone(&socket));
         core.received(now, index, &mut early);
         index

@@ -380,7 +380,7 @@ impl World {
     fn connect_as(&mut self, user: usize) -> usize {
         let number = self.rng.random_range(0..self.shards.len());
         let shard = &mut self.shards[number];
-        let index = shard.core.connected(self.now, nonce(user));
+        let index = shard.core.connected(self.now, self.now.ms, nonce(user));
         shard.core.net().open(index, self.knobs.pipe_bytes_max);
         shard.core.end_turn(self.now);
         let slow = !self.knobs.ample && self.rng.random_bool(0.4);

@@ -74,12 +74,14 @@ fn facts(results: &Results) -> String {
     }
     let mut syncs: Vec<f64> = results.runs.iter().filter_map(|run| Some(run.disk_sync?.p50_us)).collect();
     syncs.sort_by(f64::total_cmp);
-    if let [first, .., last] | [first @ last] = syncs.as_slice() {
-        fact(
-            "Disk sync, p50",
-            format!("{} to {} µs over the runs", grouped(first.round()), grouped(last.round())),
-        );
-    }
+    let text = match syncs.as_slice() {
+        [] => "not measured".to_owned(),
+        [one] => format!("{} µs", grouped(one.round())),
+        [first, .., last] => {
+            format!("{} to {} µs over the runs", grouped(first.round()), grouped(last.round()))
+        }
+    };
+    fact("Disk sync, p50", text);
     fact("Made", date(results.made_at));
     format!("<dl>{out}</dl>")
 }

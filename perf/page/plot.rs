@@ -59,14 +59,14 @@ impl Plot {
     /// A figure with its caption; empty: no line has two points.
     pub fn svg(mut self) -> String {
         self.lines.retain(|line| line.points.len() > 1);
-        let values = || self.lines.iter().flat_map(|line| &line.points).map(|point| point.1);
         let (Some((first, _)), Some((last, _))) = (self.x_ticks.first(), self.x_ticks.last()) else {
             return String::new();
         };
-        let ticks = ticks(values().fold(f64::MAX, f64::min), values().fold(0.0, f64::max), self.is_log);
         if self.lines.is_empty() || first == last {
             return String::new();
         }
+        let values = || self.lines.iter().flat_map(|line| &line.points).map(|point| point.1);
+        let ticks = ticks(values().fold(f64::MAX, f64::min), values().fold(0.0, f64::max), self.is_log);
         let x = |at: f64| LEFT + (at - first) / (last - first) * (WIDTH - LEFT - RIGHT);
         let (low, high) = (self.scaled(ticks[0]), self.scaled(ticks[ticks.len() - 1]));
         let y = |value: f64| {
@@ -269,6 +269,14 @@ mod tests {
                 assert!(ticks.is_sorted());
             }
         }
+    }
+
+    #[test]
+    fn one_point_makes_no_plot() {
+        let x_ticks = vec![(2.0, "100".to_owned())];
+        let lines = vec![Line { name: "one".to_owned(), colour: 0, points: vec![(2.0, 1.0)] }];
+        let plot = Plot { title: "t", x_label: "x", y_label: "y", x_ticks, is_log: true, lines };
+        assert_eq!(plot.svg(), "");
     }
 
     #[test]

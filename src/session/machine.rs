@@ -1,4 +1,4 @@
-//! The session: login, publishes and their replies, subscriptions, keep-alive, ending.
+//! The session: what arrives, login, publishes and their replies.
 
 use super::outgoing::Outgoing;
 use super::replies::{About, Replies};
@@ -6,9 +6,7 @@ use super::subscription::{SubIndex, Subscriptions};
 use crate::base::{EventId, Limits, LogId, Millis, PubKey, Reason, Signature};
 use crate::event::scan_id;
 use crate::filter::{Filter, FilterLimits, ReadAccess};
-use crate::wire::{
-    ClientMessage, CloseCode, FrameError, Incoming, Problem, put_close, put_ping, put_pong, relay,
-};
+use crate::wire::{ClientMessage, CloseCode, FrameError, Incoming, Problem, put_pong, relay};
 use std::sync::Arc;
 
 /// What all sessions of a relay have in common.
@@ -86,13 +84,13 @@ pub struct Session {
     pub(super) out: Outgoing,
     /// The subscription whose page is under way, by index and serial.
     pub(super) reading: Option<(SubIndex, u32)>,
-    last_alive: Millis,
-    last_ping: Millis,
+    pub(super) last_alive: Millis,
+    pub(super) last_ping: Millis,
     /// When a tick first found the connection ending.
-    leaving_since: Option<Millis>,
+    pub(super) leaving_since: Option<Millis>,
     /// The socket has left bytes in the queue.
-    waited: bool,
-    draining: bool,
+    pub(super) waited: bool,
+    pub(super) draining: bool,
 }
 
 /// A message before the login is an Auth: 64 + 32 bytes and their keys.
@@ -284,106 +282,6 @@ impl Session {
     /// Queues the replies whose turn has come; called once after a batch of verdicts.
     pub fn write_replies(&mut self) {
         self.replies.write(self.out.end());
-    }
-
-    // ── time, drain, end ────────────────────────────────────────────────────────────────
-
-    /// Called about once a second.
-    /// Whether there is something to send or to end.
-    pub fn tick(&mut self, now: Millis) -> bool {
-        let limits = &self.terms.limits;
-        let (idle_ms, ping_ms, stall_ms) =
-            (limits.idle_timeout_ms, limits.ping_interval_ms, limits.stall_timeout_ms);
-        let auth_ms = limits.auth_timeout_ms;
-        self.replies.shrink();
-        self.out.shrink(now);
-        if self.is_paused() {
-            // We are the ones who do not read.
-            self.last_alive = now;
-        }
-        if self.out.stalled_ms(now) >= stall_ms {
-            self.abort();
-        }
-        match self.state {
-            State::Leaving(_) | State::Ended(_) => {
-                // A peer that takes a byte now and then may not stay for ever.
-                let since = *self.leaving_since.get_or_insert(now);
-                if now.since(since) >= stall_ms {
-                    self.abort();
-                }
-                return true;
-            }
-            State::AwaitingAuth { since, .. } if now.since(since) >= auth_ms => {
-                self.end_with(Reason::AuthTimeout { limit_ms: auth_ms });
-            }
-            State::Open { .. } if now.since(self.last_alive) >= idle_ms => self.abort(),
-            State::Open { .. } if now.since(self.last_ping) >= ping_ms => {
-                self.last_ping = now;
-                put_ping(self.out.end());
-            }
-            State::AwaitingAuth { .. } | State::Open { .. } => {}
-        }
-        !self.out.is_empty() || self.ending().is_some()
-    }
-
-    /// The socket took `n` bytes of the queue. A queue that had to wait and shrinks is a sign
-    /// of life: the peer has taken what was before it.
-    pub fn sent(&mut self, now: Millis, n: usize) {
-        if n > 0 && self.waited {
-            self.last_alive = now;
-        }
-        self.out.advance(now, n);
-        self.waited = !self.out.is_empty();
-    }
-
-    /// The key's role has changed. A page that is under way was chosen for the old one and is
-    /// asked for again.
-    pub fn set_access(&mut self, changed: ReadAccess) {
-        let State::Open { access, .. } = &mut self.state else { return };
-        *access = changed;
-        if let Some((index, _)) = self.reading {
-            self.subs.renew(index);
-        }
-    }
-
-    /// The relay is stopping: the session closes when nothing is in flight any more.
-    pub fn drain(&mut self) {
-        self.draining = true;
-        self.close_if_answered();
-    }
-
-    /// While leaving or draining: closes once every reply has been queued.
-    pub fn close_if_answered(&mut self) {
-        let code = match self.state {
-            State::Leaving(code) => code,
-            State::AwaitingAuth { .. } | State::Open { .. } if self.draining => CloseCode::GoingAway,
-            _ => return,
-        };
-        if self.replies.len() == 0 {
-            put_close(self.out.end(), code);
-            self.state = State::Ended(Ending::Closing);
-        }
-    }
-
-    /// The socket is gone or given up: nothing more can be said.
-    pub fn abort(&mut self) {
-        self.state = State::Ended(Ending::Abort);
-    }
-
-    /// Queues an Error, which takes its place behind the replies that are due, then closes.
-    pub fn end_with(&mut self, reason: Reason) {
-        self.refuse(About::Nothing, reason);
-        self.leave(match reason {
-            Reason::MessageTooLarge { .. } => CloseCode::TooLarge,
-            _ => CloseCode::Policy,
-        });
-    }
-
-    fn leave(&mut self, code: CloseCode) {
-        if self.is_listening() {
-            self.state = State::Leaving(code);
-            self.close_if_answered();
-        }
     }
 
     pub(super) fn refuse(&mut self, about: About, reason: Reason) {

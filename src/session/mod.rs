@@ -19,6 +19,7 @@
 //! * **Bounded.** The queue takes no further event once it holds `queue_bytes_max`; replies in
 //!   flight are bounded because reading stops.
 
+mod ending;
 mod feeding;
 mod machine;
 mod outgoing;

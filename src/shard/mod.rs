@@ -34,6 +34,7 @@ mod publish;
 mod run;
 mod signal;
 mod socket;
+mod turn;
 
 pub use accept::{Acceptor, Description, Lease};
 pub use conns::ConnIndex;

@@ -32,6 +32,10 @@ pub const COMMIT_BYTES_MAX: usize = 16 << 20;
 /// subscriptions from the log instead.
 pub const LIVE_BATCHES_PER_SHARD_MAX: usize = 256;
 
+/// Bytes of those batches, and apart from them of ephemeral events: what a shard that does not
+/// come to it can hold in memory. At least one batch always fits.
+pub const LIVE_BYTES_PER_SHARD_MAX: usize = 64 << 20;
+
 /// Events the catching-up of a subscription may take from the tail ring in one turn. More
 /// would hold the shard longer than a verify batch does.
 pub const CATCH_UP_EVENTS_MAX: usize = 1_024;

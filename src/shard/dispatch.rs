@@ -38,6 +38,14 @@ impl Routed {
         self.masks.len()
     }
 
+    /// Bytes of the events.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.events {
+            Events::Committed(batch) => batch.bytes(),
+            Events::Ephemeral(events) => events.iter().map(Envelope::wire_len).sum(),
+        }
+    }
+
     /// The first position, of committed events.
     pub(super) fn first(&self) -> Option<Seq> {
         match &self.events {

@@ -5,13 +5,13 @@
 
 use super::accept::Lease;
 use super::dispatch::Routed;
-use crate::base::limits::LIVE_BATCHES_PER_SHARD_MAX;
+use crate::base::limits::{LIVE_BATCHES_PER_SHARD_MAX, LIVE_BYTES_PER_SHARD_MAX};
 use crate::base::{PubKey, Seq};
 use crate::log::{LogClient, Outcome, Page, QueryError, Role, Ticket};
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// Wakes a shard's thread; called rarely, see the module.
 pub trait Wake: Send + Sync {
@@ -41,10 +41,10 @@ pub struct Inbox {
     /// Bounded by what the shard itself has in flight (submissions, one query per connection)
     /// and by the acceptor's connection limit.
     messages: (Sender<Message>, Receiver<Message>),
-    /// Committed batches; bounded, see `missed_from`.
-    live: (Sender<Arc<Routed>>, Receiver<Arc<Routed>>),
-    /// Ephemeral events of other shards; bounded, what does not fit is skipped and counted.
-    ephemeral: (Sender<Arc<Routed>>, Receiver<Arc<Routed>>),
+    /// Committed batches; what does not fit is missed, see `missed_from`.
+    live: Lane,
+    /// Ephemeral events of other shards; what does not fit is skipped and counted.
+    ephemeral: Lane,
     /// First position that did not fit into `live`; 0: none. While it is set nothing more is
     /// put there, and the shard serves its subscriptions from the log instead.
     missed_from: AtomicU64,
@@ -60,8 +60,8 @@ impl Inbox {
     pub fn new(wake: Box<dyn Wake>) -> Self {
         Inbox {
             messages: unbounded(),
-            live: bounded(LIVE_BATCHES_PER_SHARD_MAX),
-            ephemeral: bounded(LIVE_BATCHES_PER_SHARD_MAX),
+            live: Lane::new(),
+            ephemeral: Lane::new(),
             missed_from: AtomicU64::new(0),
             skipped_ephemerals: AtomicU64::new(0),
             awake: AtomicBool::new(false),
@@ -99,9 +99,7 @@ impl Inbox {
 
     /// Puts a committed batch in; only the committer calls this, in log order.
     pub fn send_live(&self, batch: &Arc<Routed>) {
-        if self.missed_from.load(Ordering::SeqCst) == 0
-            && let Err(TrySendError::Full(_)) = self.live.0.try_send(Arc::clone(batch))
-        {
+        if self.missed_from.load(Ordering::SeqCst) == 0 && !self.live.put(batch) {
             self.missed_from.store(batch.first().map_or(0, |first| first.0), Ordering::SeqCst);
         }
         self.notify();
@@ -109,7 +107,7 @@ impl Inbox {
 
     /// Puts another shard's ephemeral events in.
     pub fn send_ephemeral(&self, events: &Arc<Routed>) {
-        if self.ephemeral.0.try_send(Arc::clone(events)).is_err() {
+        if !self.ephemeral.put(events) {
             self.skipped_ephemerals.fetch_add(events.len() as u64, Ordering::Relaxed);
         }
         self.notify();
@@ -125,17 +123,17 @@ impl Inbox {
     }
 
     pub(super) fn next_live(&self) -> Option<Arc<Routed>> {
-        self.live.1.try_recv().ok()
+        self.live.take()
     }
 
     pub(super) fn next_ephemeral(&self) -> Option<Arc<Routed>> {
-        self.ephemeral.1.try_recv().ok()
+        self.ephemeral.take()
     }
 
     /// The first position that was left out, once everything before it was taken.
     pub(super) fn take_missed(&self) -> Option<Seq> {
         let missed = self.missed_from.load(Ordering::SeqCst);
-        if missed == 0 || !self.live.1.is_empty() {
+        if missed == 0 || !self.live.is_empty() {
             return None;
         }
         self.missed_from.store(0, Ordering::SeqCst);
@@ -144,6 +142,40 @@ impl Inbox {
 
     pub(super) fn take_skipped_ephemerals(&self) -> u64 {
         self.skipped_ephemerals.swap(0, Ordering::Relaxed)
+    }
+}
+
+/// Events on their way to one shard, bounded by number of batches and by bytes.
+struct Lane {
+    batches: (Sender<Arc<Routed>>, Receiver<Arc<Routed>>),
+    bytes: AtomicUsize,
+}
+
+impl Lane {
+    fn new() -> Self {
+        Lane { batches: bounded(LIVE_BATCHES_PER_SHARD_MAX), bytes: AtomicUsize::new(0) }
+    }
+
+    /// Whether it fitted; an empty lane takes a batch of any size.
+    fn put(&self, batch: &Arc<Routed>) -> bool {
+        let bytes = batch.bytes();
+        let held = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let fits = held == 0 || held + bytes <= LIVE_BYTES_PER_SHARD_MAX;
+        if fits && self.batches.0.try_send(Arc::clone(batch)).is_ok() {
+            return true;
+        }
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        false
+    }
+
+    fn take(&self) -> Option<Arc<Routed>> {
+        let batch = self.batches.1.try_recv().ok()?;
+        self.bytes.fetch_sub(batch.bytes(), Ordering::Relaxed);
+        Some(batch)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.batches.1.is_empty()
     }
 }
 
@@ -177,5 +209,55 @@ impl crate::ingest::Publishers for ShardGroup {
         for inbox in &self.inboxes {
             inbox.send(Message::KeyChanged(*pubkey, role));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Kind, Signature};
+    use crate::event::{Envelope, EventBuilder, EventView};
+    use crate::fanout::InterestTable;
+    use crate::log::{CommitSink, CommittedBatch};
+    use crate::shard::Dispatcher;
+    use crate::{fanout::Interest, filter::Filter};
+
+    struct Nobody;
+
+    impl Wake for Nobody {
+        fn wake(&self) {}
+    }
+
+    /// A batch of 64 of the largest events, at this position.
+    fn batch(first: u64) -> Arc<CommittedBatch> {
+        let content = vec![0; 65_536];
+        let builder = EventBuilder { kind: Kind(1000), created_at: 1, content, tags: Vec::new() };
+        let (_, wire) = builder.finish(&PubKey([1; 32]), |_| Signature([2; 64])).unwrap();
+        let arena = bumpalo::Bump::new();
+        let event = EventView::parse(&wire, &arena).unwrap();
+        let event = Envelope::new(&event, &wire, &mut Vec::new());
+        Arc::new(CommittedBatch { first: Seq(first), events: vec![event; 64], committed_nanos: 0 })
+    }
+
+    #[test]
+    fn a_shard_that_does_not_look_holds_bounded_bytes_and_is_told_what_it_missed() {
+        let inbox = Arc::new(Inbox::new(Box::new(Nobody)));
+        let table = Arc::new(InterestTable::new());
+        Interest::new(Arc::clone(&table), 0).add(&Filter::default());
+        let dispatcher = Dispatcher::new(table, vec![Arc::clone(&inbox)]);
+        for n in 0..40 {
+            dispatcher.committed(&batch(1 + 64 * n));
+        }
+        let mut taken = 0;
+        let mut bytes = 0;
+        while let Some(batch) = inbox.next_live() {
+            taken += 1;
+            bytes += batch.bytes();
+        }
+        assert!(bytes <= LIVE_BYTES_PER_SHARD_MAX && bytes > LIVE_BYTES_PER_SHARD_MAX / 2, "{bytes}");
+        assert_eq!(inbox.take_missed(), Some(Seq(1 + 64 * taken)));
+        assert_eq!(inbox.take_missed(), None);
+        dispatcher.committed(&batch(1 + 64 * 40));
+        assert!(inbox.next_live().is_some(), "from then on batches come again");
     }
 }

@@ -705,3 +705,27 @@ fn a_slow_reader_of_a_mixed_stream_loses_no_stored_event() {
     publisher.publish_ok(&live);
     assert!(matches!(reader.recv(), Received::Event { wire, .. } if wire == live.1));
 }
+
+#[test]
+fn a_change_of_role_counts_for_subscriptions_that_are_open() {
+    let relay = Setup::new(1..=2).start();
+    let mut author = relay.client(&key(1));
+    let mut reader = relay.client(&key(2));
+    let (stored, _) = reader.stored("s", Filter::default());
+    assert!(stored.is_empty());
+    let reader_key = pubkey(&key(2)).to_hex();
+    for (n, (role, sees)) in [("member", false), ("auditor", true), ("member", false)].into_iter().enumerate()
+    {
+        let out = relay.axon(&["allow", "add", &reader_key, "--role", role]);
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let private = event(&key(1), 2000, &[n as u8], &[]);
+        let public = event(&key(1), 1000, &[n as u8], &[]);
+        author.publish_ok(&private);
+        author.publish_ok(&public);
+        let expected = if sees { vec![&private.1, &public.1] } else { vec![&public.1] };
+        for wire in expected {
+            let Received::Event { wire: got, .. } = reader.recv() else { panic!("no event as {role}") };
+            assert!(got == *wire, "as {role}");
+        }
+    }
+}

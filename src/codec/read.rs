@@ -23,6 +23,10 @@ pub enum CodecError {
     WrongLength,
     /// Nested beyond `SKIP_DEPTH_MAX`.
     TooDeep,
+    /// A map has a key twice.
+    RepeatedKey,
+    /// A map has more unknown keys than are told apart.
+    TooManyKeys,
 }
 
 impl CodecError {
@@ -35,6 +39,8 @@ impl CodecError {
             CodecError::OutOfRange => "integer out of range",
             CodecError::WrongLength => "wrong length",
             CodecError::TooDeep => "nested too deeply",
+            CodecError::RepeatedKey => "repeated key",
+            CodecError::TooManyKeys => "more than 32 unknown keys",
         };
         Reason::Malformed { field, problem }
     }

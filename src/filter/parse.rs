@@ -3,7 +3,7 @@
 
 use super::{Filter, TagFilter};
 use crate::base::{EventId, LogId, PubKey, Reason};
-use crate::codec::{CodecError, Reader};
+use crate::codec::{CodecError, Reader, UnknownKeys};
 
 /// Bounds on a filter's lists.
 #[derive(Debug, Clone, Copy)]
@@ -25,10 +25,11 @@ impl Filter {
     pub fn read(reader: &mut Reader<'_>, limits: &FilterLimits) -> Result<Filter, Reason> {
         let mut filter = Filter::default();
         let mut seen = 0u16;
+        let mut unknown = UnknownKeys::default();
         for _ in 0..reader.map_len().map_err(|e| e.at("filter"))? {
             let key = reader.str().map_err(|e| e.at("filter"))?;
             let Some(index) = KEYS.iter().position(|known| *known == key) else {
-                reader.skip().map_err(|e| e.at("filter"))?;
+                unknown.skip(key, reader).map_err(|e| e.at("filter"))?;
                 continue;
             };
             if seen & (1 << index) != 0 {
@@ -128,6 +129,7 @@ fn tag_filter(reader: &mut Reader<'_>, limit: usize, values_left: &mut usize) ->
     const NAME: &str = "filter.tags.name";
     const VALUES: &str = "filter.tags.values";
     let (mut name, mut values) = (None, None);
+    let mut unknown = UnknownKeys::default();
     for _ in 0..reader.map_len().map_err(|e| e.at("filter.tags"))? {
         match reader.str().map_err(|e| e.at("filter.tags"))? {
             "name" if name.is_none() => name = Some(reader.str().map_err(|e| e.at(NAME))?.to_owned()),
@@ -149,9 +151,7 @@ fn tag_filter(reader: &mut Reader<'_>, limit: usize, values_left: &mut usize) ->
             "name" | "values" => {
                 return Err(Reason::Malformed { field: "filter.tags", problem: "repeated key" });
             }
-            _ => {
-                reader.skip().map_err(|e| e.at("filter.tags"))?;
-            }
+            key => unknown.skip(key, reader).map_err(|e| e.at("filter.tags"))?,
         }
     }
     let name = name.ok_or(Reason::Malformed { field: NAME, problem: "missing" })?;

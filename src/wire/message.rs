@@ -3,7 +3,9 @@
 use super::frame::{Opcode, put_frame, put_header};
 use crate::base::limits::SUB_ID_BYTES_MAX;
 use crate::base::{EventId, LogId, PubKey, Reason, Seq, Signature};
-use crate::codec::{Reader, write_array_len, write_bin, write_bool, write_map_len, write_str, write_uint};
+use crate::codec::{
+    Reader, UnknownKeys, write_array_len, write_bin, write_bool, write_map_len, write_str, write_uint,
+};
 use crate::filter::{Filter, FilterLimits};
 
 /// Message type numbers.
@@ -88,6 +90,7 @@ impl<'a> ClientMessage<'a> {
 
 impl<'a> Payload<'a> {
     fn read(&mut self, reader: &mut Reader<'a>, kind: u64, limits: &FilterLimits) -> Result<(), Reason> {
+        let mut unknown = UnknownKeys::default();
         for _ in 0..reader.map_len().map_err(|e| e.at("payload"))? {
             match (kind, reader.str().map_err(|e| e.at("payload"))?) {
                 (AUTH, "pubkey") => {
@@ -110,9 +113,7 @@ impl<'a> Payload<'a> {
                     once(&self.event)?;
                     self.event = Some(reader.skip().map_err(|e| e.at("event"))?);
                 }
-                _ => {
-                    reader.skip().map_err(|e| e.at("payload"))?;
-                }
+                (_, key) => unknown.skip(key, reader).map_err(|e| e.at("payload"))?,
             }
         }
         Ok(())
@@ -414,6 +415,23 @@ mod tests {
                 assert_eq!(RelayMessage::parse(payload), Ok(RelayMessage::Envelope(expected)));
             }
         }
+    }
+
+    #[test]
+    fn an_unknown_key_is_ignored_unless_it_is_repeated() {
+        let message = |keys: &str| {
+            let mut bytes = vec![0x92, 6, 0x81 + keys.len() as u8];
+            bytes.extend_from_slice(b"\xa6sub_id\xa1s");
+            keys.bytes().for_each(|key| bytes.extend_from_slice(&[0xa1, key, 0xc0]));
+            bytes
+        };
+        assert_eq!(
+            ClientMessage::parse(&message("xy"), &LIMITS),
+            Ok(ClientMessage::Unsubscribe { sub_id: "s" })
+        );
+        let repeated = message("xx");
+        let problem = ClientMessage::parse(&repeated, &LIMITS).err();
+        assert_eq!(problem.map(|p| p.reason), Some(malformed("payload", "repeated key")));
     }
 
     #[test]

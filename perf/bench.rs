@@ -2,6 +2,7 @@
 
 use crate::conn::Conn;
 use crate::failure::{Failure, Result};
+use crate::jobs::Market;
 use crate::keys::Identity;
 use crate::machine::DiskSync;
 use crate::meter::Meter;
@@ -11,6 +12,7 @@ use crate::report::{Figures, RelaySetting, Report};
 use crate::script::{Script, Shape};
 use crate::workload;
 use axon::base::Clock;
+use std::sync::Arc;
 
 /// Subscriptions a connection may have if the configuration says nothing.
 const SUBSCRIPTIONS_DEFAULT: usize = 256;
@@ -22,9 +24,18 @@ pub struct Bench {
     plan: Plan,
     setting: RelaySetting,
     args: RelayArgs,
+    /// What sets this one apart from others of the same plan.
+    label: Option<String>,
+    load: Arc<Prepared>,
+    clock: Clock,
+}
+
+/// What is made once for all runs, and for all variants of a bench.
+struct Prepared {
     identities: Vec<Identity>,
     scripts: Vec<Script>,
-    clock: Clock,
+    /// Of `mixed` only, in place of scripts.
+    market: Option<Market>,
 }
 
 /// A relay that answers, and everything to load it with.
@@ -33,8 +44,11 @@ pub struct Stage<'a> {
     pub setting: &'a RelaySetting,
     pub identities: &'a [Identity],
     pub scripts: &'a [Script],
+    /// Of `mixed` only.
+    pub market: Option<&'a Market>,
     pub relay: Relay,
     pub clock: Clock,
+    name: String,
     disk_sync: Option<DiskSync>,
 }
 
@@ -53,26 +67,45 @@ impl Bench {
     /// # Errors
     /// A key or an event cannot be made.
     pub fn prepare(plan: Plan, args: &RelayArgs, clock: Clock) -> Result<Bench> {
-        let mut set = args.set.clone();
-        let per_connection = plan.subscriptions.div_ceil(plan.connections);
-        if per_connection > SUBSCRIPTIONS_DEFAULT && args.url.is_none() {
-            set.push(("limits.subscriptions_max".to_owned(), per_connection.to_string()));
-        }
-        let setting = RelaySetting {
-            shards: args.shards,
-            durability: args.durability.clone(),
-            server_cores: args.server_cores.0.clone(),
-            client_cores: args.client_cores.0.clone(),
-            set,
-        };
         let identities = identities(&plan);
         let scripts = scripts(&plan, &identities, &clock)?;
-        Ok(Bench { plan, setting, args: args.clone(), identities, scripts, clock })
+        let market = match plan.command {
+            Command::Mixed => Some(Market::open(&plan, &identities, clock.unix_seconds())?),
+            _ => None,
+        };
+        let load = Arc::new(Prepared { identities, scripts, market });
+        Ok(Bench { setting: setting(&plan, args), plan, args: args.clone(), label: None, load, clock })
+    }
+
+    /// A bench that prepares nothing but keys: its events are signed while it is played.
+    pub fn unsigned(plan: Plan, args: &RelayArgs, clock: Clock) -> Bench {
+        let load = Prepared { identities: identities(&plan), scripts: Vec::new(), market: None };
+        let (setting, load) = (setting(&plan, args), Arc::new(load));
+        Bench { plan, setting, args: args.clone(), label: None, load, clock }
+    }
+
+    /// The same load under another plan that publishes the same.
+    pub fn with_plan(&self, plan: Plan) -> Bench {
+        let (setting, load) = (setting(&plan, &self.args), Arc::clone(&self.load));
+        Bench { plan, setting, args: self.args.clone(), label: None, load, clock: self.clock }
+    }
+
+    /// The same load for a relay that is started in another way.
+    pub fn variant(&self, args: &RelayArgs, label: &str) -> Bench {
+        Bench {
+            plan: self.plan.clone(),
+            setting: setting(&self.plan, args),
+            args: args.clone(),
+            label: Some(label.to_owned()),
+            load: Arc::clone(&self.load),
+            clock: self.clock,
+        }
     }
 
     /// What a result is compared by.
     pub fn name(&self) -> String {
-        self.plan.name(&self.setting.durability, self.setting.shards)
+        let name = self.plan.name(&self.setting.durability, self.setting.shards);
+        self.label.iter().fold(name, |name, label| format!("{name}, {label}"))
     }
 
     /// One run, on a relay of its own unless one is running already.
@@ -80,9 +113,17 @@ impl Bench {
     /// # Errors
     /// It could not be made.
     pub fn run(&self) -> Result<Report> {
+        self.play(|stage| stage.play())
+    }
+
+    /// Starts the relay and lets `play` load it; then what makes its report doubtful.
+    ///
+    /// # Errors
+    /// The relay does not start, or those of `play`.
+    pub fn play(&self, play: impl FnOnce(&Stage) -> Result<Report> + Send) -> Result<Report> {
         let stage = self.stage()?;
         // On a thread of its own: playing confines its thread, and the next bench signs on all cores.
-        let played = std::thread::scope(|scope| scope.spawn(|| stage.play()).join());
+        let played = std::thread::scope(|scope| scope.spawn(|| play(&stage)).join());
         let mut report = played.map_err(|_| Failure::Usage("the playing thread panicked".to_owned()))??;
         report.judge();
         Ok(report)
@@ -91,21 +132,23 @@ impl Bench {
     /// Measures the disk, starts the relay.
     fn stage(&self) -> Result<Stage<'_>> {
         let (relay, disk_sync) = match &self.args.url {
-            Some(url) => (Relay::running(url, self.args.pid)?, None),
+            Some(url) => (Relay::running(url, self.args.pid, self.args.http)?, None),
             None => {
                 let options = relay_options(&self.args, &self.setting)?;
                 let scratch = Scratch::new(&options, &self.clock)?;
                 let disk_sync = DiskSync::measure(&scratch.dir, &self.clock)?;
-                (Relay::start(&options, scratch, &self.identities, &self.clock)?, Some(disk_sync))
+                (Relay::start(&options, scratch, &self.load.identities, &self.clock)?, Some(disk_sync))
             }
         };
         Ok(Stage {
             plan: &self.plan,
             setting: &self.setting,
-            identities: &self.identities,
-            scripts: &self.scripts,
+            identities: &self.load.identities,
+            scripts: &self.load.scripts,
+            market: self.load.market.as_ref(),
             relay,
             clock: self.clock,
+            name: self.name(),
             disk_sync,
         })
     }
@@ -118,6 +161,7 @@ impl Stage<'_> {
             Command::Idle => workload::idle(self),
             Command::Connect => workload::connect(self),
             Command::Churn => workload::churn(self),
+            Command::Mixed => workload::mixed(self),
             _ => workload::publish(self),
         }
     }
@@ -135,30 +179,44 @@ impl Stage<'_> {
     /// # Errors
     /// The relay is gone.
     pub fn meter(&self) -> Result<Meter> {
-        Meter::new(self.clock, self.relay.pid, &self.setting.server_cores)
+        let meter = Meter::new(self.clock, self.relay.pid, &self.setting.server_cores)?;
+        match self.relay.http {
+            Some(http) if self.relay.pid != 0 => meter.with_metrics(http),
+            _ => Ok(meter),
+        }
     }
 
     /// The report of this stage's figures.
     pub fn report(&self, figures: Figures) -> Report {
-        let name = self.plan.name(&self.setting.durability, self.setting.shards);
-        Report::new(name, self.plan.clone(), self.setting.clone(), self.disk_sync, figures)
+        Report::new(self.name.clone(), self.plan.clone(), self.setting.clone(), self.disk_sync, figures)
+    }
+}
+
+/// Keys that the plan needs come before those that were given, which win.
+fn setting(plan: &Plan, args: &RelayArgs) -> RelaySetting {
+    let mut set = Vec::new();
+    let per_connection = plan.subscriptions.div_ceil(plan.connections);
+    if per_connection > SUBSCRIPTIONS_DEFAULT && args.url.is_none() {
+        set.push(("limits.subscriptions_max".to_owned(), per_connection.to_string()));
+    }
+    set.extend(args.set.iter().cloned());
+    RelaySetting {
+        shards: args.shards,
+        durability: args.durability.clone(),
+        server_cores: args.server_cores.0.clone(),
+        client_cores: args.client_cores.0.clone(),
+        set,
     }
 }
 
 fn scripts(plan: &Plan, identities: &[Identity], clock: &Clock) -> Result<Vec<Script>> {
     let count = match plan.command {
-        Command::Idle | Command::Connect => return Ok(Vec::new()),
+        Command::Idle | Command::Connect | Command::Mixed => return Ok(Vec::new()),
         // Its events are the load beside what it counts.
         Command::Churn => plan.rate.unwrap_or(0) * plan.seconds,
         _ => plan.count as u64,
     };
-    let shape = Shape {
-        kinds: plan.kinds.clone(),
-        size: plan.size,
-        tags: plan.tags,
-        topics: plan.topics(),
-        created_at: clock.unix_seconds(),
-    };
+    let shape = Shape::of(plan, clock.unix_seconds());
     Script::write_all(&shape, &identities[..plan.authors], plan.publishers, count as usize)
 }
 
@@ -172,6 +230,7 @@ fn relay_options(args: &RelayArgs, setting: &RelaySetting) -> Result<RelayOption
         shards: setting.shards,
         durability: setting.durability.clone(),
         set: setting.set.clone(),
+        env: args.env.clone(),
         keep: args.keep,
     })
 }

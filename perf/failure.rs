@@ -14,6 +14,9 @@ pub enum Failure {
     /// The relay said something a relay does not say at that point.
     #[error("protocol: {0}")]
     Protocol(String),
+    /// A run was made, and in it the relay broke a promise.
+    #[error("{0}")]
+    Broken(String),
     /// The command line asks for something impossible.
     #[error("{0}")]
     Usage(String),

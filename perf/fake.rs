@@ -5,7 +5,7 @@ use crate::bench::Bench;
 use crate::options::{Command, Cores, Load, Plan, RelayArgs};
 use crate::page;
 use crate::repeat;
-use crate::report::Report;
+use crate::report::{Jobs, Report};
 use crate::results::Results;
 use axon::base::{Clock, Seq};
 use axon::event::{Envelope, EventFields, EventView};
@@ -29,15 +29,21 @@ struct Shared {
     refuse_every: usize,
     /// Every so many deliveries are forgotten; 0: none.
     forget_every: usize,
+    /// Every so many deliveries are made twice; 0: none.
+    repeat_every: usize,
     published: usize,
     delivered: usize,
 }
 
 /// Listens until the test's process ends; the URL.
 fn start(refuse_every: usize, forget_every: usize) -> String {
+    start_with(Shared { refuse_every, forget_every, ..Shared::default() })
+}
+
+fn start_with(shared: Shared) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}", listener.local_addr().unwrap());
-    let shared = Arc::new(Mutex::new(Shared { refuse_every, forget_every, ..Shared::default() }));
+    let shared = Arc::new(Mutex::new(shared));
     std::thread::spawn(move || {
         for (number, stream) in listener.incoming().enumerate() {
             let shared = Arc::clone(&shared);
@@ -123,12 +129,16 @@ impl Shared {
             return;
         }
         put_ok(out, event.id());
+        let seq = Seq(self.log.len() as u64 + 1);
         for ((_, sub_id), (stream, filter)) in &self.subscriptions {
             if filter.matches(&event) {
                 self.delivered += 1;
                 if self.forget_every == 0 || !self.delivered.is_multiple_of(self.forget_every) {
                     let mut frame = Vec::new();
-                    put_envelope(&mut frame, sub_id, None, wire);
+                    put_envelope(&mut frame, sub_id, filter.after.map(|_| seq), wire);
+                    if self.repeat_every > 0 && self.delivered.is_multiple_of(self.repeat_every) {
+                        frame.extend_from_within(..);
+                    }
                     // A subscriber that is gone is about to be removed by its own thread.
                     let _ = (&**stream).write_all(&frame);
                 }
@@ -150,6 +160,8 @@ fn run_on(cores: &[usize], command: Command, load: &Load, url: String) -> Report
         relay: None,
         url: Some(url),
         pid: std::process::id(),
+        http: None,
+        env: Vec::new(),
         server_cores: cores.clone(),
         client_cores: cores,
         shards: 1,
@@ -184,7 +196,7 @@ fn every_workload_counts_what_it_should() {
         ),
         (Command::Selective, Load { subscriptions: Some(101), ..Load::default() }, 1),
         (Command::Latency, Load { rate: Some(2_000), count: Some(400), ..Load::default() }, 10),
-        (Command::Mixed, Load { subscribers: Some(20), ..Load::default() }, 3),
+        (Command::Growth, Load { subscriptions: Some(11), rate: Some(2_000), ..Load::default() }, 0),
     ] {
         let report = run(command, &load, start(0, 0));
         assert_eq!((report.missing, report.errors), (0, 0), "{}", report.name);
@@ -194,7 +206,7 @@ fn every_workload_counts_what_it_should() {
         let publishers = report.plan.publishers as u64;
         assert_eq!(report.latency["ack"].count, 400 - 40 / publishers * publishers, "{}", report.name);
         let timed = report.latency.get("delivery").map_or(0, |latency| latency.count);
-        let is_timed = !matches!(command, Command::Ingest | Command::Mixed);
+        let is_timed = !matches!(command, Command::Ingest | Command::Growth);
         assert_eq!(timed, if is_timed { 360 * deliveries_per_event } else { 0 }, "{}", report.name);
         assert!(report.server.is_some_and(|server| server.cpu_us_per_unit > 0.0));
     }
@@ -252,10 +264,34 @@ fn a_fault_of_one_run_is_not_lost_in_the_median() {
 }
 
 #[test]
+fn every_job_is_done_once() {
+    for load in [Load::default(), Load { rate: Some(2_000), connections: Some(7), ..Load::default() }] {
+        let report = run(Command::Mixed, &load, start(0, 0));
+        assert_eq!((report.missing, report.errors), (0, 0), "{:?}", report.warnings);
+        assert_eq!(report.jobs, Some(Jobs { done: 20, lost: 0, doubled: 0 }));
+        assert_eq!((report.latency["job"].count > 0, report.is_broken()), (true, false));
+        assert!(report.further["jobs/s"] > 0.0);
+    }
+}
+
+#[test]
+fn lost_and_doubled_jobs_break_the_run() {
+    let few = Load { count: Some(100), connections: Some(4), ..Load::default() };
+    // With a window for all of them, so that no job waits for another one.
+    let lost = run(Command::Mixed, &Load { window: Some(100), ..few.clone() }, start(0, 2));
+    let jobs = lost.jobs.unwrap();
+    assert!(jobs.lost > 0 && lost.missing > 0 && lost.is_broken(), "{lost:?}");
+    assert_eq!(jobs.done + jobs.lost, 5);
+    let doubled = run(Command::Mixed, &few, start_with(Shared { repeat_every: 1, ..Shared::default() }));
+    let jobs = doubled.jobs.unwrap();
+    assert!(jobs.doubled > 0 && doubled.errors > 0 && doubled.is_broken(), "{doubled:?}");
+}
+
+#[test]
 fn the_page_of_a_run_needs_nothing_else() {
     let report = run(Command::Latency, &Load { rate: Some(2_000), ..Load::default() }, start(0, 0));
     let name = report.name.clone();
-    let page = page::page(&Results { made_at: 0, runs: vec![report] }, &[]);
+    let page = page::page(&Results { made_at: 0, runs: vec![report], series: Vec::new() }, &[]);
     assert!(page.contains(&format!("<h1>{name}</h1>")));
     for elsewhere in ["<script", "http:", "https:", "src=", "href=", "url(", "@import"] {
         assert!(!page.contains(elsewhere), "{elsewhere}");

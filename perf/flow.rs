@@ -17,9 +17,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Without any reply or delivery for so long, although all is sent or the window is full, what
 /// has not come is counted as missing.
-const STUCK_NANOS: u64 = 5_000_000_000;
+pub const STUCK_NANOS: u64 = 5_000_000_000;
 /// How long a wait lasts at most, so that the time limit is seen.
-const WAIT_NANOS_MAX: u64 = 20_000_000;
+pub const WAIT_NANOS_MAX: u64 = 20_000_000;
 /// The same while other threads read, whose progress opens the window.
 const WAIT_FOR_OTHERS_NANOS: u64 = 200_000;
 
@@ -160,7 +160,7 @@ impl<'a> Publisher<'a> {
     }
 }
 
-fn describe(message: &[u8]) -> String {
+pub fn describe(message: &[u8]) -> String {
     match RelayMessage::parse(message) {
         Ok(RelayMessage::Error { code, message }) => format!("{code}: {message}"),
         _ => "an error that cannot be read".to_owned(),
@@ -414,6 +414,6 @@ impl Course<'_> {
 }
 
 /// When event `index` is due after the start, in nanoseconds.
-fn due_after(index: u64, per_second: u64) -> u64 {
+pub fn due_after(index: u64, per_second: u64) -> u64 {
     (u128::from(index) * 1_000_000_000 / u128::from(per_second.max(1))) as u64
 }

@@ -8,6 +8,8 @@ mod failure;
 mod fake;
 mod flow;
 mod frame;
+mod growth;
+mod jobs;
 mod keys;
 mod machine;
 mod meter;
@@ -20,8 +22,11 @@ mod relay;
 mod repeat;
 mod report;
 mod results;
+mod scrape;
 mod script;
+mod split;
 mod suite;
+mod sweep;
 mod targets;
 mod workload;
 
@@ -31,6 +36,7 @@ use clap::Parser;
 use failure::{Doing, Failure, Result};
 use options::{Command, Options, Plan};
 use repeat::Repeats;
+use report::Report;
 use results::Results;
 use std::process::ExitCode;
 use suite::Entry;
@@ -48,46 +54,62 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<()> {
     machine::raise_file_limit();
     let clock = Clock::new();
-    let plan = Plan::new(options.command, &options.load, options.smoke);
-    let entries = match options.command {
+    let kept = results::kept(&options.results);
+    let (runs, series) = match options.command {
         Command::Keys => {
+            let plan = Plan::new(options.workload.unwrap_or(options.command), &options.load, options.smoke);
             print!("{}", relay::allow_tables(&bench::identities(&plan)));
             return Ok(());
         }
         Command::Page => return page_of_newest(options),
+        Command::Growth => growth::run(options, clock)?,
+        Command::Sweep => (sweep::run(options, clock)?, Vec::new()),
+        _ => (measure(options, &kept, clock)?, Vec::new()),
+    };
+    finish(options, &Results { made_at: clock.unix_seconds(), runs, series }, &kept)
+}
+
+/// One workload, or the canonical set.
+fn measure(options: &Options, kept: &[Results], clock: Clock) -> Result<Vec<Report>> {
+    let entries = match options.command {
         Command::All if options.relay.url.is_some() => {
             return Err(Failure::Usage("the canonical set starts its own relays: no --url".to_owned()));
         }
         Command::All => suite::entries(&options.load, &options.relay, options.smoke),
-        _ => vec![Entry { plan, relay: options.relay.clone() }],
+        command => {
+            let plan = Plan::new(command, &options.load, options.smoke);
+            vec![Entry { plan, relay: options.relay.clone() }]
+        }
     };
-    let kept = results::kept(&options.results);
     let mut repeats = Repeats::new(clock, entries.len(), options.command == Command::All && !options.smoke);
     let mut runs = Vec::new();
     for Entry { plan, relay } in entries {
         let report = repeats.run(&Bench::prepare(plan, &relay, clock)?)?;
         if !options.json {
-            println!("{}{}", report.table(), results::compare(&report, &kept));
+            println!("{}{}", report.table(), results::compare(&report, kept));
         }
         runs.push(report);
     }
-    finish(options, &Results { made_at: clock.unix_seconds(), runs }, &kept)
+    Ok(runs)
 }
 
 fn finish(options: &Options, results: &Results, kept: &[Results]) -> Result<()> {
-    let is_set = options.command == Command::All;
     let runs = &results.runs;
-    if is_set && !options.json {
-        println!("{}\n{}", suite::table(runs), targets::table(&targets::verdicts(runs)));
-    }
     if options.json {
         let text = match runs.as_slice() {
-            [report] if !is_set => serde_json::to_string_pretty(report),
+            [report] if options.command.is_workload() => serde_json::to_string_pretty(report),
             _ => serde_json::to_string_pretty(results),
         };
         println!("{}", text.map_err(|error| Failure::Usage(format!("no JSON: {error}")))?);
+    } else {
+        match options.command {
+            Command::All => println!("{}\n{}", suite::table(runs), targets::table(&targets::verdicts(runs))),
+            Command::Growth => println!("{}\n{}", suite::table(runs), growth::table(&results.series)),
+            Command::Sweep => println!("{}", sweep::table(runs)),
+            _ => {}
+        }
     }
-    let is_kept = is_set && !options.smoke;
+    let is_kept = options.command == Command::All && !options.smoke;
     if options.save || is_kept {
         let path = results.keep(&options.results)?;
         eprintln!("axon-perf: kept {}", path.display());
@@ -95,13 +117,18 @@ fn finish(options: &Options, results: &Results, kept: &[Results]) -> Result<()> 
     if options.html.is_some() || is_kept {
         write_page(options, results, kept)?;
     }
-    Ok(())
+    match runs.iter().find(|run| run.is_broken()) {
+        Some(run) => Err(Failure::Broken(format!("{}: {}", run.name, run.warnings.join("; ")))),
+        None => Ok(()),
+    }
 }
 
 fn page_of_newest(options: &Options) -> Result<()> {
     let mut kept = results::kept(&options.results);
-    let newest = kept
-        .pop()
+    // Growth stands on the page of the set.
+    let newest = kept.iter().rposition(|results| results.series.is_empty());
+    let newest = newest
+        .map(|at| kept.remove(at))
         .ok_or_else(|| Failure::Usage(format!("no result is kept in {}", options.results.display())))?;
     write_page(options, &newest, &kept)
 }

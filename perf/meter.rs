@@ -1,8 +1,11 @@
 //! Measures one stretch of a run: the server's CPU, memory and switches, and our own CPU.
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::process::{CoreTicks, Cpu, Memory, Sample, thread_cpu_nanos};
+use crate::scrape::scrape;
 use axon::base::Clock;
+use axon::cli::{Exposition, Figures};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The relay counts as quiet when a look apart from the last one by this shows less than
@@ -21,8 +24,16 @@ pub struct Meter {
     /// The server's.
     cores: Vec<usize>,
     before: Sample,
+    metrics: Option<Metrics>,
     start: Option<Mark>,
     end: Option<Mark>,
+}
+
+/// Where the server's metrics are, and what they said before anything.
+struct Metrics {
+    address: SocketAddr,
+    nanos: u64,
+    before: Exposition,
 }
 
 struct Mark {
@@ -55,6 +66,8 @@ pub struct Server {
     pub switches_voluntary: u64,
     pub switches_forced: u64,
     pub disk_written_bytes: u64,
+    /// What its metrics say of the time from before the first event until it was quiet.
+    pub metrics: Option<Figures>,
 }
 
 impl Meter {
@@ -62,9 +75,20 @@ impl Meter {
     /// The process `pid` is gone.
     pub fn new(clock: Clock, pid: u32, cores: &[usize]) -> Result<Meter> {
         let cores = cores.to_vec();
-        let mut meter = Meter { clock, pid, cores, before: Sample::default(), start: None, end: None };
+        let mut meter =
+            Meter { clock, pid, cores, before: Sample::default(), metrics: None, start: None, end: None };
         meter.before = meter.sample()?;
         Ok(meter)
+    }
+
+    /// Reads the server's metrics too: now, and again when all is over, so that reading them
+    /// disturbs nothing that is measured.
+    ///
+    /// # Errors
+    /// It does not tell them.
+    pub fn with_metrics(self, address: SocketAddr) -> Result<Meter> {
+        let metrics = Metrics { address, before: scrape(address)?, nanos: self.clock.nanos() };
+        Ok(Meter { metrics: Some(metrics), ..self })
     }
 
     fn sample(&self) -> Result<Sample> {
@@ -114,6 +138,10 @@ impl Meter {
         let mut measured = Measured { seconds: nanos as f64 / 1e9, server: None, client_busy };
         if self.pid != 0 {
             let quiet = self.wait_until_quiet()?;
+            let metrics = self.metrics.as_ref().map(|Metrics { address, nanos, before }| {
+                let seconds = self.clock.nanos().saturating_sub(*nanos) as f64 / 1e9;
+                Ok::<_, Failure>(Figures::between(before, &scrape(*address)?, seconds))
+            });
             let cpu = end.sample.cpu_since(&start.sample);
             let (busy_share, stolen_share) = end.cores.shares_since(&start.cores);
             let own_share = cpu.nanos as f64 / (nanos.max(1) * self.cores.len().max(1) as u64) as f64;
@@ -130,6 +158,7 @@ impl Meter {
                     .saturating_sub(start.sample.switches_voluntary),
                 switches_forced: end.sample.switches_forced.saturating_sub(start.sample.switches_forced),
                 disk_written_bytes: quiet.disk_written_bytes.saturating_sub(self.before.disk_written_bytes),
+                metrics: metrics.transpose()?,
             });
         }
         Ok(measured)

@@ -1,9 +1,11 @@
 //! The command line, and the plan of a run that follows from it.
 
 use crate::machine::parse_cores;
+use crate::sweep::Knob;
 use axon::base::Kind;
 use clap::{Args, Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Drives a real relay over real sockets and measures what it costs.
@@ -12,6 +14,13 @@ use std::path::PathBuf;
 pub struct Options {
     /// What to run; `all` is the canonical set.
     pub command: Command,
+    /// What `sweep` runs, and whose keys `keys` prints.
+    pub workload: Option<Command>,
+    #[command(flatten)]
+    pub knob: Knob,
+    /// Stored events that `growth` goes up to, if `--seconds` is enough for them.
+    #[arg(long, default_value_t = 20_000_000)]
+    pub events: usize,
     #[command(flatten)]
     pub load: Load,
     #[command(flatten)]
@@ -53,8 +62,12 @@ pub enum Command {
     Churn,
     /// Open loop at a fixed rate: publish to ack, publish to delivery.
     Latency,
-    /// Publishers of several kinds, each event reaches a few of many readers.
+    /// Agents that publish, follow a few filters and run jobs for each other.
     Mixed,
+    /// What an event costs by connections, by subscriptions and by stored events.
+    Growth,
+    /// A workload with several values of one knob, beside each other.
+    Sweep,
     /// The canonical set, in one table.
     All,
     /// Writes the newest kept result as an HTML page again.
@@ -82,7 +95,7 @@ pub struct Load {
     /// Subscriptions in all (selective, churn).
     #[arg(long)]
     pub subscriptions: Option<usize>,
-    /// Connections (selective, idle, connect, churn).
+    /// Connections (selective, idle, connect, churn), agents (mixed).
     #[arg(long)]
     pub connections: Option<usize>,
     /// Bytes of one event on the wire.
@@ -120,6 +133,12 @@ pub struct RelayArgs {
     /// Its process, for the CPU figures.
     #[arg(long, default_value_t = 0, requires = "url")]
     pub pid: u32,
+    /// Its HTTP address (`ADDRESS:PORT`), for its CPU by stage.
+    #[arg(long, requires = "url")]
+    pub http: Option<SocketAddr>,
+    /// Environment variables it is started with.
+    #[arg(skip)]
+    pub env: Vec<(String, String)>,
     /// Cores the relay is confined to, as for taskset.
     #[arg(long, default_value = "0", value_parser = Cores::parse)]
     pub server_cores: Cores,
@@ -227,11 +246,12 @@ impl Plan {
                 (self.subscribers, self.count, self.rate) = (10, 10_000, Some(1_000));
                 self.spin = true;
             }
-            Command::Mixed => {
-                self.kinds = vec![Kind::MESSAGE.0, Kind::PROGRESS.0, Kind::JOB_REQUEST.0, Kind::JOB_RESULT.0];
-                (self.publishers, self.window, self.subscribers, self.count) = (16, 32, 100, 200_000);
+            Command::Mixed => (self.connections, self.window, self.count) = (100, 8, 200_000),
+            Command::Growth => {
+                // Long enough for the clock ticks, short enough for nine points three times.
+                (self.publishers, self.rate, self.count) = (8, Some(20_000), 60_000);
             }
-            Command::All | Command::Page | Command::Keys => {}
+            Command::Sweep | Command::All | Command::Page | Command::Keys => {}
         }
     }
 
@@ -269,6 +289,11 @@ impl Plan {
         }
         // A selective event has the tag that selects it.
         self.tags = self.tags.max(usize::from(self.subscriptions > 0));
+        if self.command == Command::Mixed {
+            // A job takes two; everybody is an author and signs for himself.
+            self.connections = self.connections.max(2);
+            self.authors = self.connections;
+        }
         self.warmup = load.warmup.unwrap_or(self.count / 10);
         self.spin &= !load.no_spin;
     }
@@ -277,7 +302,6 @@ impl Plan {
     pub fn topics(&self) -> usize {
         match self.command {
             Command::Selective => self.subscriptions.max(1),
-            Command::Mixed => self.subscribers.max(1),
             _ => 1000,
         }
     }
@@ -292,17 +316,29 @@ impl Plan {
         let what = if self.is_ephemeral() { "ephemeral" } else { durability };
         let pace = self.rate.map_or(format!("W{}", self.window), |rate| format!("{rate}/s"));
         let load = match self.command {
-            Command::Ingest | Command::Mixed => format!("P{} {pace}", self.publishers),
+            Command::Ingest => format!("P{} {pace}", self.publishers),
+            Command::Mixed => format!("C{} {pace}", self.connections),
+            Command::Growth => {
+                format!("C{} N{} {pace}", self.publishers + self.connections, self.subscriptions)
+            }
             Command::Fanout | Command::Latency => format!("S{} {pace}", self.subscribers),
             Command::Selective => format!("N{} {pace}", self.subscriptions),
             Command::Replay => format!("n{}", self.count),
             Command::Idle | Command::Connect => format!("C{}", self.connections),
             Command::Churn => format!("C{} N{}", self.connections, self.subscriptions),
-            Command::All | Command::Page | Command::Keys => String::new(),
+            Command::Sweep | Command::All | Command::Page | Command::Keys => String::new(),
         };
         let command = format!("{:?}", self.command).to_lowercase();
         let size = if self.size == 300 { String::new() } else { format!(" {} B", self.size) };
         format!("{command} {what} {load}{size}, {shards} shard{}", if shards == 1 { "" } else { "s" })
+    }
+}
+
+impl Command {
+    /// Whether it is one workload with a plan, that a sweep can run.
+    pub fn is_workload(self) -> bool {
+        let others = [Command::Growth, Command::Sweep, Command::All, Command::Page, Command::Keys];
+        !others.contains(&self)
     }
 }
 

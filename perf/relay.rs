@@ -7,6 +7,7 @@ use crate::keys::Identity;
 use crate::machine;
 use axon::base::Clock;
 use rustix::process::{Pid, Signal, kill_process};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{Read, Write as _};
@@ -36,6 +37,8 @@ pub struct RelayOptions {
     pub durability: String,
     /// Further keys, `section.key=value`, the value as TOML.
     pub set: Vec<(String, String)>,
+    /// Environment variables, beside this process's own.
+    pub env: Vec<(String, String)>,
     /// Leave the scratch directory.
     pub keep: bool,
 }
@@ -44,6 +47,8 @@ pub struct RelayOptions {
 pub struct Relay {
     pub target: Target,
     pub pid: u32,
+    /// Where it answers `/metrics`, if that is known.
+    pub http: Option<SocketAddr>,
     owned: Option<Owned>,
 }
 
@@ -61,15 +66,16 @@ pub struct Scratch {
 
 impl Relay {
     /// A relay that somebody else has started. `pid` 0: on another machine, or unknown.
+    /// `http`: its HTTP side, if that is known.
     ///
     /// # Errors
     /// The URL is not `ws://ADDRESS:PORT`.
-    pub fn running(url: &str, pid: u32) -> Result<Relay> {
+    pub fn running(url: &str, pid: u32, http: Option<SocketAddr>) -> Result<Relay> {
         let authority = url.strip_prefix("ws://").unwrap_or_default();
         let host = authority.split('/').next().unwrap_or_default();
         let address = std::net::ToSocketAddrs::to_socket_addrs(host).ok().and_then(|mut all| all.next());
         let address = address.ok_or_else(|| Failure::Usage(format!("`{url}` is not ws://ADDRESS:PORT")))?;
-        Ok(Relay { target: Target { address, url: url.to_owned() }, pid, owned: None })
+        Ok(Relay { target: Target { address, url: url.to_owned() }, pid, http, owned: None })
     }
 
     /// Starts one in `scratch` that lets `allowed` in, and waits until it answers.
@@ -91,10 +97,12 @@ impl Relay {
         let mut command = Command::new(&options.binary);
         command.arg("serve").arg("--config").arg(&config).stdin(Stdio::null());
         command.stdout(log.try_clone().doing("the relay's log file")?).stderr(log);
+        command.envs(options.env.iter().map(|(name, value)| (name, value)));
         let child = spawn_on(&options.cores, command, &options.binary)?;
         let pid = child.id();
         let owned = Owned { child, scratch };
-        let mut relay = Relay { target: Target { address: listen, url }, pid, owned: Some(owned) };
+        let target = Target { address: listen, url };
+        let mut relay = Relay { target, pid, http: Some(http), owned: Some(owned) };
         relay.wait_until_ready(clock)?;
         Ok(relay)
     }
@@ -194,31 +202,26 @@ fn config_text(
     http: SocketAddr,
     allowed: &[Identity],
 ) -> String {
-    let mut sections: Vec<(String, Vec<String>)> = vec![
-        (
-            "relay".to_owned(),
-            vec![
-                format!("listen = \"{listen}\""),
-                format!("urls = [\"ws://{listen}\"]"),
-                format!("data_dir = {:?}", dir.join("data").to_string_lossy()),
-                format!("shards = {}", options.shards),
-                format!("durability = {:?}", options.durability),
-            ],
-        ),
-        ("http".to_owned(), vec![format!("listen = \"{http}\"")]),
+    let mut sections: BTreeMap<&str, BTreeMap<&str, String>> = BTreeMap::new();
+    let own = [
+        ("relay.listen", format!("\"{listen}\"")),
+        ("relay.urls", format!("[\"ws://{listen}\"]")),
+        ("relay.data_dir", format!("{:?}", dir.join("data").to_string_lossy())),
+        ("relay.shards", options.shards.to_string()),
+        ("relay.durability", format!("{:?}", options.durability)),
+        ("http.listen", format!("\"{http}\"")),
     ];
-    for (path, value) in &options.set {
+    let given = options.set.iter().map(|(path, value)| (path.as_str(), value.clone()));
+    for (path, value) in own.into_iter().chain(given) {
         let (section, key) = path.split_once('.').unwrap_or(("relay", path));
-        let line = format!("{key} = {value}");
-        match sections.iter_mut().find(|(name, _)| name == section) {
-            Some((_, lines)) => lines.push(line),
-            None => sections.push((section.to_owned(), vec![line])),
-        }
+        // Of the same key the last one counts.
+        sections.entry(section).or_default().insert(key, value);
     }
     let mut out = String::new();
-    for (name, lines) in sections {
+    for (section, keys) in sections {
+        let lines: String = keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "[{name}]\n{}", lines.join("\n"));
+        let _ = write!(out, "[{section}]\n{lines}");
     }
     out + &allow_tables(allowed)
 }

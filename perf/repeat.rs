@@ -3,7 +3,7 @@
 
 use crate::bench::Bench;
 use crate::failure::{Failure, Result};
-use crate::report::Report;
+use crate::report::{Jobs, Report};
 use axon::base::Clock;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,6 +78,40 @@ impl Repeats {
     }
 }
 
+/// Several benches in turn, `rounds` times, so that what changes with the hour changes all of
+/// them; the median of each. No round is begun that would not end within `seconds_max`.
+///
+/// # Errors
+/// A run could not be made.
+pub fn interleaved(
+    benches: &[Bench],
+    rounds: usize,
+    seconds_max: Option<u64>,
+    clock: &Clock,
+) -> Result<Vec<Report>> {
+    let start = clock.nanos();
+    let elapsed = || (clock.nanos() - start) / 1_000_000_000;
+    let mut runs: Vec<Vec<Report>> = benches.iter().map(|_| Vec::with_capacity(rounds)).collect();
+    for round in 1..=rounds {
+        let before = elapsed();
+        for (bench, runs) in benches.iter().zip(&mut runs) {
+            let seconds = elapsed();
+            eprintln!(
+                "axon-perf: {:>2}:{:02}  {}, run {round} of {rounds}",
+                seconds / 60,
+                seconds % 60,
+                bench.name()
+            );
+            runs.push(bench.run()?);
+        }
+        let took = elapsed() - before;
+        if seconds_max.is_some_and(|most| elapsed() + took > most) {
+            break;
+        }
+    }
+    runs.iter().map(|runs| median(runs)).collect()
+}
+
 /// Runs of one plan as one report: of every number the median (of an even count the upper one),
 /// of what went wrong the worst.
 ///
@@ -94,6 +128,11 @@ pub fn median(runs: &[Report]) -> Result<Report> {
     report.missing = runs.iter().map(|run| run.missing).max().unwrap_or(0);
     report.errors = runs.iter().map(|run| run.errors).max().unwrap_or(0);
     report.first_error = runs.iter().find_map(|run| run.first_error.clone());
+    report.jobs = runs.iter().filter_map(|run| run.jobs).reduce(|a, b| Jobs {
+        done: a.done.min(b.done),
+        lost: a.lost.max(b.lost),
+        doubled: a.doubled.max(b.doubled),
+    });
     report.warnings.clear();
     report.judge();
     Ok(report)

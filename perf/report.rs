@@ -4,6 +4,7 @@ use crate::machine::{DiskSync, Machine};
 use crate::meter::{Measured, Server};
 use crate::options::Plan;
 use crate::process::Memory;
+use crate::split::Split;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -47,6 +48,9 @@ pub struct Report {
     pub client: Client,
     /// Figures only this workload has.
     pub further: BTreeMap<String, f64>,
+    /// Of `mixed`.
+    #[serde(default)]
+    pub jobs: Option<Jobs>,
     pub warnings: Vec<String>,
     /// Runs of which every figure here is the median.
     #[serde(default = "one")]
@@ -68,6 +72,17 @@ pub struct RelaySetting {
     pub server_cores: Vec<usize>,
     pub client_cores: Vec<usize>,
     pub set: Vec<(String, String)>,
+}
+
+/// What became of the jobs that were offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Jobs {
+    /// Offered, claimed, done and acknowledged, of the whole run.
+    pub done: u64,
+    /// Offered, but never acknowledged to the one who won.
+    pub lost: u64,
+    /// Done more than once, or agents do not agree on who won.
+    pub doubled: u64,
 }
 
 /// Microseconds.
@@ -96,6 +111,9 @@ pub struct ServerFigures {
     pub stolen_share: f64,
     /// CPU µs per unit by thread name.
     pub threads: BTreeMap<String, f64>,
+    /// Its CPU by stage; `None`: it does not tell.
+    #[serde(default)]
+    pub split: Option<Split>,
     pub memory: Memory,
     pub switches_voluntary: u64,
     pub switches_forced: u64,
@@ -170,6 +188,7 @@ impl Report {
             latency: BTreeMap::new(),
             client: Client { busy: measured.client_busy, ..Client::default() },
             further: BTreeMap::new(),
+            jobs: None,
             warnings: Vec::new(),
             runs: 1,
             ranges: BTreeMap::new(),
@@ -181,8 +200,14 @@ impl Report {
         self.latency.extend(Latency::of(histogram).map(|latency| (what.to_owned(), latency)));
     }
 
+    /// Whether the relay broke a promise that agents rely on.
+    pub fn is_broken(&self) -> bool {
+        self.jobs.is_some_and(|jobs| jobs.lost + jobs.doubled > 0)
+    }
+
     /// Says what makes the figures doubtful.
     pub fn judge(&mut self) {
+        let broken = self.jobs.filter(|_| self.is_broken());
         let mut warn = |text: String| self.warnings.push(text);
         if self.client.busy > BUSY_MAX && !self.plan.spin {
             warn(format!(
@@ -205,6 +230,9 @@ impl Report {
         if self.errors > 0 {
             let first = self.first_error.as_deref().unwrap_or("about a subscription");
             warn(format!("{} errors, the first: {first}", self.errors));
+        }
+        if let Some(Jobs { done, lost, doubled }) = broken {
+            warn(format!("{lost} jobs lost, {doubled} doubled, {done} done"));
         }
         if self.disk_sync.is_some_and(|sync| sync.in_memory) {
             warn("the data directory lies in memory: fsync costs nothing there".to_owned());
@@ -238,6 +266,7 @@ impl Report {
             out.push((format!("CPU µs/{}", self.unit), server.cpu_us_per_unit));
             out.push((format!("CPU µs/{}, settled", self.unit), server.cpu_us_per_unit_settled));
             out.extend(server.cpu_us_per_delivery.map(|us| ("CPU µs/delivery".to_owned(), us)));
+            out.extend(server.split.iter().flat_map(|split| split.figures(&self.unit)));
             out.push(("RSS anon MiB".to_owned(), server.memory.rss_anon as f64 / 1_048_576.0));
         }
         for (what, latency) in &self.latency {
@@ -288,6 +317,9 @@ impl Report {
         if let Some(server) = &self.server {
             server.rows(&self.unit, &mut row);
         }
+        if let Some(Jobs { done, lost, doubled }) = self.jobs {
+            row("jobs", format!("{done} done, {lost} lost, {doubled} doubled"));
+        }
         for (name, value) in &self.further {
             row(name, short(*value));
         }
@@ -321,6 +353,7 @@ impl ServerFigures {
             others_share: server.others_share,
             stolen_share: server.stolen_share,
             threads: threads.map(|(name, nanos)| (name.clone(), us_per(*nanos, count))).collect(),
+            split: server.metrics.as_ref().map(|figures| Split::of(figures, count_all)),
             memory: server.memory,
             switches_voluntary: server.switches_voluntary,
             switches_forced: server.switches_forced,
@@ -344,6 +377,9 @@ impl ServerFigures {
         }
         let threads: Vec<_> = self.threads.iter().map(|(name, us)| format!("{name} {us:.3}")).collect();
         row("  by thread", threads.join(", "));
+        if let Some(split) = &self.split {
+            row("  by stage, settled", split.line());
+        }
         row(
             "server memory",
             format!(

@@ -1,6 +1,7 @@
 //! Results that are kept, and how a new one compares with them.
 
 use crate::failure::{Doing, Failure, Result};
+use crate::growth::Series;
 use crate::report::{Report, short};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
@@ -13,6 +14,9 @@ pub struct Results {
     /// Unix seconds.
     pub made_at: i64,
     pub runs: Vec<Report>,
+    /// Of `growth`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub series: Vec<Series>,
 }
 
 /// Runs kept in `dir`, the oldest first; files of another form are left out.
@@ -39,6 +43,14 @@ impl Results {
         text.push(b'\n');
         fs::write(&path, text).doing("keeping the results")?;
         Ok(path)
+    }
+}
+
+impl Results {
+    /// Whether both were measured on the same machine.
+    pub fn is_of_same_machine(&self, other: &Results) -> bool {
+        let machine = |results: &Results| results.runs.first().map(|run| run.machine.clone());
+        machine(self) == machine(other)
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::failure::{Failure, Result};
 use crate::frame::put_message;
 use crate::keys::Identity;
+use crate::options::Plan;
 use axon::base::Kind;
 use axon::event::EventBuilder;
 use axon::wire::ClientMessage;
@@ -19,6 +20,14 @@ pub struct Shape {
     pub topics: usize,
     /// Unix seconds.
     pub created_at: i64,
+}
+
+impl Shape {
+    /// That of a plan's events.
+    pub fn of(plan: &Plan, created_at: i64) -> Shape {
+        let (size, tags, topics) = (plan.size, plan.tags, plan.topics());
+        Shape { kinds: plan.kinds.clone(), size, tags, topics, created_at }
+    }
 }
 
 /// The frames of one publisher.
@@ -131,7 +140,7 @@ fn kind(shape: &Shape, index: usize) -> u16 {
 }
 
 /// The index, which makes the event unlike the others, then bytes that do not compress.
-fn content(index: usize, padding: usize) -> Vec<u8> {
+pub fn content(index: usize, padding: usize) -> Vec<u8> {
     let mut out = (index as u64).to_be_bytes().to_vec();
     let mut state = (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     while out.len() < 8 + padding {

@@ -46,7 +46,11 @@ use Figure::{Of, Slope};
 
 /// CPU of stored events counts until the relay is quiet: index rows and compaction belong to it.
 const SETTLED: Figure = Of("CPU µs/event, settled");
+/// The stage of its own.
+const MATCHING: Figure = Of("match µs/event");
 const PER_DELIVERY: Figure = Of("CPU µs/delivery");
+/// Of the CPU, in percent.
+const UNEXPLAINED: Figure = Of("unexplained %");
 const INGEST_FSYNC: &str = "ingest fsync P8 W128, 1 shard";
 const INGEST_OS: &str = "ingest os P8 W128, 1 shard";
 const FANOUT_10: &str = "fanout ephemeral S10 W1024, 1 shard";
@@ -82,6 +86,7 @@ const TARGETS: &[Target] = &[
         "strfry 7400 · JetStream 3800 (unsigned)",
     )
     .headline("events/s", "verified, indexed, synced to disk, on one core"),
+    target(INGEST_FSYNC, "CPU that no stage explains, ingest", UNEXPLAINED, AtMost(10.0), ""),
     target(
         INGEST_OS,
         "ingest, 8 × 128 in flight, os",
@@ -124,6 +129,7 @@ const TARGETS: &[Target] = &[
         AtMost(0.14),
         "strfry 5.5 · NATS 0.73 · Redis 0.33",
     ),
+    target(FANOUT_1000, "CPU that no stage explains, fan-out", UNEXPLAINED, AtMost(10.0), ""),
     target(
         "fanout os S1000 W1024, 1 shard",
         "fan-out, stored, S = 1000",
@@ -140,10 +146,24 @@ const TARGETS: &[Target] = &[
         "strfry 138 · NATS 2.6 · Redis 5.8",
     ),
     target(
+        "selective os N10000 W1024, 1 shard",
+        "selective, 10 000 subscriptions, one matches",
+        MATCHING,
+        AtMost(1.0),
+        "",
+    ),
+    target(
         "selective os N100000 W1024, 1 shard",
         "selective, 100 000 subscriptions, one matches",
         SETTLED,
         AtMost(18.0),
+        "",
+    ),
+    target(
+        "selective os N100000 W1024, 1 shard",
+        "selective, 100 000 subscriptions, one matches",
+        MATCHING,
+        AtMost(1.0),
         "",
     ),
     target(

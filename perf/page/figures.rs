@@ -1,8 +1,10 @@
 //! Which plots a set of runs gives.
 
-use super::plot::{Bar, COLOURS, Line, Plot, shares};
+use super::plot::{Bar, COLOURS, Line, Plot, amount, shares};
+use crate::growth::{Point, Series};
 use crate::options::Command;
 use crate::report::{Latency, Report, short};
+use crate::split::Split;
 use std::collections::BTreeMap;
 
 /// Every plot that the runs have data for.
@@ -17,7 +19,69 @@ pub fn all(reports: &[Report]) -> String {
             report.server.as_ref()?.cpu_us_per_delivery
         }),
     ];
-    plots.concat() + &threads(reports)
+    plots.concat() + &stages(reports) + &threads(reports)
+}
+
+/// What grows against what an event costs; of what lies on the disk, memory and disk too.
+pub fn growth(series: &[Series]) -> String {
+    series.iter().map(|series| cost(series) + &space(series)).collect()
+}
+
+fn cost(series: &Series) -> String {
+    let points = series.points.iter().map(|point| (series.place(point.at), point.cpu_us)).collect();
+    let y_label = format!("CPU µs per event; {}", series.verdict());
+    Plot {
+        title: "Cost of an event",
+        x_label: &series.what,
+        y_label: &y_label,
+        x_ticks: places(series),
+        is_log: false,
+        lines: vec![Line { name: "CPU".to_owned(), colour: 0, points }],
+    }
+    .svg()
+}
+
+fn space(series: &Series) -> String {
+    let line = |name: &str, colour, mib: fn(&Point) -> f64| Line {
+        name: name.to_owned(),
+        colour,
+        points: series.points.iter().map(|point| (series.place(point.at), mib(point))).collect(),
+    };
+    Plot {
+        title: "Memory and disk",
+        x_label: &series.what,
+        y_label: "MiB, logarithmic",
+        x_ticks: places(series),
+        is_log: true,
+        lines: vec![line("memory", 1, |point| point.memory_mib), line("disk", 2, |point| point.disk_mib)],
+    }
+    .svg()
+}
+
+/// A few places on the x axis, the first and the last point among them.
+fn places(series: &Series) -> Vec<(f64, String)> {
+    const PLACES_MAX: usize = 6;
+    let step = series.points.len().div_ceil(PLACES_MAX).max(1);
+    let mut ats: Vec<u64> = series.points.iter().rev().step_by(step).map(|point| point.at).collect();
+    ats.extend(series.points.first().map(|point| point.at));
+    ats.sort_unstable();
+    ats.dedup();
+    ats.into_iter().map(|at| (series.place(at), amount(at as f64))).collect()
+}
+
+/// CPU of every run by stage, and what no stage explains.
+fn stages(reports: &[Report]) -> String {
+    let bar = |report: &Report| {
+        let split = report.server.as_ref()?.split.as_ref()?;
+        // Samples that came out high leave less than nothing to explain.
+        let parts: Vec<f64> = Split::order().map(|name| split.part(name).unwrap_or(0.0).max(0.0)).collect();
+        let total = format!("{} µs/{}", short(split.process), report.unit);
+        (parts.iter().sum::<f64>() > 0.0).then(|| Bar { name: report.name.clone(), total, parts })
+    };
+    let bars: Vec<Bar> = reports.iter().filter_map(bar).collect();
+    let legend: Vec<String> = Split::order().map(str::to_owned).collect();
+    let about = "µs per unit, of all CPU until the relay was quiet; each stage is measured on its own";
+    shares("CPU by stage", about, &legend, &bars, |part, _| short(part))
 }
 
 /// Percentiles of the runs at a fixed rate, or of whatever was run.
@@ -116,7 +180,13 @@ fn threads(reports: &[Report]) -> String {
     let bars: Vec<Bar> = reports.iter().filter_map(bar).collect();
     let mut names = legend.clone();
     names.extend((!rest.is_empty()).then(|| "others".to_owned()));
-    shares("CPU by thread", "of the relay, while measured; beside it the whole per unit", &names, &bars)
+    shares(
+        "CPU by thread",
+        "of the relay, while measured; beside it the whole per unit",
+        &names,
+        &bars,
+        |part, whole| format!("{:.0} %", part / whole * 100.0),
+    )
 }
 
 /// A thread's name without the program's and without its number.

@@ -40,6 +40,14 @@ pub fn page(results: &Results, kept: &[Results]) -> String {
     if !plots.is_empty() {
         out += &section("Plots", "", &format!("<div class=\"plots\">{plots}</div>"));
     }
+    // The set does not measure it; then that of the last call that did.
+    let series = std::iter::once(results).chain(kept.iter().rev()).find(|results| !results.series.is_empty());
+    if let Some(grown) = series.filter(|grown| grown.is_of_same_machine(results)) {
+        let about =
+            format!("What an event costs when there is more of everything; made {}.", date(grown.made_at));
+        let plots = figures::growth(&grown.series);
+        out += &section("Growth", &about, &format!("<div class=\"plots\">{plots}</div>"));
+    }
     out += &section("Runs", "", &tables::runs(runs));
     out += &section("Every figure", "", &tables::details(runs, kept));
     out + "</main></body></html>\n"

@@ -5,7 +5,7 @@ use crate::targets::grouped;
 use std::fmt::Write as _;
 
 /// Colours the page has for series; further ones share the last.
-pub const COLOURS: usize = 7;
+pub const COLOURS: usize = 14;
 
 /// Of a plot of lines, in pixels.
 const WIDTH: f64 = 520.0;
@@ -43,11 +43,11 @@ pub struct Line {
 }
 
 /// A plot of lines.
-pub struct Plot {
-    pub title: &'static str,
+pub struct Plot<'a> {
+    pub title: &'a str,
     /// What the axes show, with units.
-    pub x_label: &'static str,
-    pub y_label: &'static str,
+    pub x_label: &'a str,
+    pub y_label: &'a str,
     /// Places on the x axis, ascending.
     pub x_ticks: Vec<(f64, String)>,
     /// Logarithmic, or linear from zero.
@@ -55,7 +55,7 @@ pub struct Plot {
     pub lines: Vec<Line>,
 }
 
-impl Plot {
+impl Plot<'_> {
     /// A figure with its caption; empty: no line has two points.
     pub fn svg(mut self) -> String {
         self.lines.retain(|line| line.points.len() > 1);
@@ -174,7 +174,7 @@ fn ticks(low: f64, high: f64, is_log: bool) -> Vec<f64> {
 }
 
 /// A tick's text.
-fn amount(value: f64) -> String {
+pub fn amount(value: f64) -> String {
     match value {
         v if v >= 1e6 => format!("{} M", round(v / 1e6)),
         v if v >= 1e4 => format!("{} k", round(v / 1e3)),
@@ -194,8 +194,15 @@ pub struct Bar {
     pub parts: Vec<f64>,
 }
 
-/// Bars of equal length whose parts show shares; empty without bars.
-pub fn shares(title: &str, about: &str, legend: &[String], bars: &[Bar]) -> String {
+/// Bars of equal length whose parts show shares, each with its `text` of part and whole; empty
+/// without bars.
+pub fn shares(
+    title: &str,
+    about: &str,
+    legend: &[String],
+    bars: &[Bar],
+    text: fn(f64, f64) -> String,
+) -> String {
     if bars.is_empty() {
         return String::new();
     }
@@ -211,13 +218,13 @@ pub fn shares(title: &str, about: &str, legend: &[String], bars: &[Bar]) -> Stri
     let _ = write!(out, "</p><svg viewBox=\"0 0 {BARS_WIDTH} {height}\" role=\"img\">");
     for (row, bar) in bars.iter().enumerate() {
         let top = row as f64 * BAR_APART + (BAR_APART - BAR_HEIGHT) / 2.0;
-        bar.draw(&mut out, top, legend);
+        bar.draw(&mut out, top, legend, text);
     }
     out + "</svg></figure>\n"
 }
 
 impl Bar {
-    fn draw(&self, out: &mut String, top: f64, legend: &[String]) {
+    fn draw(&self, out: &mut String, top: f64, legend: &[String], text: fn(f64, f64) -> String) {
         let text_y = top + BAR_HEIGHT - 4.5;
         let end = BARS_WIDTH - BAR_RIGHT;
         let _ = write!(
@@ -232,19 +239,16 @@ impl Bar {
         let mut left = BAR_LEFT;
         for (number, part) in self.parts.iter().enumerate().filter(|(_, part)| **part > 0.0) {
             let width = part / sum * (end - BAR_LEFT);
-            let percent = part / sum * 100.0;
+            let (percent, text) = (part / sum * 100.0, text(*part, sum));
             let _ = write!(
                 out,
-                "<rect class=\"part c{}\" x=\"{left:.1}\" y=\"{top}\" width=\"{width:.1}\" height=\"{BAR_HEIGHT}\"><title>{}: {percent:.1} %</title></rect>",
+                "<rect class=\"part c{}\" x=\"{left:.1}\" y=\"{top}\" width=\"{width:.1}\" height=\"{BAR_HEIGHT}\"><title>{}: {text} ({percent:.1} %)</title></rect>",
                 number.min(COLOURS - 1),
                 esc(legend.get(number).map_or("", String::as_str)),
             );
             if width > PART_WITH_TEXT {
                 let middle = left + width / 2.0;
-                let _ = write!(
-                    out,
-                    "<text class=\"mid in\" x=\"{middle:.1}\" y=\"{text_y}\">{percent:.0} %</text>"
-                );
+                let _ = write!(out, "<text class=\"mid in\" x=\"{middle:.1}\" y=\"{text_y}\">{text}</text>");
             }
             left += width;
         }

@@ -3,11 +3,13 @@
 mod churn;
 mod connect;
 mod idle;
+mod mixed;
 mod publish;
 mod replay;
 
 pub use churn::churn;
 pub use connect::connect;
 pub use idle::idle;
+pub use mixed::mixed;
 pub use publish::publish;
 pub use replay::replay;

@@ -1,4 +1,4 @@
-//! Ingest, fan-out, selective, latency, mixed: who reads what differs, the engine is one.
+//! Ingest, fan-out, selective, latency, growth: who reads what differs, the engine is one.
 
 use crate::bench::Stage;
 use crate::failure::Result;
@@ -13,9 +13,6 @@ use std::sync::atomic::AtomicBool;
 /// Readers whose deliveries are timed where all get the same; timing more would cost the
 /// generator more than reading.
 const TIMED_READERS_MAX: usize = 10;
-
-/// Topics each reader of the mixed workload follows.
-const MIXED_TOPICS: usize = 3;
 
 /// Runs the stage's plan.
 ///
@@ -77,24 +74,21 @@ fn readers(stage: &Stage) -> Result<(Vec<Reader>, Gate, Option<f64>)> {
     // Which delivery is which event can only be told where one publisher sets the order.
     let can_time = plan.publishers == 1;
     match plan.command {
-        Command::Selective => {
+        Command::Selective | Command::Growth => {
+            let matches = plan.command == Command::Selective;
             let per_connection = plan.subscriptions.div_ceil(plan.connections).max(1);
             let mut readers = Vec::new();
             for (number, start) in (0..plan.subscriptions).step_by(per_connection).enumerate() {
                 let run = per_connection.min(plan.subscriptions - start);
+                // Topics beyond those of the events match nothing.
+                let first = if matches { start } else { plan.topics() + start };
                 let filters: Vec<Filter> =
-                    (start..start + run).map(|n| by_topics(&[n], plan.topics())).collect();
+                    (first..first + run).map(|n| by_topics(&[n], first + run)).collect();
                 let share = Share { start, run, cycle: plan.subscriptions };
-                readers.push(open(number, &filters, can_time.then_some(share))?);
+                readers.push(open(number, &filters, (matches && can_time).then_some(share))?);
             }
-            Ok((readers, if can_time { Gate::Total } else { Gate::Replies }, Some(1.0)))
-        }
-        Command::Mixed => {
-            let follow = |first| (0..MIXED_TOPICS).map(|next| first + next).collect::<Vec<_>>();
-            let all = (0..plan.subscribers).map(|n| {
-                open(n, &follow(n).iter().map(|t| by_topics(&[*t], plan.topics())).collect::<Vec<_>>(), None)
-            });
-            Ok((all.collect::<Result<_>>()?, Gate::Replies, Some(MIXED_TOPICS as f64)))
+            let gate = if matches && can_time { Gate::Total } else { Gate::Replies };
+            Ok((readers, gate, Some(if matches { 1.0 } else { 0.0 })))
         }
         _ => {
             let timed = |n: usize| (can_time && n < TIMED_READERS_MAX).then_some(Share::ALL);

@@ -20,6 +20,7 @@ mod top;
 
 pub use admin::{AllowedKey, Operator, OperatorError, Role, Settings};
 pub use args::{DEFAULT_KEY, DEFAULT_URL};
+pub use top::{Exposition, Figures, LogFigures, Sample, ShardFigures, StageFigures};
 
 use args::{Cli, Command};
 use clap::Parser;

@@ -4,19 +4,21 @@ use std::str::FromStr;
 
 /// One line: a name with labels, and its value.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Sample {
+pub struct Sample {
     pub name: String,
+    /// Names and values, unescaped.
     pub labels: Vec<(String, String)>,
     pub value: f64,
 }
 
 /// Everything that one scrape said.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Exposition {
+pub struct Exposition {
     samples: Vec<Sample>,
 }
 
 impl Sample {
+    /// The value of the label `name`.
     pub fn label(&self, name: &str) -> Option<&str> {
         self.labels.iter().find(|(label, _)| label == name).map(|(_, value)| value.as_str())
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 /// One shard. Rates are per second.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct ShardFigures {
+pub struct ShardFigures {
     pub shard: String,
     pub connections: f64,
     pub subscriptions: f64,
@@ -18,7 +18,7 @@ pub(super) struct ShardFigures {
 
 /// The log. What needs a commit is `None` without one.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct LogFigures {
+pub struct LogFigures {
     pub head: f64,
     pub indexed: f64,
     pub commits_rate: f64,
@@ -29,15 +29,16 @@ pub(super) struct LogFigures {
     pub commit_p99: Option<f64>,
 }
 
-/// CPU of one stage.
+/// CPU of one stage, by the name it has in the metrics; `compact` is the database's own threads.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct StageFigures {
+pub struct StageFigures {
     pub stage: String,
     pub seconds: f64,
 }
 
+/// The change from one scrape to a later one.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Figures {
+pub struct Figures {
     /// Time between the scrapes.
     pub seconds: f64,
     pub shards: Vec<ShardFigures>,
@@ -46,6 +47,7 @@ pub(super) struct Figures {
     pub events: f64,
     /// CPU seconds of the whole process.
     pub cpu_seconds: f64,
+    /// In the relay's order, compaction last.
     pub stages: Vec<StageFigures>,
 }
 
@@ -53,6 +55,7 @@ pub(super) struct Figures {
 const COMPACTION_THREADS: &str = "rocksdb:";
 
 impl Figures {
+    /// `seconds`: the time between the two.
     pub fn between(before: &Exposition, after: &Exposition, seconds: f64) -> Figures {
         let change = Change { before, after, seconds: seconds.max(f64::MIN_POSITIVE) };
         let shards: Vec<ShardFigures> = after
@@ -86,6 +89,7 @@ impl Figures {
         (self.cpu_seconds > 0.0).then(|| seconds / self.cpu_seconds)
     }
 
+    /// For agents.
     pub fn to_json(&self) -> Value {
         let shard = |s: &ShardFigures| {
             json!({

@@ -4,12 +4,13 @@ mod exposition;
 mod figures;
 mod table;
 
+pub use exposition::{Exposition, Sample};
+pub use figures::{Figures, LogFigures, ShardFigures, StageFigures};
+
 use super::args::TopFlags;
 use super::output::Output;
 use super::{Failure, Outcome};
 use crate::base::Clock;
-use exposition::Exposition;
-use figures::Figures;
 use std::io::{IsTerminal as _, stdout};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

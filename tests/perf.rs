@@ -1,0 +1,89 @@
+//! `axon-perf` beside the real relay: each thing it can do, in a size that takes a second.
+
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
+use serde_json::Value;
+use std::process::Command;
+
+/// One call, on the core every machine has; what it printed.
+fn perf(args: &[&str]) -> Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_axon-perf"))
+        .args(args)
+        .args(["--smoke", "--json", "--durability", "os", "--client-cores", "0"])
+        .output()
+        .expect("axon-perf");
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("one JSON object")
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+#[test]
+fn a_run_is_split_by_stage_and_the_parts_are_the_whole() {
+    let report = perf(&["ingest"]);
+    let split = &report["server"]["split"];
+    let stages = split["stages"].as_object().expect("stages");
+    assert!(number(&stages["verify"]) > 0.0 && number(&stages["commit"]) > 0.0, "{split}");
+    let sum: f64 = stages.values().map(number).sum();
+    let (rest, process) = (number(&split["unexplained"]), number(&split["process"]));
+    assert!(process > 0.0 && (sum + rest - process).abs() < 0.01 * process, "{split}");
+}
+
+#[test]
+fn agents_do_every_job_once() {
+    let report = perf(&["mixed", "--connections", "12", "--count", "1000"]);
+    assert_eq!(report["jobs"], serde_json::json!({"done": 50, "lost": 0, "doubled": 0}));
+    assert_eq!((report["missing"].as_u64(), report["errors"].as_u64()), (Some(0), Some(0)), "{report}");
+    assert!(number(&report["further"]["jobs/s"]) > 0.0);
+    assert!(number(&report["latency"]["job"]["p50"]) >= number(&report["latency"]["result"]["p50"]));
+}
+
+#[test]
+fn growth_has_a_point_for_each_size() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let page = dir.path().join("growth.html");
+    let results = perf(&["growth", "--events", "2000", "--html", page.to_str().expect("a path")]);
+    let series = results["series"].as_array().expect("series");
+    let points = |at: usize| series[at]["points"].as_array().expect("points");
+    let places = |at: usize| points(at).iter().map(|point| number(&point["at"])).collect::<Vec<_>>();
+    assert_eq!((places(0), places(1)), (vec![10.0, 100.0], vec![10.0, 100.0]));
+    assert_eq!((places(2).len(), places(2).last()), (20, Some(&2000.0)));
+    assert!((0..3).flat_map(points).all(|point| number(&point["cpu_us"]) > 0.0), "{series:?}");
+    let page = std::fs::read_to_string(page).expect("the page");
+    assert_eq!(page.matches("Cost of an event").count(), 3);
+    assert_eq!(page.matches("CPU by stage").count(), 1);
+}
+
+#[test]
+fn a_sweep_runs_every_value_of_a_key_of_a_variable_and_of_the_binary() {
+    let axon = env!("CARGO_BIN_EXE_axon");
+    let binaries = format!("{axon},{axon}");
+    for (knob, names) in [
+        (&["--key", "store.index_run_events", "--values", "-,512"][..], ["events=-", "events=512"]),
+        (&["--env", "AXON_STORE_INDEX_RUN_EVENTS", "--values", "-,512"][..], ["EVENTS=-", "EVENTS=512"]),
+        (&["--binary", &binaries][..], ["axon", "axon"]),
+    ] {
+        let results = perf(&[&["sweep", "ingest", "--rounds", "1", "--count", "500"][..], knob].concat());
+        let runs = results["runs"].as_array().expect("runs");
+        assert_eq!(runs.len(), 2);
+        for (run, name) in runs.iter().zip(names) {
+            assert!(run["name"].as_str().expect("a name").ends_with(name), "{}", run["name"]);
+            assert_eq!((run["count_all"].as_u64(), run["errors"].as_u64()), (Some(500), Some(0)), "{run}");
+        }
+    }
+}
+
+/// What a sweep sets reaches the relay: a value it cannot take ends the start.
+#[test]
+fn a_value_that_is_refused_ends_the_sweep() {
+    let output = Command::new(env!("CARGO_BIN_EXE_axon-perf"))
+        .args(["sweep", "ingest", "--smoke", "--count", "10", "--env", "AXON_STORE_READER_THREADS"])
+        .args(["--values", "-,many", "--client-cores", "0"])
+        .output()
+        .expect("axon-perf");
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("reader_threads") || said.contains("READER_THREADS"), "{said}");
+}

@@ -135,7 +135,7 @@ impl Stage<'_> {
     /// # Errors
     /// The relay is gone.
     pub fn meter(&self) -> Result<Meter> {
-        Meter::new(self.clock, self.relay.pid, &self.setting.server_cores)
+        Meter::new(self.clock, self.relay.pid, &self.setting.server_cores, self.relay.http)
     }
 
     /// The report of this stage's figures.

@@ -2,7 +2,9 @@
 //! signed beforehand, and reports rate, latency and what each event cost the server.
 
 mod bench;
+mod calibrate;
 mod conn;
+mod counters;
 mod failure;
 #[cfg(test)]
 mod fake;
@@ -23,6 +25,7 @@ mod results;
 mod script;
 mod suite;
 mod targets;
+mod validate;
 mod workload;
 
 use axon::base::Clock;
@@ -55,6 +58,8 @@ fn run(options: &Options) -> Result<()> {
             return Ok(());
         }
         Command::Page => return page_of_newest(options),
+        Command::Calibrate => return calibrate::calibrate(options, clock),
+        Command::Validate => return validate::validate(options, clock),
         Command::All if options.relay.url.is_some() => {
             return Err(Failure::Usage("the canonical set starts its own relays: no --url".to_owned()));
         }

@@ -1,8 +1,11 @@
 //! Measures one stretch of a run: the server's CPU, memory and switches, and our own CPU.
 
+use crate::counters::Counters;
 use crate::failure::Result;
 use crate::process::{CoreTicks, Cpu, Memory, Sample, thread_cpu_nanos};
 use axon::base::Clock;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The relay counts as quiet when a look apart from the last one by this shows less than
@@ -20,7 +23,10 @@ pub struct Meter {
     pid: u32,
     /// The server's.
     cores: Vec<usize>,
+    /// Where its counters are read.
+    http: Option<SocketAddr>,
     before: Sample,
+    counters_before: Counters,
     start: Option<Mark>,
     end: Option<Mark>,
 }
@@ -49,7 +55,9 @@ pub struct Server {
     pub others_share: f64,
     pub stolen_share: f64,
     /// CPU from before the first event until the relay was quiet.
-    pub settled_nanos: u64,
+    pub settled: Cpu,
+    /// What the relay itself has counted in that stretch; empty where it cannot be asked.
+    pub counters: BTreeMap<String, f64>,
     pub memory: Memory,
     pub memory_before: Memory,
     pub switches_voluntary: u64,
@@ -60,9 +68,10 @@ pub struct Server {
 impl Meter {
     /// # Errors
     /// The process `pid` is gone.
-    pub fn new(clock: Clock, pid: u32, cores: &[usize]) -> Result<Meter> {
-        let cores = cores.to_vec();
-        let mut meter = Meter { clock, pid, cores, before: Sample::default(), start: None, end: None };
+    pub fn new(clock: Clock, pid: u32, cores: &[usize], http: Option<SocketAddr>) -> Result<Meter> {
+        let (cores, before) = (cores.to_vec(), Sample::default());
+        let counters_before = scrape(http);
+        let mut meter = Meter { clock, pid, cores, http, before, counters_before, start: None, end: None };
         meter.before = meter.sample()?;
         Ok(meter)
     }
@@ -121,7 +130,8 @@ impl Meter {
                 cpu,
                 others_share: (busy_share - own_share).max(0.0),
                 stolen_share,
-                settled_nanos: quiet.cpu_since(&self.before).nanos,
+                settled: quiet.cpu_since(&self.before),
+                counters: scrape(self.http).since(&self.counters_before),
                 memory: end.sample.memory,
                 memory_before: self.before.memory,
                 switches_voluntary: end
@@ -150,4 +160,10 @@ impl Meter {
         }
         Ok(last)
     }
+}
+
+/// The counters stand beside a measurement and are no part of it: a relay that does not tell them
+/// is measured all the same.
+fn scrape(http: Option<SocketAddr>) -> Counters {
+    http.and_then(|address| Counters::scrape(address).ok()).unwrap_or_default()
 }

@@ -44,6 +44,8 @@ pub struct RelayOptions {
 pub struct Relay {
     pub target: Target,
     pub pid: u32,
+    /// Where it serves its metrics; `None`: not known.
+    pub http: Option<SocketAddr>,
     owned: Option<Owned>,
 }
 
@@ -69,7 +71,7 @@ impl Relay {
         let host = authority.split('/').next().unwrap_or_default();
         let address = std::net::ToSocketAddrs::to_socket_addrs(host).ok().and_then(|mut all| all.next());
         let address = address.ok_or_else(|| Failure::Usage(format!("`{url}` is not ws://ADDRESS:PORT")))?;
-        Ok(Relay { target: Target { address, url: url.to_owned() }, pid, owned: None })
+        Ok(Relay { target: Target { address, url: url.to_owned() }, pid, http: None, owned: None })
     }
 
     /// Starts one in `scratch` that lets `allowed` in, and waits until it answers.
@@ -94,7 +96,8 @@ impl Relay {
         let child = spawn_on(&options.cores, command, &options.binary)?;
         let pid = child.id();
         let owned = Owned { child, scratch };
-        let mut relay = Relay { target: Target { address: listen, url }, pid, owned: Some(owned) };
+        let target = Target { address: listen, url };
+        let mut relay = Relay { target, pid, http: Some(http), owned: Some(owned) };
         relay.wait_until_ready(clock)?;
         Ok(relay)
     }

@@ -58,7 +58,7 @@ pub fn churn(stage: &Stage) -> Result<Report> {
     let mut meter = stage.meter()?;
     let (times, errors, (published, load_busy)) = std::thread::scope(|scope| {
         let loading = scope.spawn(|| {
-            let mut meter = Meter::new(stage.clock, 0, &[])?;
+            let mut meter = Meter::new(stage.clock, 0, &[], None)?;
             let outcome = load.run(&mut meter)?;
             Ok::<_, Failure>((outcome, meter.settle()?.client_busy))
         });

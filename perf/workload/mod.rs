@@ -5,6 +5,7 @@ mod connect;
 mod idle;
 mod publish;
 mod replay;
+mod returning;
 
 pub use churn::churn;
 pub use connect::connect;

@@ -1,14 +1,17 @@
 //! Ingest, fan-out, selective, latency, mixed: who reads what differs, the engine is one.
 
+use super::returning::read_again;
 use crate::bench::Stage;
-use crate::failure::Result;
-use crate::flow::{Flow, Gate, Pace, Publisher};
+use crate::failure::{Failure, Result};
+use crate::flow::{Flow, Gate, Outcome, Pace, Publisher};
+use crate::machine;
+use crate::meter::Meter;
 use crate::options::Command;
 use crate::readers::{Reader, Share};
 use crate::report::{Figures, Report};
 use crate::script::topic;
 use axon::filter::{Filter, TagFilter};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Readers whose deliveries are timed where all get the same; timing more would cost the
 /// generator more than reading.
@@ -42,7 +45,7 @@ pub fn publish(stage: &Stage) -> Result<Report> {
         stop: &never,
     };
     let mut meter = stage.meter()?;
-    let outcome = flow.run(&mut meter)?;
+    let (outcome, replayed) = beside_replays(stage, flow, &mut meter)?;
     let measured = meter.settle()?;
     let mut report = stage.report(Figures {
         unit: "event",
@@ -51,6 +54,9 @@ pub fn publish(stage: &Stage) -> Result<Report> {
         count_all: outcome.events_all,
         measured,
     });
+    if plan.replay_rate > 0 {
+        report.further.insert("replayed events".to_owned(), replayed as f64);
+    }
     report.time("ack", &outcome.ack);
     report.time("delivery", &outcome.delivery);
     report.missing = outcome.missing;
@@ -63,6 +69,26 @@ pub fn publish(stage: &Stage) -> Result<Report> {
         report.further.insert("disk bytes/event".to_owned(), per_event);
     }
     Ok(report)
+}
+
+/// Runs the flow, and as long as it lasts a reader that comes back, if the plan has one; what it
+/// has read.
+fn beside_replays(stage: &Stage, flow: Flow, meter: &mut Meter) -> Result<(Outcome, u64)> {
+    if stage.plan.replay_rate == 0 {
+        return Ok((flow.run(meter)?, 0));
+    }
+    let over = AtomicBool::new(false);
+    let conn = stage.open(stage.plan.publishers)?;
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            machine::pin(&stage.setting.client_cores)?;
+            read_again(stage, conn, stage.plan.replay_rate, &over)
+        });
+        let outcome = flow.run(meter);
+        over.store(true, Ordering::Relaxed);
+        let read = reading.join().map_err(|_| Failure::Usage("the reader's thread panicked".to_owned()))?;
+        Ok((outcome?, read?))
+    })
 }
 
 /// Subscribers, live; what closes the window; deliveries of one event.

@@ -125,7 +125,7 @@ fn a_machine_is_calibrated_planned_for_and_validated() {
         std::fs::read_to_string(dir.path().join("axon-calibration.json")).expect("a calibration");
     let calibration = axon::plan::Calibration::read(&calibration).expect("a good one");
     assert!(calibration.prices.values().any(|price| *price > 0.0));
-    assert!(calibration.facts.connection_bytes > 0.0 && calibration.facts.sync_p50_us > 0.0);
+    assert!(calibration.facts.idle_bytes > 0.0 && calibration.facts.sync_p50_us > 0.0);
     let said = json(&axon(dir.path(), &["plan", "--rate", "10", "--json"]));
     assert!(said["cores"]["total"].as_f64().is_some_and(|cores| cores > 0.0), "{said}");
     perf(&["validate", "--out", "validation.json"]);

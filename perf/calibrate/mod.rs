@@ -29,7 +29,7 @@ use std::fmt::Write as _;
 const REPEATS: usize = 3;
 /// Passes over all runs, disturbed or not.
 const PASSES_MAX: usize = 5;
-/// The whole may take eight minutes; no new run is begun after this.
+/// The whole may take eight minutes; no run is repeated after this, unless `--seconds` says so.
 const RUNS_SECONDS: u64 = 400;
 /// A run during which others had more than this share of the relay's cores is made again.
 const DISTURBED: f64 = 0.05;
@@ -40,7 +40,7 @@ const DISTURBED: f64 = 0.05;
 /// A run could not be made, or the file not be written.
 pub fn calibrate(options: &Options, clock: Clock) -> Result<()> {
     let runs = runs::runs(&options.load, &options.relay, options.smoke);
-    let measured = Measuring::new(runs, clock, options.smoke)?.measure()?;
+    let measured = Measuring::new(runs, clock, options)?.measure()?;
     let calibration = calibration(&measured, options, clock)?;
     let path = options.calibration_out();
     let mut text = serde_json::to_string_pretty(&calibration)
@@ -68,21 +68,24 @@ struct Measuring {
     clock: Clock,
     start_nanos: u64,
     passes: usize,
+    seconds_max: u64,
 }
 
 impl Measuring {
-    fn new(runs: Vec<Run>, clock: Clock, smoke: bool) -> Result<Measuring> {
+    fn new(runs: Vec<Run>, clock: Clock, options: &Options) -> Result<Measuring> {
         let start_nanos = clock.nanos();
         let prepare = |run: Run| {
             let bench = Bench::prepare(run.plan.clone(), &run.relay, clock)?;
             Ok((run, bench, Vec::new()))
         };
-        let passes = if smoke { 1 } else { PASSES_MAX };
+        let passes = if options.smoke { 1 } else { PASSES_MAX };
+        let seconds_max = options.load.seconds.unwrap_or(RUNS_SECONDS);
         Ok(Measuring {
             runs: runs.into_iter().map(prepare).collect::<Result<_>>()?,
             clock,
             start_nanos,
             passes,
+            seconds_max,
         })
     }
 
@@ -92,7 +95,7 @@ impl Measuring {
             for (index, (run, bench, reports)) in self.runs.iter_mut().enumerate() {
                 let seconds = (self.clock.nanos() - self.start_nanos) / 1_000_000_000;
                 let undisturbed = reports.iter().filter(|report| disturbance(report) <= DISTURBED).count();
-                if undisturbed >= REPEATS || !reports.is_empty() && seconds >= RUNS_SECONDS {
+                if undisturbed >= REPEATS || !reports.is_empty() && seconds >= self.seconds_max {
                     continue;
                 }
                 eprintln!(

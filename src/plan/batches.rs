@@ -64,35 +64,39 @@ impl<'a> Mill<'a> {
 
     /// The batches at `rate` events per second.
     pub fn batches(&self, rate: f64) -> Batches {
-        let mut batches = Batches { turn_events: 1.0, turn_us: 0.0, commit_events: 1.0, commit_us: 0.0 };
+        self.settled(rate, None)
+    }
+
+    /// The batches of a relay whose shards have no time left: what capacity is counted with.
+    pub fn full_batches(&self, rate: f64) -> Batches {
+        let turn_events = match self.deployment.pace {
+            Pace::Rate(_) => TURN_EVENTS_MAX,
+            Pace::Window(_) => self.closed_turn(),
+        };
+        self.settled(rate, Some(turn_events))
+    }
+
+    /// The same with the largest commits, for the committer's own capacity.
+    pub fn full_commits(&self, full: Batches) -> Batches {
+        match self.deployment.pace {
+            Pace::Rate(_) => Batches { commit_events: COMMIT_MAX, ..full },
+            Pace::Window(_) => full,
+        }
+    }
+
+    fn settled(&self, rate: f64, turn_events: Option<f64>) -> Batches {
+        let begin = turn_events.unwrap_or(1.0);
+        let mut batches = Batches { turn_events: begin, turn_us: 0.0, commit_events: 1.0, commit_us: 0.0 };
         for _ in 0..ROUNDS {
             let next = self.better(rate, &batches);
             batches = Batches {
-                turn_events: (batches.turn_events * next.turn_events).sqrt(),
+                turn_events: turn_events.unwrap_or((batches.turn_events * next.turn_events).sqrt()),
                 turn_us: (batches.turn_us + next.turn_us) / 2.0,
                 commit_events: (batches.commit_events * next.commit_events).sqrt(),
                 commit_us: (batches.commit_us + next.commit_us) / 2.0,
             };
         }
         batches
-    }
-
-    /// The largest batches there are: what the relay's capacity is counted with.
-    pub fn full_batches(&self) -> Batches {
-        let turn_events = match self.deployment.pace {
-            Pace::Rate(_) => TURN_EVENTS_MAX,
-            Pace::Window(_) => self.closed_turn(),
-        };
-        let commit_events = match self.deployment.pace {
-            Pace::Rate(_) => COMMIT_MAX,
-            Pace::Window(_) => self.closed_commit(turn_events),
-        };
-        let batches = Batches { turn_events, turn_us: 0.0, commit_events, commit_us: 0.0 };
-        Batches {
-            turn_us: self.turn_us(1.0, &batches, 1.0),
-            commit_us: self.commit_us(&batches, 1.0),
-            ..batches
-        }
     }
 
     fn better(&self, rate: f64, at: &Batches) -> Batches {

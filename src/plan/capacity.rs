@@ -71,16 +71,19 @@ pub(super) fn uses(
     cores: f64,
 ) -> Vec<Use> {
     let mill = Mill::new(deployment, calibration, shards);
-    let full = mill.full_batches();
+    let full = mill.full_batches(rate);
     let counts = mill.counts(rate, &full);
     let cpu = cpu_us(&counts, &calibration.prices);
     let cores_of = |part: Part| cpu[&part] / 1e6;
+    // A committer without time left makes the largest commits.
+    let committing = mill.counts(rate, &mill.full_commits(full));
+    let committer_us = cpu_us(&committing, &calibration.prices)[&Part::Committer];
     let network = Network::of(&counts);
     let disk = Disk::of(&counts, deployment, calibration);
     let sync_us = if deployment.durability == Durability::Fsync { deployment.sync_us } else { 0.0 };
     let shares = [
         (Limit::ShardCpu, cores_of(Part::Shards) / shards.max(1) as f64),
-        (Limit::Committer, cores_of(Part::Committer) + counts.commits * sync_us / 1e6),
+        (Limit::Committer, (committer_us + committing.commits * sync_us) / 1e6),
         (Limit::Indexer, cores_of(Part::Indexer)),
         (Limit::Compaction, cores_of(Part::Compaction) / COMPACTION_THREADS),
         (Limit::Readers, cores_of(Part::Readers) / READER_THREADS),

@@ -174,7 +174,7 @@ fn curve(deployment: &Deployment, calibration: &Calibration) -> Vec<CurvePoint> 
         // Cores are what the curve asks for, so they do not limit it.
         let (rate, limit) = capacity(deployment, calibration, shards, f64::MAX);
         let mill = Mill::new(deployment, calibration, shards);
-        let cpu = cpu_us(&mill.counts(rate, &mill.full_batches()), &calibration.prices);
+        let cpu = cpu_us(&mill.counts(rate, &mill.full_batches(rate)), &calibration.prices);
         CurvePoint {
             shards,
             events_per_second: rate,

@@ -57,7 +57,7 @@ pub fn runs(load: &Load, args: &RelayArgs, smoke: bool) -> Vec<Run> {
         let load = Load { size: Some(size), count: Some(count), ..Load::default() };
         out.push(price(label, Command::Replay, "os", load));
     }
-    let idle = Load { connections: Some(2_000), ..Load::default() };
+    let idle = Load { connections: Some(5_000), ..Load::default() };
     out.push(run("idle connections", Role::Idle, Command::Idle, "os", idle));
     let connections = 200;
     let subscribed = Load {

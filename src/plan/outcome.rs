@@ -27,6 +27,9 @@ const STORE_BYTES: f64 = (256 + 128 + 2 * (32 + 16 + 32)) as f64 * 1_048_576.0;
 /// An ephemeral id that is remembered.
 const SEEN_BYTES: f64 = 64.0;
 
+/// A disk whose slowest syncs take longer than so many of the usual ones was measured badly.
+const SYNC_SPREAD_MAX: f64 = 1_000.0;
+
 /// Shards of the curve.
 const CURVE_SHARDS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 
@@ -50,7 +53,7 @@ pub struct Plan {
     /// Events per second at which the bottleneck is full.
     pub capacity: f64,
     pub fits: bool,
-    /// What does not fit, and what to do about it.
+    /// What does not fit.
     pub problems: Vec<String>,
     pub assumptions: Vec<String>,
     pub curve: Vec<CurvePoint>,
@@ -235,7 +238,10 @@ impl Latency {
         // Half of a turn that is under way, the own one, and for what is stored the same again
         // with the log.
         let typical = 1.5 * batches.turn_us + 1.5 * batches.commit_us;
-        let slower = (calibration.facts.sync_p99_us - deployment.sync_us).max(0.0);
+        // A disk with another sync than the calibrated one is taken to vary as much as that.
+        let facts = &calibration.facts;
+        let spread = if facts.sync_p50_us > 0.0 { facts.sync_p99_us / facts.sync_p50_us } else { 1.0 };
+        let slower = deployment.sync_us * (spread - 1.0).clamp(0.0, SYNC_SPREAD_MAX);
         let waits = matches!(deployment.durability, super::Durability::Fsync) && batches.commit_us > 0.0;
         let bad = 3.0 * batches.turn_us + 2.0 * (batches.commit_us + if waits { slower } else { 0.0 });
         Latency { typical_us: typical, bad_us: bad.max(typical) }
@@ -258,12 +264,6 @@ fn problems(plan: &Plan) -> Vec<String> {
             deployment.ram_bytes / f64::from(1 << 30)
         ));
     }
-    let most = Limits::default().connections_max as f64;
-    if deployment.connections > most {
-        out.push(format!(
-            "{most:.0} connections are the default bound: raise limits.connections_max and ulimit -n"
-        ));
-    }
     out
 }
 
@@ -282,6 +282,13 @@ fn assumptions(deployment: &Deployment, calibration: &Calibration) -> Vec<String
     ];
     if matches!(deployment.pace, Pace::Window(_)) {
         out.push("publishers wait for answers: the rate is what the relay can do".to_owned());
+    }
+    let most = Limits::default().connections_max as f64;
+    if deployment.connections > most {
+        out.push(format!(
+            "limits.connections_max ({most:.0} by default) and the limit on open files are raised above {:.0}",
+            deployment.connections
+        ));
     }
     if deployment.connections > 1.0 {
         out.push(

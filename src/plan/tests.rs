@@ -249,7 +249,7 @@ fn what_does_not_fit_is_said() {
     let plan = planned(|d| (d.agents, d.ram_gib) = (Some(1e6), Some(1.0)));
     assert!(!plan.fits);
     assert!(plan.problems.iter().any(|problem| problem.contains("memory")), "{:?}", plan.problems);
-    assert!(plan.problems.iter().any(|problem| problem.contains("connections_max")), "{:?}", plan.problems);
+    assert!(plan.assumptions.iter().any(|line| line.contains("connections_max")), "{:?}", plan.assumptions);
     let plan = planned(|d| (d.rate, d.cores) = (Some(1e6), Some(2.0)));
     assert!(
         plan.problems.iter().any(|problem| problem.starts_with("shard CPU is not enough")),

@@ -38,6 +38,9 @@ struct Comparison {
     events_per_second: f64,
     measured: Side,
     predicted: Side,
+    /// Events read from the log for each published one, and what they take of the predicted CPU.
+    replayed_per_event: f64,
+    replay_share: f64,
     /// Predicted by measured, less 1.
     error: f64,
     passed: bool,
@@ -129,6 +132,8 @@ fn compare(report: &Report, calibration: &Calibration) -> Result<Comparison> {
         events_per_second: rate,
         measured,
         predicted,
+        replayed_per_event: load.counts.replayed / rate.max(f64::MIN_POSITIVE),
+        replay_share: load.cores.replay_share,
         error,
         passed: error.abs() <= ERROR_MAX,
     })
@@ -184,6 +189,14 @@ fn table(validation: &Validation) -> String {
             format!("{} {us:.2} / {other:.2}", part.name())
         });
         let _ = writeln!(out, "{:<36} {}", "", parts.collect::<Vec<_>>().join(", "));
+        if one.replayed_per_event > 0.0 {
+            let (replayed, share) = (one.replayed_per_event, one.replay_share * 100.0);
+            let _ = writeln!(
+                out,
+                "{:<36} {replayed:.1} replayed for each published: {share:.0} % of the CPU",
+                ""
+            );
+        }
     }
     out
 }

@@ -17,6 +17,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// generator more than reading.
 const TIMED_READERS_MAX: usize = 10;
 
+/// Readers that share the replays. One alone waits for its next page behind whole batches of
+/// publishes.
+const RETURNING_READERS: usize = 4;
+
 /// Topics each reader of the mixed workload follows.
 const MIXED_TOPICS: usize = 3;
 
@@ -71,23 +75,34 @@ pub fn publish(stage: &Stage) -> Result<Report> {
     Ok(report)
 }
 
-/// Runs the flow, and as long as it lasts a reader that comes back, if the plan has one; what it
-/// has read.
+/// Runs the flow, and as long as it lasts the readers that come back, if the plan has them; what
+/// they have read.
 fn beside_replays(stage: &Stage, flow: Flow, meter: &mut Meter) -> Result<(Outcome, u64)> {
     if stage.plan.replay_rate == 0 {
         return Ok((flow.run(meter)?, 0));
     }
     let over = AtomicBool::new(false);
-    let conn = stage.open(stage.plan.publishers)?;
+    let first = stage.plan.publishers;
+    let conns =
+        (first..first + RETURNING_READERS).map(|number| stage.open(number)).collect::<Result<Vec<_>>>()?;
+    let each = stage.plan.replay_rate.div_ceil(RETURNING_READERS as u64);
     std::thread::scope(|scope| {
-        let reading = scope.spawn(|| {
-            machine::pin(&stage.setting.client_cores)?;
-            read_again(stage, conn, stage.plan.replay_rate, &over)
-        });
+        let read = |conn| {
+            let over = &over;
+            scope.spawn(move || {
+                machine::pin(&stage.setting.client_cores)?;
+                read_again(stage, conn, each, over)
+            })
+        };
+        let reading: Vec<_> = conns.into_iter().map(read).collect();
         let outcome = flow.run(meter);
         over.store(true, Ordering::Relaxed);
-        let read = reading.join().map_err(|_| Failure::Usage("the reader's thread panicked".to_owned()))?;
-        Ok((outcome?, read?))
+        let mut events = 0;
+        for thread in reading {
+            events +=
+                thread.join().map_err(|_| Failure::Usage("a reader's thread panicked".to_owned()))??;
+        }
+        Ok((outcome?, events))
     })
 }
 

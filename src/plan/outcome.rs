@@ -192,7 +192,8 @@ fn curve(deployment: &Deployment, calibration: &Calibration) -> Vec<CurvePoint> 
 impl Cores {
     fn of(counts: &Counts, calibration: &Calibration) -> Cores {
         let parts = cpu_us(counts, &calibration.prices);
-        let without = Counts { replayed: 0.0, replayed_bytes: 0.0, ..*counts };
+        let sent_bytes = (counts.sent_bytes - counts.replayed_bytes).max(0.0);
+        let without = Counts { replayed: 0.0, replayed_bytes: 0.0, sent_bytes, ..*counts };
         let total_us: f64 = parts.values().sum();
         let without_us: f64 = cpu_us(&without, &calibration.prices).values().sum();
         let per = |us: f64, of: f64| if of > 0.0 { us / of } else { 0.0 };

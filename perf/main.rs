@@ -2,6 +2,7 @@
 //! signed beforehand, and reports rate, latency and what each event cost the server.
 
 mod bench;
+mod calibrate;
 mod conn;
 mod failure;
 #[cfg(test)]
@@ -28,6 +29,7 @@ mod split;
 mod suite;
 mod sweep;
 mod targets;
+mod validate;
 mod workload;
 
 use axon::base::Clock;
@@ -62,6 +64,8 @@ fn run(options: &Options) -> Result<()> {
             return Ok(());
         }
         Command::Page => return page_of_newest(options),
+        Command::Calibrate => return calibrate::calibrate(options, clock),
+        Command::Validate => return validate::validate(options, clock),
         Command::Growth => growth::run(options, clock)?,
         Command::Sweep => (sweep::run(options, clock)?, Vec::new()),
         _ => (measure(options, &kept, clock)?, Vec::new()),

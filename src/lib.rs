@@ -31,6 +31,7 @@ pub mod filter;
 pub mod http;
 pub mod ingest;
 pub mod log;
+pub mod plan;
 pub mod session;
 pub mod shard;
 pub mod store;

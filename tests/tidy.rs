@@ -29,7 +29,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("shard", &["base", "event", "filter", "wire", "session", "fanout", "ingest", "log"]),
     ("http", &["base", "event", "ingest", "log"]),
     ("client", &["base", "codec", "event", "filter", "wire"]),
-    ("cli", &["client", "app", "base"]),
+    ("plan", &["base"]),
+    ("cli", &["client", "app", "plan", "base"]),
     (
         "app",
         &[
@@ -48,7 +49,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("tokio", &["http", "client", "cli", "app"]),
     ("tungstenite", &["wire", "client"]),
     ("tokio_tungstenite", &["client"]),
-    ("toml", &["app"]),
+    ("toml", &["app", "cli"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("std::net", &["shard", "http", "app", "client", "cli"]),

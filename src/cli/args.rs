@@ -98,6 +98,9 @@ pub(super) enum Command {
         is what the process used beyond them."
     )]
     Top(TopFlags),
+    /// Say what a deployment needs: shards, cores, memory, disk, network, and what limits it
+    #[command(after_help = super::plan::EXAMPLES)]
+    Plan(Box<super::plan::PlanFlags>),
     /// Print the effective configuration, every key with its meaning
     Config,
 }

@@ -85,7 +85,7 @@ fn a_description_comes_from_a_file_and_a_flag_wins() {
 #[test]
 fn what_is_wrong_or_too_much_is_named() {
     let dir = scratch();
-    let out = plan(dir.path(), &["--rate", "-1", "--cores", "0", "--ephemeral", "2"]);
+    let out = plan(dir.path(), &["--rate=-1", "--cores", "0", "--ephemeral", "2"]);
     assert_eq!(out.status.code(), Some(1));
     for field in ["rate: -1", "cores: 0", "ephemeral: 2"] {
         assert!(text(&out.stderr).contains(field), "{field}: {}", text(&out.stderr));

@@ -12,11 +12,10 @@
 //! single connection, whose replies and next events travel together).
 
 use super::calibration::Calibration;
-use super::coefficients::{Counts, Part, cpu_us};
+use super::coefficients::{COEFFICIENTS, Coefficient, Counts, Part};
 use super::deployment::{Deployment, Durability, Pace};
 use crate::base::limits::{COMMIT_EVENTS_MAX, VERIFY_BATCH_EVENTS_MAX};
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// Bytes around an event in a publish, around one in a delivery, and of a reply (protocol §2).
 const PUBLISH_FRAME_BYTES: f64 = 17.0;
@@ -25,9 +24,9 @@ const REPLY_BYTES: f64 = 79.0;
 
 /// Rounds in which batches and what they cost are brought together; each halves what is left,
 /// so that after so many nothing is.
-const ROUNDS: usize = 60;
+const ROUNDS: usize = 40;
 /// Halvings of an interval of at most 4 096 events: to a thousandth of an event.
-const HALVINGS: usize = 24;
+const HALVINGS: usize = 22;
 
 /// Groups in which events of several connections go round.
 const GROUPS: f64 = 2.0;
@@ -53,13 +52,17 @@ pub struct Batches {
 /// A deployment on so many shards.
 pub(super) struct Mill<'a> {
     deployment: &'a Deployment,
-    prices: &'a BTreeMap<String, f64>,
+    /// In the order of [`COEFFICIENTS`]: looked up once, for batches are found by many trials.
+    prices: Vec<f64>,
     shards: f64,
 }
 
 impl<'a> Mill<'a> {
     pub fn new(deployment: &'a Deployment, calibration: &'a Calibration, shards: usize) -> Mill<'a> {
-        Mill { deployment, prices: &calibration.prices, shards: shards.max(1) as f64 }
+        let price =
+            |coefficient: &Coefficient| calibration.prices.get(coefficient.name).copied().unwrap_or(0.0);
+        let prices = COEFFICIENTS.iter().map(price).collect();
+        Mill { deployment, prices, shards: shards.max(1) as f64 }
     }
 
     /// The batches at `rate` events per second.
@@ -148,7 +151,7 @@ impl<'a> Mill<'a> {
     /// Wall time of one turn of one shard: its CPU, slowed down by whoever shares its core.
     fn turn_us(&self, rate: f64, at: &Batches, speed: f64) -> f64 {
         let rate = rate.max(1e-3);
-        let shards_us = self.cpu(rate, at)[&Part::Shards];
+        let shards_us = self.cpu_us(rate, at, |part| part == Part::Shards);
         shards_us / rate * at.turn_events / speed
     }
 
@@ -160,20 +163,23 @@ impl<'a> Mill<'a> {
         let rate = at.commit_events / self.stored(1.0);
         let sync =
             if self.deployment.durability == Durability::Fsync { self.deployment.sync_us } else { 0.0 };
-        self.cpu(rate, at)[&Part::Committer] / speed + sync
+        self.cpu_us(rate, at, |part| part == Part::Committer) / speed + sync
     }
 
     /// The part of their cores that shards and committer have to themselves: what the other
     /// threads need beyond the cores that are left to them is taken from everybody.
     fn speed(&self, rate: f64, at: &Batches) -> f64 {
-        let cpu = self.cpu(rate, at);
-        let others: f64 = cpu.iter().filter(|(part, _)| **part != Part::Shards).map(|(_, us)| us / 1e6).sum();
+        let others = self.cpu_us(rate, at, |part| part != Part::Shards) / 1e6;
         let left = (self.deployment.cores - self.shards).max(0.0);
         (1.0 - (others - left).max(0.0) / self.deployment.cores).clamp(SPEED_MIN, 1.0)
     }
 
-    fn cpu(&self, rate: f64, at: &Batches) -> BTreeMap<Part, f64> {
-        cpu_us(&self.counts(rate, at), self.prices)
+    /// Of the parts that are asked for, in one second at `rate`.
+    fn cpu_us(&self, rate: f64, at: &Batches, wanted: impl Fn(Part) -> bool) -> f64 {
+        let counts = self.counts(rate, at);
+        let priced =
+            COEFFICIENTS.iter().zip(&self.prices).filter(|(coefficient, _)| wanted(coefficient.part));
+        priced.map(|(coefficient, price)| price * (coefficient.count)(&counts)).sum()
     }
 
     fn stored(&self, rate: f64) -> f64 {

@@ -111,14 +111,20 @@ pub(super) fn capacity(
 ) -> (f64, Limit) {
     /// Of one relay: far above what 64 shards can do.
     const RATE_MAX: f64 = 1e10;
+    /// Less than an event in a day counts as none.
+    const RATE_MIN: f64 = 1e-5;
     let most = |rate: f64| uses(deployment, calibration, shards, rate, cores)[0];
-    let (mut low, mut high) = (0.0, RATE_MAX);
+    let (mut low, mut high) = (RATE_MIN, RATE_MAX);
     if most(high).share <= 1.0 {
         return (high, most(high).limit);
     }
-    // To a relative 2^-50 of the largest rate: far below one event per second.
-    for _ in 0..50 {
-        let middle = (low + high) / 2.0;
+    if most(RATE_MIN).share > 1.0 {
+        // The replays alone are too much.
+        return (0.0, most(RATE_MIN).limit);
+    }
+    // By ratios, to a ten thousandth.
+    while high / low > 1.0001 {
+        let middle = (low * high).sqrt();
         if most(middle).share <= 1.0 { low = middle } else { high = middle }
     }
     (low, most(high).limit)

@@ -136,7 +136,7 @@ fn batches_grow_with_the_load_and_events_get_cheaper() {
             d.rate = Some(rate)
         })
     };
-    let plans: Vec<Plan> = [1.0, 1e3, 1e4, 3e4, 1e5].map(at).into();
+    let plans: Vec<Plan> = [1.0, 1e3, 5e3, 1e4, 1e6].map(at).into();
     for pair in plans.windows(2) {
         assert!(pair[1].batches.turn_events >= pair[0].batches.turn_events, "{pair:?}");
         assert!(pair[1].cores.us_per_event <= pair[0].cores.us_per_event * 1.001);

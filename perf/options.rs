@@ -85,7 +85,7 @@ pub enum Command {
     All,
     /// Writes the newest kept result as an HTML page again.
     Page,
-    /// Measures what the relay's work costs on this machine, for `axon plan`; under eight minutes.
+    /// Measures what the relay's work costs on this machine, for `axon plan`; some minutes.
     Calibrate,
     /// Compares what `axon plan` predicts with four workloads that `calibrate` does not use.
     Validate,

@@ -117,11 +117,10 @@ fn write_anew(from: &Database, to: &StoreOptions, head: Seq) -> Result<Database,
     let mut batch = WriteBatch::default();
     let mut iter = from.raw().raw_iterator_cf(from.cf(Family::Log));
     iter.seek_to_first();
-    while let Some((key, wire)) = iter.item() {
+    while head > Seq::ZERO
+        && let Some((key, wire)) = iter.item()
+    {
         let seq = read_seq(key)?;
-        if seq > head {
-            break;
-        }
         let event = EventView::parse(wire, &arena)
             .map_err(|reason| StoreError::Damaged { what: format!("the event at {seq}: {reason}") })?;
         batch.put_cf(db.cf(Family::Ids), event.id.0, key);
@@ -129,6 +128,10 @@ fn write_anew(from: &Database, to: &StoreOptions, head: Seq) -> Result<Database,
         arena.reset();
         if batch.size_in_bytes() >= BATCH_BYTES {
             db.write_logged(std::mem::take(&mut batch))?;
+        }
+        // What follows cannot be read.
+        if seq == head {
+            break;
         }
         iter.next();
     }

@@ -101,7 +101,7 @@ pub(super) fn inspect(dir: &Path) -> Result<(), StoreError> {
 }
 
 /// Counts the whole records and says how the file ends.
-fn scan(bytes: &[u8]) -> (usize, End) {
+pub(super) fn scan(bytes: &[u8]) -> (usize, End) {
     let (mut at, mut records) = (0, 0);
     // Where the batch begins whose parts are being read.
     let mut begun = None;

@@ -30,7 +30,7 @@ impl Setup {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let (config, data_dir) = (dir.join("axon.toml"), dir.join("data"));
         fs::create_dir_all(&data_dir)?;
-        let mut toml = format!(
+        let mut text = format!(
             "[relay]\nlisten = \"{address}\"\ndata_dir = {:?}\ndurability = \"fsync\"\n\
              [http]\nlisten = \"\"\n[log]\nlevel = \"warn\"\n\
              [store]\nlog_memtable_bytes = 2097152\nids_memtable_bytes = 1048576\n\
@@ -38,9 +38,9 @@ impl Setup {
             data_dir.to_string_lossy()
         );
         for key in keys {
-            toml.push_str(&format!("[[allow]]\npubkey = \"{key}\"\nrole = \"member\"\n"));
+            text.push_str(&format!("[[allow]]\npubkey = \"{key}\"\nrole = \"member\"\n"));
         }
-        fs::write(&config, toml)?;
+        fs::write(&config, text)?;
         Ok(Setup { program, config, data_dir, url: format!("ws://{address}"), preload })
     }
 

@@ -30,15 +30,15 @@ fn a_torn_write_and_a_flipped_bit_are_told_apart() {
     let whole = fs::read(&path).unwrap();
     assert_eq!(end(&path), End::Whole);
     for len in (whole.len() - 3_000..whole.len()).step_by(41) {
-        fs::write(&path, &whole[..len]).unwrap();
-        assert!(matches!(end(&path), End::Whole | End::Torn { .. }), "cut to {len}: {:?}", end(&path));
+        let (_, end) = wal::scan(&whole[..len]);
+        assert!(matches!(end, End::Whole | End::Torn { .. }), "cut to {len}: {end:?}");
     }
     let ending = whole.len() - 1_500..whole.len();
     for at in (0..ending.start).step_by(1_009).chain(ending) {
         let mut bytes = whole.clone();
         bytes[at] ^= 1 << (at % 8);
-        fs::write(&path, bytes).unwrap();
-        assert!(matches!(end(&path), End::Damaged { .. }), "a flip at {at}: {:?}", end(&path));
+        let (_, end) = wal::scan(&bytes);
+        assert!(matches!(end, End::Damaged { .. }), "a flip at {at}: {end:?}");
     }
 }
 

@@ -69,12 +69,18 @@ const FAULTS: &[Fault] = &[
 
 #[test]
 fn the_check_finds_every_planted_fault() {
-    for (plant, about, what) in FAULTS {
-        let dir = tempfile::tempdir().unwrap();
-        let options = filled(dir.path(), 100);
-        let report = check_now(&options);
-        assert_eq!((report.findings, report.events, report.head), (Vec::new(), 100, Seq(100)));
-        assert_eq!(report.rows, 100 * 5, "an id and four index rows each");
+    let dir = tempfile::tempdir().unwrap();
+    let sound = filled(&dir.path().join("sound"), 100);
+    let report = check_now(&sound);
+    assert_eq!((report.findings, report.events, report.head), (Vec::new(), 100, Seq(100)));
+    assert_eq!(report.rows, 100 * 5, "an id and four index rows each");
+    for (number, (plant, about, what)) in FAULTS.iter().enumerate() {
+        let options = small(&dir.path().join(number.to_string()));
+        std::fs::create_dir_all(options.dir.join("log")).unwrap();
+        for entry in std::fs::read_dir(sound.dir.join("log")).unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::copy(&path, options.dir.join("log").join(path.file_name().unwrap())).unwrap();
+        }
         let db = Database::open(&options).unwrap();
         plant(&db, families::Prefixes::new(Meta::peek(&db).unwrap().hash_key));
         drop(db);

@@ -17,7 +17,10 @@ use std::path::{Path, PathBuf};
 
 /// What a backup holds beside the log, in the order it is copied; the log comes last, so that
 /// what was derived from it is never ahead of it.
-const BEFORE_THE_LOG: &[fn(&Config) -> Result<Vec<Beside>, OperatorError>] = &[keys];
+const BEFORE_THE_LOG: &[Step] = &[keys];
+
+/// Finds, or makes, what one part of the relay wants in the backup.
+type Step = fn(&Config) -> Result<Vec<Beside>, OperatorError>;
 
 pub(super) fn check(
     settings: &Settings,

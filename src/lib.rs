@@ -17,7 +17,8 @@
 //!  0  codec > base              MessagePack cursor > ids, limits, reasons, clock, counters
 //! ```
 //!
-//! Beside them: `client` (the library agents use) and `cli`. The wire format is specified in
+//! Beside them: `client` (the library agents use), `torture` (tries to make a relay lose
+//! something) and `cli`. The wire format is specified in
 //! [`protocol`].
 
 pub mod app;
@@ -34,6 +35,7 @@ pub mod log;
 pub mod session;
 pub mod shard;
 pub mod store;
+pub mod torture;
 pub mod verify;
 pub mod wire;
 

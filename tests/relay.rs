@@ -12,6 +12,8 @@ mod connections;
 mod delivery;
 #[path = "relay/durability.rs"]
 mod durability;
+#[path = "relay/faults.rs"]
+mod faults;
 #[path = "relay/harness.rs"]
 mod harness;
 #[path = "relay/hostile.rs"]
@@ -22,5 +24,7 @@ mod http;
 mod liveness;
 #[path = "relay/shutdown.rs"]
 mod shutdown;
+#[path = "relay/upkeep.rs"]
+mod upkeep;
 #[path = "relay/vectors.rs"]
 mod vectors;

@@ -2,16 +2,17 @@
 //! stopped one through its store.
 
 use super::config::Config;
-use super::{facts, options, relay, serve};
+use super::{facts, options, relay, serve, upkeep};
 use crate::base::PubKey;
 use crate::base::counters::LogCounters;
-use crate::cli::{AllowedKey, Operator, OperatorError, Role, Settings};
+use crate::cli::{AllowedKey, Operator, OperatorError, Progress, Role, Settings};
 use crate::http::{ControlClient, ControlError, KeyEntry};
 use crate::ingest::Allowlist;
 use crate::log::{self, CommitSink, CommittedBatch, KeyRow, KeyStore};
 use crate::store::Store;
 use serde_json::Value;
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What the command line can do with a relay of this machine.
@@ -83,9 +84,46 @@ impl Operator for Local {
             None => Ok(facts::stats_json(&stopped_store(&config)?.stats())),
         }
     }
+
+    fn check(
+        &self,
+        settings: &Settings,
+        deep: bool,
+        progress: &Progress<'_>,
+    ) -> Result<Value, OperatorError> {
+        upkeep::check(settings, deep, progress)
+    }
+
+    fn repair(
+        &self,
+        settings: &Settings,
+        yes: bool,
+        progress: &Progress<'_>,
+    ) -> Result<Value, OperatorError> {
+        upkeep::repair(settings, yes, progress)
+    }
+
+    fn backup(
+        &self,
+        settings: &Settings,
+        to: &Path,
+        progress: &Progress<'_>,
+    ) -> Result<Value, OperatorError> {
+        upkeep::backup(settings, to, progress)
+    }
+
+    fn restore(
+        &self,
+        settings: &Settings,
+        from: &Path,
+        to: &Path,
+        progress: &Progress<'_>,
+    ) -> Result<Value, OperatorError> {
+        upkeep::restore(settings, from, to, progress)
+    }
 }
 
-fn error(error: impl std::fmt::Display) -> OperatorError {
+pub(super) fn error(error: impl std::fmt::Display) -> OperatorError {
     OperatorError(error.to_string())
 }
 
@@ -94,12 +132,12 @@ fn program() -> String {
     std::env::args_os().next().map_or("axon".to_owned(), |path| path.to_string_lossy().into_owned())
 }
 
-fn load(settings: &Settings) -> Result<Config, OperatorError> {
+pub(super) fn load(settings: &Settings) -> Result<Config, OperatorError> {
     Config::load(settings.config.as_deref(), &settings.overrides).map_err(error)
 }
 
 /// Asks the running relay of this data directory; `None`: none is running.
-fn ask<T>(
+pub(super) fn ask<T>(
     config: &Config,
     question: impl AsyncFnOnce(&ControlClient) -> Result<T, ControlError>,
 ) -> Result<Option<T>, OperatorError> {

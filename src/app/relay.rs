@@ -10,7 +10,9 @@ use super::{operator, options};
 use crate::base::counters::{LogCounters, ShardCounters};
 use crate::base::{Clock, Millis, PubKey};
 use crate::fanout::InterestTable;
-use crate::http::{ControlOptions, Health, HttpThread, KeyAdmin, KeyEntry, PublicOptions, Status};
+use crate::http::{
+    Checkpoints, ControlOptions, Health, HttpThread, KeyAdmin, KeyEntry, PublicOptions, Status,
+};
 use crate::ingest::{Allowlist, Gate, Keys, Publishers};
 use crate::log::{Append, KeyStore, Read};
 use crate::session::Terms;
@@ -241,6 +243,7 @@ fn serve_control(
     store: &Arc<Store>,
     keys: Keys,
 ) -> Result<(), RelayError> {
+    let checkpoints = Arc::new(StoreFiles(Arc::clone(store)));
     let (store, facts, name) = (Arc::clone(store), facts.clone(), config.relay.name.clone());
     let info = move || {
         json!({
@@ -252,9 +255,22 @@ fn serve_control(
             "store": facts::stats_json(&store.stats()),
         })
     };
-    let options = ControlOptions { keys: Arc::new(Administration(keys)), info: Arc::new(info) };
+    let options = ControlOptions { keys: Arc::new(Administration(keys)), checkpoints, info: Arc::new(info) };
     let path = config.relay.data_dir.clone();
     http.serve_control(&path, options).map(drop).map_err(|source| RelayError::DataDir { path, source })
+}
+
+/// The control socket's view of the store's files.
+struct StoreFiles(Arc<Store>);
+
+impl Checkpoints for StoreFiles {
+    fn make(&self) -> Result<PathBuf, String> {
+        self.0.checkpoint().map_err(|error| error.to_string())
+    }
+
+    fn remove(&self, name: &str) -> Result<(), String> {
+        self.0.remove_checkpoint(name).map_err(|error| error.to_string())
+    }
 }
 
 /// The control socket's view of the allowlist.

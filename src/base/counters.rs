@@ -4,7 +4,7 @@
 use super::stages::StageCounters;
 use hdrhistogram::Histogram as Hdr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A number that goes up, or is set.
 #[derive(Debug, Default)]
@@ -29,6 +29,22 @@ impl Count {
     /// The present value.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A text that is there while something is wrong.
+#[derive(Debug, Default)]
+pub struct Note(Mutex<Option<String>>);
+
+impl Note {
+    /// Sets or, with `None`, removes it.
+    pub fn set(&self, text: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = text;
+    }
+
+    /// The present text.
+    pub fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -133,8 +149,10 @@ pub struct LogCounters {
     pub commits: Count,
     pub duplicates: Count,
     pub failures: Count,
-    /// What made the store fail; from then on nothing is stored until the next start.
-    pub failure: OnceLock<String>,
+    /// Why nothing is stored at present: a write has failed, or the disk is full.
+    pub failure: Note,
+    /// How often the store was opened again after a failure.
+    pub reopened: Count,
     /// Events per commit.
     pub commit_batch: Distribution,
     /// Nanoseconds from taking a batch to having it durable.

@@ -83,6 +83,9 @@ pub enum Reason {
     /// The store failed; the event may or may not be stored.
     #[error("the write failed and its outcome is unknown: publish again, Ok and 409 both mean stored")]
     WriteFailed,
+    /// The disk has less room than is kept in reserve.
+    #[error("the disk of the relay is full, nothing was stored: publish again later")]
+    DiskFull,
     /// The store could not answer a query.
     #[error("the log could not be read")]
     ReadFailed,
@@ -113,7 +116,7 @@ impl Reason {
             AuthorNotAllowed | KeyRemoved => 403,
             Duplicate => 409,
             ContentTooLarge { .. } | MessageTooLarge { .. } => 413,
-            ShuttingDown | Starting | WriteFailed | ReadFailed | TooManyConnections { .. } => 503,
+            ShuttingDown | Starting | WriteFailed | DiskFull | ReadFailed | TooManyConnections { .. } => 503,
         }
     }
 }

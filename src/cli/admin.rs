@@ -3,7 +3,7 @@
 
 use crate::base::PubKey;
 use clap::ValueEnum;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// What a key may do.
@@ -39,6 +39,9 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct OperatorError(pub String);
+
+/// Told now and then how much of how much is done.
+pub type Progress<'a> = dyn Fn(u64, u64) + Sync + 'a;
 
 /// A relay on this machine.
 pub trait Operator {
@@ -78,4 +81,49 @@ pub trait Operator {
     /// # Errors
     /// As [`keys`](Self::keys).
     fn info(&self, settings: &Settings) -> Result<serde_json::Value, OperatorError>;
+
+    /// Verifies the store, `deep` with every signature. `sound` of the object says the result.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read for a reason that is no damage.
+    fn check(
+        &self,
+        settings: &Settings,
+        deep: bool,
+        progress: &Progress<'_>,
+    ) -> Result<serde_json::Value, OperatorError>;
+
+    /// Cuts the log of a stopped relay at its damage; without `yes` only says what that loses.
+    ///
+    /// # Errors
+    /// It is running, or beyond repair.
+    fn repair(
+        &self,
+        settings: &Settings,
+        yes: bool,
+        progress: &Progress<'_>,
+    ) -> Result<serde_json::Value, OperatorError>;
+
+    /// Brings the backup in `to` up to date, or makes one.
+    ///
+    /// # Errors
+    /// Something cannot be read or written.
+    fn backup(
+        &self,
+        settings: &Settings,
+        to: &Path,
+        progress: &Progress<'_>,
+    ) -> Result<serde_json::Value, OperatorError>;
+
+    /// Makes the new data directory `to` of the backup in `from`.
+    ///
+    /// # Errors
+    /// `to` holds something; the backup is not whole.
+    fn restore(
+        &self,
+        settings: &Settings,
+        from: &Path,
+        to: &Path,
+        progress: &Progress<'_>,
+    ) -> Result<serde_json::Value, OperatorError>;
 }

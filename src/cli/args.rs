@@ -1,6 +1,8 @@
 //! Flags and their help texts.
 
 use super::admin::{Role, Settings};
+use super::torture::TortureFlags;
+use super::upkeep::{BackupFlags, CheckFlags, RepairFlags, RestoreFlags};
 use crate::base::{EventId, PubKey};
 use crate::client::{Client, Filter, KeyPair, TagFilter};
 use clap::{Args, Parser, Subcommand};
@@ -98,6 +100,38 @@ pub(super) enum Command {
         is what the process used beyond them."
     )]
     Top(TopFlags),
+    /// Verify the store of this machine's relay, running or stopped
+    #[command(
+        after_help = "Examples:\n  axon check\n  axon check --deep --json\n  axon check --set relay.data_dir=/srv/axon\n\n\
+        Every event parses, positions have no gap, ids and index rows are those of the events; --deep verifies \
+        every id and signature on all cores. Changes nothing. Exit code 1: something is wrong."
+    )]
+    Check(CheckFlags),
+    /// Cut the damaged log of a stopped relay at the damage
+    #[command(
+        after_help = "Examples:\n  axon repair          # says what would be lost\n  axon repair --yes\n\n\
+        The damaged database stays beside the repaired one, as log.damaged-N. The log gets a new id, so that no \
+        consumer goes on from a position of the old one. A backup may hold more: see `axon restore`."
+    )]
+    Repair(RepairFlags),
+    /// Copy the store and its keys to a directory; again: only what is new
+    #[command(
+        after_help = "Examples:\n  axon backup /mnt/backup/axon\n  axon backup /mnt/backup/axon --json\n\n\
+        Of a running relay, which goes on writing, or a stopped one. Prints the position up to which events are in it. \
+        The directory holds private keys: keep it like them."
+    )]
+    Backup(BackupFlags),
+    /// Make a data directory of a backup
+    #[command(after_help = "Examples:\n  axon restore /mnt/backup/axon --to /srv/axon-data\n\n\
+        The directory must be new or empty. The log gets a new id: consumers read it again, or go on from the \
+        printed position if what they had came from the log that was saved.")]
+    Restore(RestoreFlags),
+    /// Try to make a relay lose something: kills, torn and flipped files, failing and full disks
+    #[command(after_help = "Examples:\n  axon torture\n  axon torture --minutes 0.2 --seed 7 --json\n\n\
+        Starts a relay of its own in a scratch directory, loads it, and after each fault compares the whole store \
+        with its own record of every answer. As root the disk is one in memory that is really filled; with a C \
+        compiler writes and syncs fail and the clock jumps. Exit code 1: something was lost, and how to see it again.")]
+    Torture(TortureFlags),
     /// Print the effective configuration, every key with its meaning
     Config,
 }

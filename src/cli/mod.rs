@@ -17,8 +17,10 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod top;
+mod torture;
+mod upkeep;
 
-pub use admin::{AllowedKey, Operator, OperatorError, Role, Settings};
+pub use admin::{AllowedKey, Operator, OperatorError, Progress, Role, Settings};
 pub use args::{DEFAULT_KEY, DEFAULT_URL};
 pub use top::{Exposition, Figures, LogFigures, Sample, ShardFigures, StageFigures};
 
@@ -69,6 +71,11 @@ fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Out
         Command::Config => output.line(&operator.config(&settings, output.is_json())?)?,
         Command::Keygen(flags) => keygen::run(&flags, output)?,
         Command::Allow(command) => return allow::run(&command, &settings, operator, output),
+        Command::Check(flags) => return upkeep::check(&flags, &settings, operator, output),
+        Command::Repair(flags) => return upkeep::repair(&flags, &settings, operator, output),
+        Command::Backup(flags) => return upkeep::backup(&flags, &settings, operator, output),
+        Command::Restore(flags) => return upkeep::restore(&flags, &settings, operator, output),
+        Command::Torture(flags) => return torture::torture(&flags, output),
         Command::Pub(flags) => return block_on(publish::run(&flags, output)),
         Command::Sub(flags) => return block_on(follow::sub(&flags, output)),
         Command::Query(flags) => return block_on(follow::query(&flags, output)),

@@ -9,6 +9,7 @@ use clap::CommandFactory;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::io::Write;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
@@ -22,6 +23,25 @@ struct Keys(RefCell<Vec<AllowedKey>>);
 impl Operator for Keys {
     fn serve(&self, settings: &Settings, json: bool) -> Result<(), OperatorError> {
         Err(OperatorError(format!("{settings:?} {json}")))
+    }
+    fn check(&self, _: &Settings, deep: bool, _: &Progress<'_>) -> Result<Value, OperatorError> {
+        let findings = json!([{ "about": "tag", "seq": 7, "what": "the event's row is missing" }]);
+        Ok(json!({ "sound": !deep, "findings": if deep { findings } else { json!([]) } }))
+    }
+    fn repair(&self, _: &Settings, yes: bool, _: &Progress<'_>) -> Result<Value, OperatorError> {
+        Ok(json!({ "dry_run": !yes, "losses": ["the events from 5 to 9"] }))
+    }
+    fn backup(&self, _: &Settings, to: &Path, _: &Progress<'_>) -> Result<Value, OperatorError> {
+        Ok(json!({ "position": 5, "to": to }))
+    }
+    fn restore(
+        &self,
+        _: &Settings,
+        from: &Path,
+        to: &Path,
+        _: &Progress<'_>,
+    ) -> Result<Value, OperatorError> {
+        Err(OperatorError(format!("{from:?} {to:?}")))
     }
     fn config(&self, settings: &Settings, json: bool) -> Result<String, OperatorError> {
         Ok(format!("{:?} {json}", settings.config))

@@ -6,6 +6,8 @@
 //! | `POST /keys` | `{pubkey, role, name}` | 204; 400 if a field is wrong |
 //! | `DELETE /keys/{pubkey}` | - | 204; 404 if the key was not allowed |
 //! | `GET /info` | - | 200, the relay's description and figures |
+//! | `POST /checkpoints` | - | 200, `{path}` of a directory with the store's files of now |
+//! | `DELETE /checkpoints/{name}` | - | 204, removed or not there |
 //!
 //! Errors are `{"error": text}`; 500 carries the store's own message, which stays between the
 //! relay and its operator.
@@ -17,10 +19,11 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The socket's file name in the data directory.
@@ -59,10 +62,25 @@ pub trait KeyAdmin: Send + Sync {
 /// Makes the answer to `GET /info`; may block.
 pub type Info = dyn Fn() -> serde_json::Value + Send + Sync;
 
+/// Makes the files of a running store available to a backup or a check. Calls may block.
+pub trait Checkpoints: Send + Sync {
+    /// Makes a checkpoint and says where it is.
+    ///
+    /// # Errors
+    /// The store's own message.
+    fn make(&self) -> Result<PathBuf, String>;
+    /// Removes the checkpoint of that name.
+    ///
+    /// # Errors
+    /// The store's own message.
+    fn remove(&self, name: &str) -> Result<(), String>;
+}
+
 /// What the control door works on.
 #[derive(Clone)]
 pub struct ControlOptions {
     pub keys: Arc<dyn KeyAdmin>,
+    pub checkpoints: Arc<dyn Checkpoints>,
     pub info: Arc<Info>,
 }
 
@@ -100,6 +118,12 @@ impl TryFrom<KeyJson> for KeyEntry {
     }
 }
 
+/// Where a checkpoint is, as JSON.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct CheckpointJson {
+    pub(super) path: PathBuf,
+}
+
 fn pubkey(text: &str) -> Result<PubKey, String> {
     PubKey::from_hex(text).ok_or_else(|| "pubkey: must be 64 hex digits".to_owned())
 }
@@ -109,6 +133,8 @@ pub(super) fn router(options: ControlOptions) -> Router {
         .route("/keys", get(list).post(add))
         .route("/keys/{pubkey}", delete(remove))
         .route("/info", get(info))
+        .route("/checkpoints", post(make_checkpoint))
+        .route("/checkpoints/{name}", delete(remove_checkpoint))
         .with_state(options)
 }
 
@@ -143,6 +169,22 @@ async fn remove(State(options): State<ControlOptions>, Path(text): Path<String>)
 
 async fn info(State(options): State<ControlOptions>) -> Response {
     answer(move || Ok(Json((options.info)()).into_response())).await
+}
+
+async fn make_checkpoint(State(options): State<ControlOptions>) -> Response {
+    answer(move || {
+        let path = options.checkpoints.make().map_err(internal)?;
+        Ok(Json(CheckpointJson { path }).into_response())
+    })
+    .await
+}
+
+async fn remove_checkpoint(State(options): State<ControlOptions>, Path(name): Path<String>) -> Response {
+    answer(move || {
+        options.checkpoints.remove(&name).map_err(internal)?;
+        Ok(StatusCode::NO_CONTENT.into_response())
+    })
+    .await
 }
 
 type Refusal = (StatusCode, String);

@@ -61,7 +61,10 @@ const LOG_GAUGES: &[Number<LogCounters>] = &[
 const LOG_TOTALS: &[Number<LogCounters>] = &[
     ("axon_commits", "Commits.", |c| c.commits.get()),
     ("axon_duplicates", "Submissions that were stored before.", |c| c.duplicates.get()),
-    ("axon_store_failures", "Commits that failed.", |c| c.failures.get()),
+    ("axon_store_failures", "Submissions that were not stored because the store had failed.", |c| {
+        c.failures.get()
+    }),
+    ("axon_store_reopened", "Times the store was opened again after a failure.", |c| c.reopened.get()),
 ];
 
 const LOG_SECONDS: &[Spread<LogCounters>] = &[

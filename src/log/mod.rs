@@ -47,6 +47,8 @@ pub enum Outcome {
     Duplicate,
     /// The write failed; whether it is stored is unknown until the log has been reopened.
     Failed,
+    /// The disk is full: it was not written.
+    Full,
 }
 
 /// Receives the log's answers. Called on the log's threads: hand over and return.

@@ -151,6 +151,7 @@ impl<N: Net> Core<N> {
             Outcome::Stored(_) => Ok(submitted.id),
             Outcome::Duplicate => Err((Some(submitted.id), Reason::Duplicate)),
             Outcome::Failed => Err((Some(submitted.id), Reason::WriteFailed)),
+            Outcome::Full => Err((Some(submitted.id), Reason::DiskFull)),
         };
         self.settle(submitted.conn, submitted.number, reply);
     }

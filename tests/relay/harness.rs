@@ -60,6 +60,8 @@ pub struct Setup {
     pub sections: String,
     /// Allowed keys and their roles.
     pub allow: Vec<(PubKey, &'static str)>,
+    /// What the process is given beside the configuration.
+    pub env: Vec<(&'static str, PathBuf)>,
 }
 
 impl Setup {
@@ -69,6 +71,7 @@ impl Setup {
             urls: vec!["ws://test".to_owned()],
             sections: String::new(),
             allow: keys.into_iter().map(|n| (pubkey(&key(n)), "member")).collect(),
+            env: Vec::new(),
         }
     }
 
@@ -89,7 +92,11 @@ impl Setup {
     }
 
     pub fn start(self) -> Relay {
-        let dir = tempfile::tempdir().expect("a scratch directory");
+        self.start_in(tempfile::tempdir().expect("a scratch directory"))
+    }
+
+    /// In a directory of the test's own.
+    pub fn start_in(self, dir: tempfile::TempDir) -> Relay {
         let mut toml = format!(
             "[relay]\nlisten = \"127.0.0.1:0\"\nurls = {:?}\ndata_dir = {:?}\n{}\n[http]\nlisten = \"127.0.0.1:0\"\n{}\n",
             self.urls,
@@ -101,8 +108,8 @@ impl Setup {
             toml.push_str(&format!("[[allow]]\npubkey = \"{pubkey}\"\nrole = \"{role}\"\n"));
         }
         std::fs::write(dir.path().join("axon.toml"), toml).expect("a configuration file");
-        let (child, facts) = spawn(&dir.path().join("axon.toml"));
-        Relay { child, facts, dir }
+        let (child, facts) = spawn(&dir.path().join("axon.toml"), &self.env);
+        Relay { child, facts, dir, env: self.env }
     }
 }
 
@@ -111,12 +118,14 @@ pub struct Relay {
     child: Child,
     facts: serde_json::Value,
     pub dir: tempfile::TempDir,
+    env: Vec<(&'static str, PathBuf)>,
 }
 
-fn spawn(config: &std::path::Path) -> (Child, serde_json::Value) {
+fn spawn(config: &std::path::Path, env: &[(&'static str, PathBuf)]) -> (Child, serde_json::Value) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_axon"))
         .args(["serve", "--json", "--config"])
         .arg(config)
+        .envs(env.iter().map(|(name, value)| (name, value)))
         .stdout(Stdio::piped())
         .spawn()
         .expect("the axon binary");
@@ -155,16 +164,21 @@ impl Relay {
         line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).expect("a number") * 1024
     }
 
-    /// kill −9, then a new process on the same data.
-    pub fn crash_and_restart(&mut self) {
+    /// kill −9.
+    pub fn kill(&mut self) {
         self.child.kill().expect("the process");
         self.child.wait().expect("its end");
-        (self.child, self.facts) = spawn(&self.config());
+    }
+
+    /// kill −9, then a new process on the same data.
+    pub fn crash_and_restart(&mut self) {
+        self.kill();
+        (self.child, self.facts) = spawn(&self.config(), &self.env);
     }
 
     /// A new process on the same data, after [`Relay::terminate`].
     pub fn restart(&mut self) {
-        (self.child, self.facts) = spawn(&self.config());
+        (self.child, self.facts) = spawn(&self.config(), &self.env);
     }
 
     /// From now on it is started at the address it has.

@@ -535,7 +535,7 @@ impl World {
                     self.seen.duplicates += 1;
                     409
                 }
-                Outcome::Failed => {
+                Outcome::Failed | Outcome::Full => {
                     self.seen.failed += 1;
                     503
                 }

@@ -103,6 +103,7 @@ pub(super) const KEYS: &[Key] = &[
     int!("store.index_run_bytes", 4_096..=4 * GIB, store.index_run_bytes),
     int!("store.index_delay_ms", 1..=60_000, store.index_delay_ms),
     int!("store.index_flush_events", 1..=1 << 30, store.index_flush_events),
+    int!("store.reserve_bytes", 0..=1_024 * GIB, store.reserve_bytes),
 
     Key { path: "log.level", shape: Shape::Text, set: |c, v| level(v).map(|l| c.log.level = l) },
     Key { path: "log.format", shape: Shape::Text, set: |c, v| {

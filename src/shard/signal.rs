@@ -60,3 +60,16 @@ impl Broadcast {
         .await;
     }
 }
+
+/// Lets every task that is ready run first.
+pub(super) async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

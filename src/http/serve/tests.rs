@@ -49,8 +49,12 @@ fn public_door() -> PublicDoor {
     let shards = vec![Arc::new(ShardCounters::default()), Arc::new(ShardCounters::default())];
     let log = Arc::new(LogCounters::default());
     let health = Arc::new(Health::new(Arc::clone(&log)));
-    let options =
-        PublicOptions { health: Arc::clone(&health), shards: shards.clone(), log: Arc::clone(&log) };
+    let options = PublicOptions {
+        health: Arc::clone(&health),
+        shards: shards.clone(),
+        log: Arc::clone(&log),
+        refusals: Arc::default(),
+    };
     let address = thread.serve_public("127.0.0.1:0".parse().unwrap(), options).unwrap();
     PublicDoor { thread, address, health, shards, log }
 }
@@ -70,7 +74,7 @@ fn on_runtime<F: Future>(work: F) -> F::Output {
 }
 
 fn entry(byte: u8, role: Role, name: &str) -> KeyEntry {
-    KeyEntry { pubkey: PubKey([byte; 32]), role, name: name.to_owned() }
+    KeyEntry { pubkey: PubKey([byte; 32]), role, name: name.to_owned(), limits: KeyOverrides::default() }
 }
 
 #[test]

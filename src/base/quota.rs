@@ -130,9 +130,10 @@ impl Rate {
         Rate { units, period_nanos: 1_000_000_000, burst_nanos: 1_000_000_000 }
     }
 
-    /// Nanoseconds that `n` units take to fill; at least 1.
+    /// Nanoseconds that `n` units take to fill; at least 1. Rounded down, so that a full bucket
+    /// holds all of its units one by one.
     fn nanos(self, n: u64) -> u64 {
-        n.saturating_mul(self.period_nanos).div_ceil(self.units.max(1))
+        (n.saturating_mul(self.period_nanos) / self.units.max(1)).max(1)
     }
 }
 

@@ -55,7 +55,7 @@ impl Storms {
         let set = &self.sets[(hash % SETS as u64) as usize];
         // The set was chosen by the low bits; the high ones are left.
         let mark = (hash >> TIME_BITS) << TIME_BITS;
-        let cost = MINUTE_MS.div_ceil(per_minute);
+        let cost = (MINUTE_MS / per_minute.max(1)).max(1);
         let now = now_ms & TIME_MASK;
         loop {
             let (way, word) = set.slot(mark, now);

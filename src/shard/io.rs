@@ -251,6 +251,7 @@ async fn discard(local: &Local, socket: &Socket) {
 
 /// Reads until the connection ends.
 async fn read_all(local: &Rc<Local>, index: ConnIndex, socket: &Socket) {
+    let mut turn = 0u32;
     loop {
         if socket.readable().await.is_err() {
             return;
@@ -273,7 +274,8 @@ async fn read_all(local: &Rc<Local>, index: ConnIndex, socket: &Socket) {
         if local.by_epoll {
             // The ring would let the others run before the next read; epoll says at once that
             // there is more.
-            yield_now().await;
+            turn = turn.wrapping_add(1);
+            yield_now(turn).await;
         }
     }
 }

@@ -182,6 +182,7 @@ async fn shard_main(options: ShardOptions) -> io::Result<()> {
 /// Judges what has arrived, batch after batch, and feeds whoever had its share of a turn; between
 /// two rounds the ring is served, by waiting for a `spare` socket pair that is always writable.
 async fn work(local: Rc<Local>, spare: (monoio::net::UnixStream, monoio::net::UnixStream)) {
+    let mut turn = 0u32;
     loop {
         local.batch_ready.wait().await;
         while has_work(&local) {
@@ -193,7 +194,8 @@ async fn work(local: Rc<Local>, spare: (monoio::net::UnixStream, monoio::net::Un
             // A fair yield: through the ring, so that sockets, timers and wake-ups run too. Epoll
             // says at once that the pair is writable: there, behind the tasks that are ready.
             if local.by_epoll {
-                yield_now().await;
+                turn = turn.wrapping_add(1);
+                yield_now(turn).await;
             }
             if spare.0.writable(true).await.is_err() {
                 return;

@@ -196,6 +196,15 @@ fn a_flood_of_bad_signatures_costs_its_senders_budget_and_nobody_elses() {
     user.is_served_as_before(calm, under_attack);
 }
 
+/// Ends the other threads also when the test fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// One connection that never stops sending must not keep its shard from others, on either of
 /// the two drivers: of many round trips of a neighbour on the same shard each comes back.
 #[test]
@@ -212,16 +221,15 @@ fn a_connection_at_full_speed_leaves_its_shard_to_others() {
             scope.spawn(move || std::io::copy(&mut receiver, &mut std::io::sink()));
             scope.spawn(|| {
                 let pings = frame(9, b"x").repeat(10_000);
-                while !stop.load(Ordering::Relaxed) {
-                    sender.write_all(&pings).expect("the relay reads on");
-                }
-                sender.shutdown(std::net::Shutdown::Both).expect("an open connection");
+                while !stop.load(Ordering::Relaxed) && sender.write_all(&pings).is_ok() {}
+                let _ = sender.shutdown(std::net::Shutdown::Both);
             });
+            let stop_in_the_end = Stop(&stop);
             let mut neighbour = relay.client(&key(1));
             for n in 0..100u8 {
                 neighbour.publish_ok(&event(&key(1), 1000, &[n], &[]));
             }
-            stop.store(true, Ordering::Relaxed);
+            drop(stop_in_the_end);
         });
         assert!(relay.metric("axon_received_bytes_total") > 100_000.0, "the hog did not run");
     }

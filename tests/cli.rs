@@ -289,6 +289,13 @@ fn the_allowlist_is_changed_on_a_running_and_on_a_stopped_relay() {
     assert_eq!(publish(), Some(0));
     assert!(contains("\"auditor\"\"eve\""));
     relay.stop();
+    let limits = ["--role", "agent", "--publishes-per-s", "3", "--filter-entries-max", "0"];
+    shell.json(&[&["allow", "add", &agent], &limits[..]].concat());
+    let relay = shell.serve_at(&address);
+    let entry = shell.json(&["allow", "list"]).into_iter().find(|line| line["pubkey"] == agent.as_str());
+    let said = json!({ "publishes_per_s": 3, "filter_entries_max": 0 });
+    assert_eq!(entry.map(|entry| entry["limits"].clone()), Some(said), "limits are kept, too");
+    relay.stop();
     shell.json(&["allow", "remove", &agent]);
     let _relay = shell.serve_at(&address);
     assert_eq!(publish(), Some(1));

@@ -4,6 +4,8 @@
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "relay/attack.rs"]
+mod attack;
 #[path = "relay/client.rs"]
 mod client;
 #[path = "relay/connections.rs"]
@@ -20,8 +22,12 @@ mod harness;
 mod hostile;
 #[path = "relay/http.rs"]
 mod http;
+#[path = "relay/limits.rs"]
+mod limits;
 #[path = "relay/liveness.rs"]
 mod liveness;
+#[path = "relay/secrets.rs"]
+mod secrets;
 #[path = "relay/shutdown.rs"]
 mod shutdown;
 #[path = "relay/upkeep.rs"]

@@ -3,8 +3,8 @@
 
 use super::config::Config;
 use super::{facts, options, relay, serve, upkeep};
-use crate::base::PubKey;
 use crate::base::counters::LogCounters;
+use crate::base::{KeyOverrides, PubKey};
 use crate::cli::{AllowedKey, Operator, OperatorError, Progress, Role, Settings};
 use crate::http::{ControlClient, ControlError, KeyEntry};
 use crate::ingest::Allowlist;
@@ -41,11 +41,12 @@ impl Operator for Local {
             Some(keys) => Ok(keys.into_iter().map(from_entry).collect()),
             None => {
                 let rows = stopped_store(&config)?.keys().map_err(OperatorError)?;
-                let listed = Allowlist::new(options::grants(&config), rows).list();
+                let listed = Allowlist::new(config.rules.clone(), options::grants(&config), rows).list();
                 let key = |k: crate::ingest::ListedKey| AllowedKey {
                     pubkey: k.pubkey,
                     role: from_role(k.role),
                     name: k.name,
+                    limits: k.limits,
                 };
                 Ok(listed.into_iter().map(key).collect())
             }
@@ -54,9 +55,11 @@ impl Operator for Local {
 
     fn allow(&self, settings: &Settings, key: &AllowedKey) -> Result<(), OperatorError> {
         let config = load(settings)?;
-        let entry = KeyEntry { pubkey: key.pubkey, role: to_role(key.role), name: key.name.clone() };
+        let (name, limits) = (key.name.clone(), key.limits);
+        let entry = KeyEntry { pubkey: key.pubkey, role: to_role(key.role), name, limits };
         if ask(&config, async |control| control.add_key(&entry).await)?.is_none() {
-            let row = KeyRow { pubkey: key.pubkey, role: Some(to_role(key.role)), name: key.name.clone() };
+            let (role, name) = (Some(to_role(key.role)), key.name.clone());
+            let row = KeyRow { pubkey: key.pubkey, role, name, limits };
             stopped_store(&config)?.put_key(&row).map_err(OperatorError)?;
         }
         Ok(())
@@ -68,10 +71,12 @@ impl Operator for Local {
             return Ok(was_there);
         }
         let store = stopped_store(&config)?;
-        let allowlist = Allowlist::new(options::grants(&config), store.keys().map_err(OperatorError)?);
+        let rows = store.keys().map_err(OperatorError)?;
+        let allowlist = Allowlist::new(config.rules.clone(), options::grants(&config), rows);
         let was_there = allowlist.role(pubkey).is_some();
         if was_there {
-            let row = KeyRow { pubkey: *pubkey, role: None, name: String::new() };
+            let limits = KeyOverrides::default();
+            let row = KeyRow { pubkey: *pubkey, role: None, name: String::new(), limits };
             store.put_key(&row).map_err(OperatorError)?;
         }
         Ok(was_there)
@@ -165,7 +170,7 @@ fn stopped_store(config: &Config) -> Result<Store, OperatorError> {
 }
 
 fn from_entry(entry: KeyEntry) -> AllowedKey {
-    AllowedKey { pubkey: entry.pubkey, role: from_role(entry.role), name: entry.name }
+    AllowedKey { pubkey: entry.pubkey, role: from_role(entry.role), name: entry.name, limits: entry.limits }
 }
 
 fn from_role(role: log::Role) -> Role {
@@ -173,6 +178,7 @@ fn from_role(role: log::Role) -> Role {
         log::Role::Member => Role::Member,
         log::Role::Auditor => Role::Auditor,
         log::Role::Admin => Role::Admin,
+        log::Role::Agent => Role::Agent,
     }
 }
 
@@ -181,5 +187,6 @@ fn to_role(role: Role) -> log::Role {
         Role::Member => log::Role::Member,
         Role::Auditor => log::Role::Auditor,
         Role::Admin => log::Role::Admin,
+        Role::Agent => log::Role::Agent,
     }
 }

@@ -18,8 +18,12 @@ pub(super) fn shard_cores(configured: usize) -> Vec<Option<usize>> {
 
 /// The allowlist's rows of the configuration file.
 pub(super) fn grants(config: &Config) -> Vec<Grant> {
-    let grant =
-        |entry: &AllowEntry| Grant { pubkey: entry.pubkey, role: entry.role, name: entry.name.clone() };
+    let grant = |entry: &AllowEntry| Grant {
+        pubkey: entry.pubkey,
+        role: entry.role,
+        name: entry.name.clone(),
+        limits: entry.limits,
+    };
     config.allow.iter().map(grant).collect()
 }
 

@@ -8,7 +8,7 @@ use super::config::Config;
 use super::facts::{self, Facts};
 use super::{operator, options};
 use crate::base::counters::{LogCounters, ShardCounters};
-use crate::base::{Clock, Millis, PubKey};
+use crate::base::{Clock, Closings, Millis, PubKey};
 use crate::fanout::InterestTable;
 use crate::http::{
     Checkpoints, ControlOptions, Health, HttpThread, KeyAdmin, KeyEntry, PublicOptions, Status,
@@ -89,7 +89,8 @@ impl Relay {
         let cores = options::shard_cores(config.relay.shards);
 
         let (inboxes, pipes) = make_inboxes(cores.len())?;
-        let acceptor = Acceptor::start(listener, &inboxes, config.limits.connections_max)
+        let refusals = Arc::<Closings>::default();
+        let acceptor = Acceptor::start(listener, &inboxes, &config.limits, clock, Arc::clone(&refusals))
             .map_err(system("the accepting thread"))?;
         let shard_counters: Vec<Arc<ShardCounters>> = cores.iter().map(|_| Arc::default()).collect();
         let log_counters = Arc::new(LogCounters::default());
@@ -99,6 +100,7 @@ impl Relay {
             health: Arc::clone(&health),
             shards: shard_counters.clone(),
             log: Arc::clone(&log_counters),
+            refusals,
         };
         let http_address = serve_public(&http, config.http.listen, public)?;
 
@@ -107,8 +109,8 @@ impl Relay {
         let sink = Arc::clone(&dispatcher);
         let store = Arc::new(Store::open(options::store(config), sink, clock, log_counters)?);
         let operator_key = operator::ensure(config, store.as_ref())?;
-        let allowlist =
-            Arc::new(Allowlist::new(options::grants(config), store.keys().map_err(RelayError::Keys)?));
+        let rows = store.keys().map_err(RelayError::Keys)?;
+        let allowlist = Arc::new(Allowlist::new(config.rules.clone(), options::grants(config), rows));
 
         let facts = Facts {
             listen: listen_address,
@@ -201,6 +203,7 @@ fn start_shards(
             terms: Arc::clone(&parts.terms),
             private_kinds: config.relay.private_kinds,
             clock: parts.clock,
+            half_open_max: config.limits.half_open_max.div_ceil(facts.cores.len()),
             description: Arc::clone(&parts.description),
             wake,
         };
@@ -278,13 +281,17 @@ struct Administration(Keys);
 
 impl KeyAdmin for Administration {
     fn list(&self) -> Result<Vec<KeyEntry>, String> {
-        let entry =
-            |key: crate::ingest::ListedKey| KeyEntry { pubkey: key.pubkey, role: key.role, name: key.name };
+        let entry = |key: crate::ingest::ListedKey| KeyEntry {
+            pubkey: key.pubkey,
+            role: key.role,
+            name: key.name,
+            limits: key.limits,
+        };
         Ok(self.0.list().into_iter().map(entry).collect())
     }
 
     fn add(&self, entry: &KeyEntry) -> Result<(), String> {
-        self.0.add(entry.pubkey, entry.role, &entry.name).map_err(|error| error.to_string())
+        self.0.add(entry.pubkey, entry.role, &entry.name, entry.limits).map_err(|error| error.to_string())
     }
 
     fn remove(&self, pubkey: &PubKey) -> Result<bool, String> {

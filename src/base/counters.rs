@@ -1,6 +1,9 @@
 //! What the relay counts. Each owner writes its own counters (one shard, one log), on cache
 //! lines of its own; the HTTP thread reads them all. Relaxed: a reader may be a moment late.
 
+use super::closing::Closings;
+use super::quota::KeyLimit;
+use super::reason::Reason;
 use super::stages::StageCounters;
 use hdrhistogram::Histogram as Hdr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -99,6 +102,10 @@ pub struct ShardCounters {
     pub subscriptions: Count,
     /// Publishes answered, in the order of [`RESULT_CODES`].
     pub publishes: [Count; RESULT_CODES.len()],
+    /// What was refused for a limit of its key, in the order of [`KeyLimit::ALL`].
+    pub over_limit: [Count; KeyLimit::ALL.len()],
+    /// Connections that ended, by reason.
+    pub closings: Closings,
     /// Events written to subscribers.
     pub deliveries: Count,
     pub bytes_in: Count,
@@ -128,6 +135,13 @@ pub struct ShardCounters {
 }
 
 impl ShardCounters {
+    /// Counts one refusal, if it was for a limit of its key.
+    pub fn count_over_limit(&self, reason: Reason) {
+        if let Some(limit) = reason.key_limit() {
+            self.over_limit[limit as usize].add(1);
+        }
+    }
+
     /// Counts one answered publish.
     pub fn count_publish(&self, code: u16) {
         if let Some(index) = RESULT_CODES.iter().position(|c| *c == code) {

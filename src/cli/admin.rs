@@ -1,7 +1,7 @@
 //! What the command line needs of a relay on this machine. `app` provides it: it alone knows
 //! configuration files, the control socket of a running relay and the store of a stopped one.
 
-use crate::base::PubKey;
+use crate::base::{KeyOverrides, PubKey};
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -15,6 +15,8 @@ pub enum Role {
     Auditor,
     /// May change the allowlist.
     Admin,
+    /// Publishes the kinds that the configuration names, within low limits.
+    Agent,
 }
 
 /// One entry of the allowlist.
@@ -24,6 +26,8 @@ pub struct AllowedKey {
     pub role: Role,
     /// For people; may be empty.
     pub name: String,
+    /// What it says instead of its role's limits.
+    pub limits: KeyOverrides,
 }
 
 /// Which relay of this machine is meant, and with which settings.
@@ -64,7 +68,7 @@ pub trait Operator {
     /// Neither can be reached.
     fn keys(&self, settings: &Settings) -> Result<Vec<AllowedKey>, OperatorError>;
 
-    /// Adds a key or changes its role and name; in force when this returns.
+    /// Adds a key or changes its role, name and limits; in force when this returns.
     ///
     /// # Errors
     /// As [`keys`](Self::keys).

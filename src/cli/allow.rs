@@ -13,8 +13,9 @@ pub(super) fn run(
     output: &mut Output,
 ) -> Result<Outcome, Failure> {
     match command {
-        AllowCommand::Add { pubkey, role, name } => {
-            let key = AllowedKey { pubkey: *pubkey, role: *role, name: name.clone() };
+        AllowCommand::Add { pubkey, role, name, limits } => {
+            let limits = limits.overrides();
+            let key = AllowedKey { pubkey: *pubkey, role: *role, name: name.clone(), limits };
             operator.allow(settings, &key)?;
             print(&key, output)?;
         }
@@ -42,9 +43,13 @@ fn print(key: &AllowedKey, output: &mut Output) -> std::io::Result<()> {
         Role::Member => "member",
         Role::Auditor => "auditor",
         Role::Admin => "admin",
+        Role::Agent => "agent",
     };
+    let limits: serde_json::Map<String, serde_json::Value> =
+        key.limits.iter().map(|(limit, value)| (limit.name().to_owned(), value.into())).collect();
+    let said: String = key.limits.iter().map(|(limit, value)| format!(" {limit}={value}")).collect();
     output.either(
-        || json!({ "pubkey": key.pubkey.to_hex(), "role": role, "name": key.name }),
-        || format!("{} {role:<7} {}", key.pubkey, key.name).trim_end().to_owned(),
+        || json!({ "pubkey": key.pubkey.to_hex(), "role": role, "name": key.name, "limits": limits }),
+        || format!("{} {role:<7} {}{said}", key.pubkey, key.name).trim_end().to_owned(),
     )
 }

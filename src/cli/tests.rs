@@ -239,7 +239,7 @@ fn the_allowlist_is_kept_through_the_operator() {
     let (printed, outcome) =
         axon(&["--json", "allow", "add", &key, "--role", "auditor", "--name", "eve"], &keys);
     assert_eq!(outcome.expect("added"), Outcome::Done);
-    let entry = json!({ "pubkey": key, "role": "auditor", "name": "eve" });
+    let entry = json!({ "pubkey": key, "role": "auditor", "name": "eve", "limits": {} });
     assert_eq!(printed.json(), std::slice::from_ref(&entry));
     assert_eq!(axon(&["--json", "allow", "list"], &keys).0.json(), [entry]);
     assert_eq!(axon(&["allow", "remove", &key], &keys).1.expect("removed"), Outcome::Done);

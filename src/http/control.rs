@@ -2,8 +2,8 @@
 //!
 //! | request | body | answer |
 //! |---|---|---|
-//! | `GET /keys` | - | 200, list of `{pubkey, role, name}` |
-//! | `POST /keys` | `{pubkey, role, name}` | 204; 400 if a field is wrong |
+//! | `GET /keys` | - | 200, list of `{pubkey, role, name, limits}` |
+//! | `POST /keys` | `{pubkey, role, name, limits}` | 204; 400 if a field is wrong |
 //! | `DELETE /keys/{pubkey}` | - | 204; 404 if the key was not allowed |
 //! | `GET /info` | - | 200, the relay's description and figures |
 //! | `POST /checkpoints` | - | 200, `{path}` of a directory with the store's files of now |
@@ -12,8 +12,8 @@
 //! Errors are `{"error": text}`; 500 carries the store's own message, which stays between the
 //! relay and its operator.
 
-use crate::base::PubKey;
 use crate::base::limits::NAME_BYTES_MAX;
+use crate::base::{KeyLimit, KeyOverrides, PubKey};
 use crate::log::Role;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
@@ -23,6 +23,7 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ pub struct KeyEntry {
     pub role: Role,
     /// A name for people; may be empty.
     pub name: String,
+    /// What it says instead of its role's limits.
+    pub limits: KeyOverrides,
 }
 
 /// Changes the allowlist of the running relay. Calls may block; an error is a text for the
@@ -46,7 +49,7 @@ pub trait KeyAdmin: Send + Sync {
     /// # Errors
     /// The store's own message.
     fn list(&self) -> Result<Vec<KeyEntry>, String>;
-    /// Allows a key, or changes its role and name. In force when it returns.
+    /// Allows a key, or changes its role, name and limits. In force when it returns.
     ///
     /// # Errors
     /// The store's own message.
@@ -92,6 +95,9 @@ pub(super) struct KeyJson {
     role: String,
     #[serde(default)]
     name: String,
+    /// By name, see [`KeyLimit`].
+    #[serde(default)]
+    limits: BTreeMap<String, u64>,
 }
 
 impl From<&KeyEntry> for KeyJson {
@@ -100,6 +106,7 @@ impl From<&KeyEntry> for KeyJson {
             pubkey: entry.pubkey.to_hex(),
             role: entry.role.name().to_owned(),
             name: entry.name.clone(),
+            limits: entry.limits.iter().map(|(limit, n)| (limit.name().to_owned(), n)).collect(),
         }
     }
 }
@@ -114,7 +121,7 @@ impl TryFrom<KeyJson> for KeyEntry {
         if json.name.len() > NAME_BYTES_MAX {
             return Err(format!("name: at most {NAME_BYTES_MAX} bytes are allowed"));
         }
-        Ok(KeyEntry { pubkey, role, name: json.name })
+        Ok(KeyEntry { pubkey, role, name: json.name, limits: overrides(&json.limits)? })
     }
 }
 
@@ -122,6 +129,20 @@ impl TryFrom<KeyJson> for KeyEntry {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct CheckpointJson {
     pub(super) path: PathBuf,
+}
+
+fn overrides(json: &BTreeMap<String, u64>) -> Result<KeyOverrides, String> {
+    let mut overrides = KeyOverrides::default();
+    for (name, &value) in json {
+        let known = || KeyLimit::ALL.map(KeyLimit::name).join(", ");
+        let limit = KeyLimit::from_name(name).ok_or_else(|| format!("limits: must be among {}", known()))?;
+        let most = limit.value_max();
+        if value > most {
+            return Err(format!("limits.{limit}: must be at most {most}"));
+        }
+        overrides.set(limit, value);
+    }
+    Ok(overrides)
 }
 
 fn pubkey(text: &str) -> Result<PubKey, String> {

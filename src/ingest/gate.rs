@@ -1,14 +1,16 @@
 //! What all doors of a relay share.
 
+use super::storms::Storms;
 use super::{Allowlist, SeenSet};
 use crate::base::{Limits, Reason};
 use crate::event::EventView;
 use std::sync::Arc;
 
-/// The allowlist, the seen set, the limits and the relay's names; one per relay.
+/// The allowlist, the seen set, the storm breaker, the limits and the relay's names; one per relay.
 pub struct Gate {
     pub(super) allowlist: Arc<Allowlist>,
     pub(super) seen: SeenSet,
+    pub(super) storms: Storms,
     pub(super) limits: Limits,
     /// What clients may sign in a login.
     pub(super) urls: Vec<String>,
@@ -18,7 +20,7 @@ impl Gate {
     /// A gate with an empty seen set. `urls` are the names clients know the relay by.
     pub fn new(allowlist: Arc<Allowlist>, limits: Limits, urls: Vec<String>) -> Self {
         let seen = SeenSet::new(limits.seen_ids_max, limits.seen_window_seconds);
-        Gate { allowlist, seen, limits, urls }
+        Gate { allowlist, seen, storms: Storms::new(), limits, urls }
     }
 
     /// Content size, then the author's clock.

@@ -1,8 +1,8 @@
 //! Administration of the allowlist. Blocks; called by the control socket, never by a shard.
 
-use super::{Allowlist, ListedKey};
-use crate::base::PubKey;
+use super::{Allowlist, ListedKey, Pass};
 use crate::base::limits::NAME_BYTES_MAX;
+use crate::base::{KeyOverrides, PubKey};
 use crate::log::{Append, KeyRow, KeyStore, Role};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use thiserror::Error;
@@ -11,9 +11,9 @@ use thiserror::Error;
 pub trait Publishers: Send + Sync {
     /// Returns when every publishing thread has submitted what it judged before this call.
     fn quiesce(&self);
-    /// The key's role is now `role`; `None`: it was removed and its connections are to be
+    /// The key's entry is now `pass`; `None`: it was removed and its connections are to be
     /// answered 403 and closed.
-    fn key_changed(&self, pubkey: &PubKey, role: Option<Role>);
+    fn key_changed(&self, pubkey: &PubKey, pass: Option<&Arc<Pass>>);
 }
 
 /// Why a change of the allowlist did not succeed.
@@ -51,19 +51,20 @@ impl Keys {
         Keys { allowlist, store, log, publishers, one_at_a_time: Mutex::new(()) }
     }
 
-    /// Allows a key, or changes its role or name.
+    /// Allows a key, or changes its role, name or limits.
     ///
     /// # Errors
     /// The row could not be written or the name is too long; nothing has changed then.
-    pub fn add(&self, pubkey: PubKey, role: Role, name: &str) -> Result<(), KeysError> {
+    pub fn add(&self, pubkey: PubKey, role: Role, name: &str, limits: KeyOverrides) -> Result<(), KeysError> {
         if name.len() > NAME_BYTES_MAX {
             return Err(KeysError::NameTooLong { have: name.len() });
         }
         let _turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = self.allowlist.role(&pubkey);
-        self.put(KeyRow { pubkey, role: Some(role), name: name.to_owned() })?;
-        if before != Some(role) {
-            self.publishers.key_changed(&pubkey, Some(role));
+        let before = self.allowlist.pass(&pubkey);
+        self.put(KeyRow { pubkey, role: Some(role), name: name.to_owned(), limits })?;
+        let now = self.allowlist.pass(&pubkey);
+        if now.as_ref().map(Arc::as_ptr) != before.as_ref().map(Arc::as_ptr) {
+            self.publishers.key_changed(&pubkey, now.as_ref());
         }
         Ok(())
     }
@@ -78,7 +79,8 @@ impl Keys {
         if self.allowlist.role(pubkey).is_none() {
             return Ok(false);
         }
-        self.put(KeyRow { pubkey: *pubkey, role: None, name: String::new() })?;
+        let limits = KeyOverrides::default();
+        self.put(KeyRow { pubkey: *pubkey, role: None, name: String::new(), limits })?;
         self.expel(pubkey)?;
         Ok(true)
     }

@@ -3,15 +3,19 @@
 
 use super::accept::{Description, Lease};
 use super::conns::ConnIndex;
-use super::core::{Core, Net, Now, Sent};
-use super::signal::{Broadcast, Signal};
+use super::core::{Core, Net, Sent};
+use super::farewell::{Farewell, Farewells};
+use super::half_open::HalfOpen;
+use super::signal::{Broadcast, Signal, yield_now};
 use super::socket::Socket;
+use crate::base::counters::ShardCounters;
 use crate::base::limits::{READ_BYTES_PER_TURN, REQUEST_HEAD_BYTES_MAX};
-use crate::base::{Clock, Limits, Stage, Stopwatch};
+use crate::base::{Clock, Closing, Limits, Millis, Now, PubKey, Stage, Stopwatch};
 use crate::session::Ending;
 use crate::wire::{Head, read_head, refusal};
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the tasks of one shard share. Nothing is borrowed across an await.
@@ -22,6 +26,11 @@ pub(super) struct Local {
     pub clock: Clock,
     pub limits: Limits,
     pub description: Description,
+    /// Not by io_uring.
+    pub by_epoll: bool,
+    pub half_open: Rc<HalfOpen>,
+    pub farewells: Farewells,
+    pub counters: Arc<ShardCounters>,
     /// One read buffer for all connections: reads are synchronous.
     pub read_buf: RefCell<Vec<u8>>,
     /// Publishes wait for the batch task.
@@ -33,17 +42,13 @@ pub(super) struct Local {
 }
 
 impl Local {
-    pub fn now(&self) -> Now {
-        Now { ms: self.clock.now(), nanos: self.clock.nanos(), unix_seconds: self.clock.unix_seconds() }
-    }
-
     /// Runs one input through the core and ends the turn.
     pub fn turn<T>(&self, input: impl FnOnce(&mut Core<Sockets>, Now) -> T) -> T {
-        let now = self.now();
+        let now = self.clock.read();
         let mut core = self.core.borrow_mut();
         let result = input(&mut core, now);
         core.end_turn(now);
-        if core.has_arrivals() {
+        if core.has_arrivals() || core.is_hungry() {
             self.batch_ready.raise();
         }
         if core.is_stopped() {
@@ -98,6 +103,12 @@ impl Net for Sockets {
         }
     }
 
+    fn opened(&mut self, index: ConnIndex) {
+        if let Some(socket) = self.get(index) {
+            socket.logged_in();
+        }
+    }
+
     fn resume(&mut self, index: ConnIndex) {
         if let Some(socket) = self.get(index) {
             socket.resumed.raise();
@@ -139,63 +150,79 @@ async fn linger(local: Weak<Local>, socket: Weak<Socket>) {
 
 /// One connection from its first byte to its last.
 pub(super) async fn serve(local: Rc<Local>, stream: std::net::TcpStream, lease: Lease) {
-    let _lease = lease;
     let Ok(stream) = monoio::net::TcpStream::from_std(stream) else { return };
-    let socket = Rc::new(Socket::new(stream));
+    let socket = Rc::new(Socket::new(stream, lease));
+    socket.wait_for_login(local.half_open.enter(&socket));
     let accepted = local.clock.now();
+    let (closing, key) = converse(&local, &socket, accepted).await;
+    // A writer that waits for a peer that takes nothing would keep the descriptor for ever.
+    socket.shutdown();
+    let closing = if socket.displaced.get() { Closing::Displaced } else { closing };
+    local.counters.closings.add(closing);
+    let now = local.clock.read();
+    let farewell = Farewell { peer: socket.peer(), key, closing, lasted_ms: now.ms.since(accepted) };
+    local.farewells.say(now, &farewell);
+}
+
+/// Everything between accept and end; why it ended, and whose it was.
+async fn converse(local: &Rc<Local>, socket: &Rc<Socket>, accepted: Millis) -> (Closing, Option<PubKey>) {
     let limit = Duration::from_millis(local.limits.auth_timeout_ms);
-    let upgrade = Box::pin(monoio::time::timeout(limit, upgrade(&local, &socket)));
-    let Ok(Some(mut early)) = upgrade.await else { return };
+    let upgrade = Box::pin(monoio::time::timeout(limit, upgrade(local, socket)));
+    let mut early = match upgrade.await {
+        Ok(Ok(early)) => early,
+        Ok(Err(closing)) => return (closing, None),
+        Err(_) => return (Closing::Late, None),
+    };
     let mut nonce = [0; 32];
     if let Err(error) = getrandom::fill(&mut nonce) {
         tracing::error!(%error, "no randomness from the system, a connection was refused");
-        return;
+        return (Closing::System, None);
     }
     let index = local.turn(|core, now| {
         let index = core.connected(now, accepted, nonce);
-        core.net().insert(index, Rc::clone(&socket));
+        core.net().insert(index, Rc::clone(socket));
         core.received(now, index, &mut early);
         index
     });
     drop(early);
-    read_all(&local, index, &socket).await;
-    // A writer that waits for a peer that takes nothing would keep the descriptor for ever.
-    socket.shutdown();
+    read_all(local, index, socket).await;
     local.turn(|core, _| {
         core.net().remove(index);
-        core.disconnected(index);
-    });
+        core.disconnected(index)
+    })
 }
 
 /// Reads the request head and answers it; the bytes behind an upgrade's head, if it was one.
-async fn upgrade(local: &Local, socket: &Socket) -> Option<Vec<u8>> {
+async fn upgrade(local: &Local, socket: &Socket) -> Result<Vec<u8>, Closing> {
     let mut head = Vec::new();
     loop {
-        socket.readable().await.ok()?;
+        socket.readable().await.map_err(|_| Closing::Gone)?;
         let mut piece = [0; 1024];
-        let Some(n) = socket.recv(&mut piece).ok()? else { continue };
+        let Some(n) = socket.recv(&mut piece).map_err(|_| Closing::Gone)? else { continue };
         if n == 0 {
-            return None;
+            return Err(Closing::Gone);
         }
         head.extend_from_slice(&piece[..n]);
         match read_head(&head) {
             None => continue,
             Some(Head::Upgrade { response, consumed }) => {
-                send_all(socket, &response).await?;
+                send_all(socket, &response).await.ok_or(Closing::Gone)?;
                 head.drain(..consumed);
-                return Some(head);
+                return Ok(head);
             }
             Some(Head::Describe) => {
                 let body = (local.description)();
-                send_all(socket, &refusal("200 OK", "application/json", &body)).await?;
+                send_all(socket, &refusal("200 OK", "application/json", &body)).await.ok_or(Closing::Gone)?;
             }
             Some(Head::Refused { status, why }) => {
-                send_all(socket, &refusal(status, "text/plain; charset=utf-8", why)).await?;
+                send_all(socket, &refusal(status, "text/plain; charset=utf-8", why))
+                    .await
+                    .ok_or(Closing::Gone)?;
             }
         }
         socket.shutdown_write();
         discard(local, socket).await;
-        return None;
+        return Err(Closing::NoUpgrade);
     }
 }
 
@@ -224,6 +251,7 @@ async fn discard(local: &Local, socket: &Socket) {
 
 /// Reads until the connection ends.
 async fn read_all(local: &Rc<Local>, index: ConnIndex, socket: &Socket) {
+    let mut turn = 0u32;
     loop {
         if socket.readable().await.is_err() {
             return;
@@ -241,6 +269,13 @@ async fn read_all(local: &Rc<Local>, index: ConnIndex, socket: &Socket) {
         };
         if !socket.lingering.get() {
             local.turn(|core, now| core.received(now, index, &mut buf[..n]));
+        }
+        drop(buf);
+        if local.by_epoll {
+            // The ring would let the others run before the next read; epoll says at once that
+            // there is more.
+            turn = turn.wrapping_add(1);
+            yield_now(turn).await;
         }
     }
 }

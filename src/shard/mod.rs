@@ -20,14 +20,23 @@
 //!
 //! * Nothing blocks: disk and other threads answer through the [`Inbox`].
 //! * Cancelling a connection's task loses nothing: reads happen only after readiness.
+//! * Nobody holds a shard: a turn reads at most [`READ_BYTES_PER_TURN`] from one connection, asks
+//!   the log for at most one page of it, and catches it up by a bounded number of events; what
+//!   is left waits behind the others.
+//!
+//! [`READ_BYTES_PER_TURN`]: crate::base::limits::READ_BYTES_PER_TURN
 
 mod accept;
+mod addresses;
+mod admission;
 mod arrivals;
 mod conns;
 mod core;
 mod deliver;
 mod dispatch;
+mod farewell;
 mod feed;
+mod half_open;
 mod inbox;
 mod io;
 mod publish;
@@ -38,7 +47,10 @@ mod turn;
 
 pub use accept::{Acceptor, Description, Lease};
 pub use conns::ConnIndex;
-pub use core::{Core, Net, Now, Ports, Sent};
+pub use core::{Core, Net, Ports, Sent};
 pub use dispatch::{Dispatcher, Routed};
 pub use inbox::{Inbox, Message, ShardGroup, Wake};
 pub use run::{Shard, ShardOptions, WakePipe, inbox, start, uses_io_uring};
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,11 @@
 
 use super::accept::{Description, Lease};
 use super::core::{Core, Ports};
+use super::farewell::Farewells;
+use super::half_open::HalfOpen;
 use super::inbox::{Inbox, Wake};
 use super::io::{Local, Sockets, serve};
-use super::signal::{Broadcast, Signal};
+use super::signal::{Broadcast, Signal, yield_now};
 use crate::base::Clock;
 use crate::base::limits::READ_BYTES_PER_TURN;
 use crate::fanout::{Interest, InterestTable};
@@ -40,6 +42,8 @@ pub struct ShardOptions {
     pub terms: Arc<Terms>,
     pub private_kinds: bool,
     pub clock: Clock,
+    /// Connections without a login that this shard takes; the oldest makes room.
+    pub half_open_max: usize,
     pub description: Description,
     /// The reading end of the pipe whose writing end is the inbox's [`Wake`].
     pub wake: WakePipe,
@@ -137,6 +141,7 @@ async fn shard_main(options: ShardOptions) -> io::Result<()> {
     let inbox = Arc::clone(&options.ports.inbox);
     let local = Rc::new_cyclic(|local| {
         let limits = options.terms.limits.clone();
+        let counters = Arc::clone(&options.ports.counters);
         let core = Core::new(
             Sockets::new(local.clone()),
             options.number,
@@ -152,13 +157,17 @@ async fn shard_main(options: ShardOptions) -> io::Result<()> {
             limits,
             clock: options.clock,
             description: options.description,
+            by_epoll: !uses_io_uring(),
+            half_open: HalfOpen::new(options.half_open_max),
+            farewells: Farewells::default(),
+            counters,
             read_buf: RefCell::new(vec![0; READ_BYTES_PER_TURN]),
             batch_ready: Signal::default(),
             batch_done: Broadcast::default(),
             maybe_stopped: Signal::default(),
         }
     });
-    monoio::spawn(judge_batches(Rc::clone(&local), spare));
+    monoio::spawn(work(Rc::clone(&local), spare));
     monoio::spawn(tick(Rc::clone(&local)));
     monoio::spawn(watch_inbox(Rc::clone(&local), wake, wake_ready));
     // Whatever came before the pipe was watched.
@@ -170,20 +179,34 @@ async fn shard_main(options: ShardOptions) -> io::Result<()> {
     Ok(())
 }
 
-/// Judges what has arrived, batch after batch; between two batches the ring is served, by
-/// waiting for a `spare` socket pair that is always writable.
-async fn judge_batches(local: Rc<Local>, spare: (monoio::net::UnixStream, monoio::net::UnixStream)) {
+/// Judges what has arrived, batch after batch, and feeds whoever had its share of a turn; between
+/// two rounds the ring is served, by waiting for a `spare` socket pair that is always writable.
+async fn work(local: Rc<Local>, spare: (monoio::net::UnixStream, monoio::net::UnixStream)) {
+    let mut turn = 0u32;
     loop {
         local.batch_ready.wait().await;
-        while local.core.borrow().has_arrivals() {
-            local.turn(|core, now| core.run_batch(now));
+        while has_work(&local) {
+            local.turn(|core, now| {
+                core.run_batch(now);
+                core.feed_hungry();
+            });
             local.batch_done.raise();
-            // A fair yield: through the ring, so that sockets, timers and wake-ups run too.
+            // A fair yield: through the ring, so that sockets, timers and wake-ups run too. Epoll
+            // says at once that the pair is writable: there, behind the tasks that are ready.
+            if local.by_epoll {
+                turn = turn.wrapping_add(1);
+                yield_now(turn).await;
+            }
             if spare.0.writable(true).await.is_err() {
                 return;
             }
         }
     }
+}
+
+fn has_work(local: &Local) -> bool {
+    let core = local.core.borrow();
+    core.has_arrivals() || core.is_hungry()
 }
 
 async fn tick(local: Rc<Local>) {

@@ -6,10 +6,13 @@ use monoio::net::TcpStream;
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 
+use super::accept::Lease;
+use super::half_open::Waiting;
 use super::signal::Signal;
 
 /// A socket and what its tasks tell each other.
@@ -21,11 +24,42 @@ pub(super) struct Socket {
     pub writing: Cell<bool>,
     /// Only discards what still comes in.
     pub lingering: Cell<bool>,
+    /// It had no login and made room for a newer connection.
+    pub displaced: Cell<bool>,
+    /// Its place among those without a login.
+    waiting: RefCell<Option<Waiting>>,
+    lease: RefCell<Lease>,
 }
 
 impl Socket {
-    pub fn new(stream: TcpStream) -> Self {
-        Socket { stream, resumed: Signal::default(), writing: Cell::new(false), lingering: Cell::new(false) }
+    pub fn new(stream: TcpStream, lease: Lease) -> Self {
+        Socket {
+            stream,
+            resumed: Signal::default(),
+            writing: Cell::new(false),
+            lingering: Cell::new(false),
+            displaced: Cell::new(false),
+            waiting: RefCell::default(),
+            lease: RefCell::new(lease),
+        }
+    }
+
+    /// It is among those without a login until [`logged_in`](Self::logged_in).
+    pub fn wait_for_login(&self, waiting: Waiting) {
+        *self.waiting.borrow_mut() = Some(waiting);
+    }
+
+    /// It counts as a stranger's no more.
+    pub fn logged_in(&self) {
+        // Taken first: leaving the place must not find it borrowed.
+        let waiting = self.waiting.borrow_mut().take();
+        drop(waiting);
+        self.lease.borrow_mut().logged_in();
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> SocketAddr {
+        self.lease.borrow().peer()
     }
 
     /// Completes when a read would not block. Cancelling it loses nothing.

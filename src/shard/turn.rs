@@ -2,8 +2,8 @@
 //! bytes go out, and what has ended is closed.
 
 use super::conns::ConnIndex;
-use super::core::{Core, Net, Now, Sent};
-use crate::base::Stage;
+use super::core::{Core, Net, Sent};
+use crate::base::{Closing, Now, Stage};
 use crate::session::Ending;
 
 impl<N: Net> Core<N> {
@@ -53,7 +53,7 @@ impl<N: Net> Core<N> {
                     conn.blocked = conn.session.queued_bytes() > 0;
                 }
                 // A reader that waits for the queue to shrink has to see the end.
-                Sent::Gone => conn.session.abort(),
+                Sent::Gone => conn.session.abort(Closing::Gone),
             }
         }
         self.account(index);

@@ -62,6 +62,10 @@ pub struct Setup {
     pub allow: Vec<(PubKey, &'static str)>,
     /// What the process is given beside the configuration.
     pub env: Vec<(&'static str, PathBuf)>,
+    /// By epoll, also where there is io_uring.
+    pub epoll: bool,
+    /// What it logs goes to a file, see [`Relay::log`].
+    pub log: bool,
 }
 
 impl Setup {
@@ -72,6 +76,8 @@ impl Setup {
             sections: String::new(),
             allow: keys.into_iter().map(|n| (pubkey(&key(n)), "member")).collect(),
             env: Vec::new(),
+            epoll: false,
+            log: false,
         }
     }
 
@@ -108,7 +114,8 @@ impl Setup {
             toml.push_str(&format!("[[allow]]\npubkey = \"{pubkey}\"\nrole = \"{role}\"\n"));
         }
         std::fs::write(dir.path().join("axon.toml"), toml).expect("a configuration file");
-        let (child, facts) = spawn(&dir.path().join("axon.toml"), &self.env);
+        let (epoll, log) = (self.epoll, self.log.then(|| dir.path().join("log")));
+        let (child, facts) = spawn_with(&dir.path().join("axon.toml"), &self.env, epoll, log.as_deref());
         Relay { child, facts, dir, env: self.env }
     }
 }
@@ -122,13 +129,25 @@ pub struct Relay {
 }
 
 fn spawn(config: &std::path::Path, env: &[(&'static str, PathBuf)]) -> (Child, serde_json::Value) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_axon"))
-        .args(["serve", "--json", "--config"])
-        .arg(config)
-        .envs(env.iter().map(|(name, value)| (name, value)))
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the axon binary");
+    spawn_with(config, env, false, None)
+}
+
+fn spawn_with(
+    config: &std::path::Path,
+    env: &[(&'static str, PathBuf)],
+    epoll: bool,
+    log: Option<&std::path::Path>,
+) -> (Child, serde_json::Value) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_axon"));
+    command.args(["serve", "--json", "--config"]).arg(config).stdout(Stdio::piped());
+    command.envs(env.iter().map(|(name, value)| (name, value)));
+    if epoll {
+        command.env("MONOIO_FORCE_LEGACY_DRIVER", "1");
+    }
+    if let Some(log) = log {
+        command.stderr(std::fs::File::create(log).expect("a file for the log"));
+    }
+    let mut child = command.spawn().expect("the axon binary");
     let mut line = String::new();
     let stdout = child.stdout.take().expect("its output");
     BufReader::new(stdout).read_line(&mut line).expect("the start-up line");
@@ -151,6 +170,11 @@ impl Relay {
 
     pub fn config(&self) -> PathBuf {
         self.dir.path().join("axon.toml")
+    }
+
+    /// What it has logged, if it was told to keep that.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).expect("its log")
     }
 
     pub fn pid(&self) -> u32 {

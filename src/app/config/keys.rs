@@ -3,11 +3,14 @@
 
 use super::source::Value;
 use super::{Config, Durability, LogFormat};
+use crate::base::KeyLimit;
 use crate::base::limits::{
     COMMIT_BYTES_MAX, COMMIT_EVENTS_MAX, CONTENT_BYTES_MAX, NAME_BYTES_MAX, SHARDS_MAX,
 };
+use crate::log::Role;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -38,6 +41,9 @@ pub(super) fn find(path: &str) -> Option<&'static Key> {
 const URLS_MAX: usize = 16;
 const URL_BYTES_MAX: usize = 256;
 
+/// Ranges of one role: each is looked at for every event.
+const KIND_RANGES_MAX: usize = 64;
+
 const GIB: i64 = 1 << 30;
 /// A day: longer times are mistaken units.
 const DAY_MS: i64 = 86_400_000;
@@ -50,6 +56,36 @@ macro_rules! int {
             path: $path,
             shape: Shape::Int,
             set: |config, value| number(value, $range).map(|n| config.$($field).+ = n),
+        }
+    };
+}
+
+/// One limit of every key of a role.
+macro_rules! role_limit {
+    ($path:literal, $role:ident, $limit:ident) => {
+        Key {
+            path: $path,
+            shape: Shape::Int,
+            set: |config, value| {
+                let limit = KeyLimit::$limit;
+                let n = number(value, 0..=limit.value_max() as i64)?;
+                config.rules.of_mut(Role::$role).limits.set(limit, n);
+                Ok(())
+            },
+        }
+    };
+}
+
+/// The kinds that keys of a role may sign.
+macro_rules! role_kinds {
+    ($path:literal, $role:ident) => {
+        Key {
+            path: $path,
+            shape: Shape::List,
+            set: |config, value| {
+                config.rules.of_mut(Role::$role).kinds = kinds(value)?;
+                Ok(())
+            },
         }
     };
 }
@@ -88,6 +124,48 @@ pub(super) const KEYS: &[Key] = &[
     int!("limits.stall_timeout_ms", 100..=DAY_MS, limits.stall_timeout_ms),
     int!("limits.linger_ms", 0..=60_000, limits.linger_ms),
     int!("limits.connections_max", 1..=10_000_000, limits.connections_max),
+    int!("limits.half_open_max", 1..=10_000_000, limits.half_open_max),
+    int!("limits.connections_per_address_max", 0..=10_000_000, limits.connections_per_address_max),
+    int!("limits.half_open_per_address_max", 0..=10_000_000, limits.half_open_per_address_max),
+    Key { path: "limits.exempt_loopback", shape: Shape::Bool, set: |c, v| {
+        switch(v).map(|on| c.limits.exempt_loopback = on)
+    } },
+
+    role_limit!("roles.member.publishes_per_s", Member, PublishesPerSecond),
+    role_limit!("roles.member.bytes_per_s", Member, BytesPerSecond),
+    role_limit!("roles.member.replay_bytes_per_s", Member, ReplayBytesPerSecond),
+    role_limit!("roles.member.thread_publishes_per_min", Member, ThreadPublishesPerMinute),
+    role_limit!("roles.member.connections_max", Member, Connections),
+    role_limit!("roles.member.subscriptions_max", Member, Subscriptions),
+    role_limit!("roles.member.filter_entries_max", Member, FilterEntries),
+    role_kinds!("roles.member.kinds", Member),
+
+    role_limit!("roles.agent.publishes_per_s", Agent, PublishesPerSecond),
+    role_limit!("roles.agent.bytes_per_s", Agent, BytesPerSecond),
+    role_limit!("roles.agent.replay_bytes_per_s", Agent, ReplayBytesPerSecond),
+    role_limit!("roles.agent.thread_publishes_per_min", Agent, ThreadPublishesPerMinute),
+    role_limit!("roles.agent.connections_max", Agent, Connections),
+    role_limit!("roles.agent.subscriptions_max", Agent, Subscriptions),
+    role_limit!("roles.agent.filter_entries_max", Agent, FilterEntries),
+    role_kinds!("roles.agent.kinds", Agent),
+
+    role_limit!("roles.auditor.publishes_per_s", Auditor, PublishesPerSecond),
+    role_limit!("roles.auditor.bytes_per_s", Auditor, BytesPerSecond),
+    role_limit!("roles.auditor.replay_bytes_per_s", Auditor, ReplayBytesPerSecond),
+    role_limit!("roles.auditor.thread_publishes_per_min", Auditor, ThreadPublishesPerMinute),
+    role_limit!("roles.auditor.connections_max", Auditor, Connections),
+    role_limit!("roles.auditor.subscriptions_max", Auditor, Subscriptions),
+    role_limit!("roles.auditor.filter_entries_max", Auditor, FilterEntries),
+    role_kinds!("roles.auditor.kinds", Auditor),
+
+    role_limit!("roles.admin.publishes_per_s", Admin, PublishesPerSecond),
+    role_limit!("roles.admin.bytes_per_s", Admin, BytesPerSecond),
+    role_limit!("roles.admin.replay_bytes_per_s", Admin, ReplayBytesPerSecond),
+    role_limit!("roles.admin.thread_publishes_per_min", Admin, ThreadPublishesPerMinute),
+    role_limit!("roles.admin.connections_max", Admin, Connections),
+    role_limit!("roles.admin.subscriptions_max", Admin, Subscriptions),
+    role_limit!("roles.admin.filter_entries_max", Admin, FilterEntries),
+    role_kinds!("roles.admin.kinds", Admin),
 
     int!("store.cache_bytes", 1 << 20..=1_024 * GIB, store.cache_bytes),
     int!("store.log_memtable_bytes", 1 << 20..=16 * GIB, store.log_memtable_bytes),
@@ -157,6 +235,25 @@ fn urls(value: &Value) -> Result<Vec<String>, String> {
              each at most {URL_BYTES_MAX} bytes long"
         )),
     }
+}
+
+/// Kinds and ranges of kinds; none: all.
+fn kinds(value: &Value) -> Result<Arc<[(u16, u16)]>, String> {
+    let range = |text: &String| {
+        let (low, high) = text.split_once('-').unwrap_or((text, text));
+        let (low, high) = (low.trim().parse::<u16>().ok()?, high.trim().parse::<u16>().ok()?);
+        (low <= high).then_some((low, high))
+    };
+    match value {
+        Value::List(texts) if texts.len() <= KIND_RANGES_MAX => texts.iter().map(range).collect(),
+        _ => None,
+    }
+    .ok_or_else(|| {
+        format!(
+            "must be a list of at most {KIND_RANGES_MAX} kinds and ranges of kinds, each a string: \
+             [\"1000\", \"2000-2999\"]"
+        )
+    })
 }
 
 fn name(value: &Value) -> Result<String, String> {

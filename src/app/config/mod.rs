@@ -15,6 +15,7 @@ pub use describe::{Description, KeyDescription};
 pub use violation::{ConfigErrors, Place, Violation};
 
 use crate::base::Limits;
+use crate::ingest::Rules;
 use crate::store::StoreOptions;
 use source::{Assignment, Value};
 use std::collections::BTreeMap;
@@ -101,6 +102,8 @@ pub struct Config {
     pub relay: RelayConfig,
     pub http: HttpConfig,
     pub limits: Limits,
+    /// `[roles.*]`: what each role may do.
+    pub rules: Rules,
     /// `[store]`; where it lies and how durable it is are said under `[relay]`.
     pub store: StoreOptions,
     pub log: LogConfig,
@@ -178,6 +181,7 @@ impl Config {
             },
             http: HttpConfig { listen: None },
             limits: Limits::default(),
+            rules: Rules::default(),
             store: StoreOptions::default(),
             log: LogConfig { level: String::new(), format: LogFormat::Text },
             allow: Vec::new(),

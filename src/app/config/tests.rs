@@ -1,6 +1,8 @@
 //! Setup: a file in a temporary directory, an environment and flags of the test's choice.
 
 use super::*;
+use crate::base::KeyLimit;
+use crate::log::Role;
 use std::fs;
 
 fn load(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
@@ -233,4 +235,48 @@ role = "admin"
         }
     }
     assert!(refused > text.len(), "only {refused} of the damaged files were refused");
+}
+
+#[test]
+fn roles_have_limits_and_kinds_and_an_entry_may_say_its_own() {
+    let file = format!(
+        "[roles.agent]\npublishes_per_s = 5\nkinds = [\"7\", \"10-12\"]\n\
+         [[allow]]\npubkey = \"{}\"\nrole = \"agent\"\nbytes_per_s = 0\n",
+        "ab".repeat(32)
+    );
+    let env = [("AXON_ROLES_MEMBER_SUBSCRIPTIONS_MAX", "9")];
+    let config = load(&file, &env, &[("roles.member.kinds", "1, 2-3")]).unwrap();
+    let (agent, member) = (config.rules.of(Role::Agent), config.rules.of(Role::Member));
+    assert_eq!(
+        (agent.limits.get(KeyLimit::PublishesPerSecond), &agent.kinds[..]),
+        (5, &[(7, 7), (10, 12)][..])
+    );
+    assert_eq!((member.limits.get(KeyLimit::Subscriptions), &member.kinds[..]), (9, &[(1, 1), (2, 3)][..]));
+    let limits = agent.limits.with(&config.allow[0].limits);
+    assert_eq!((limits.get(KeyLimit::BytesPerSecond), limits.get(KeyLimit::PublishesPerSecond)), (0, 5));
+    let described = config.describe();
+    let key = described.keys.iter().find(|key| key.key == "roles.agent.publishes_per_s").unwrap();
+    assert!(key.meaning.starts_with("Publishes per second") && key.default == 10, "{key:?}");
+}
+
+#[test]
+fn a_wrong_limit_or_kind_is_reported_with_its_place() {
+    let file = format!(
+        "[roles.agent]\npublishes_per_s = -1\nkinds = [\"9-3\"]\nthread_publishes_per_min = 60001\ncolour = 1\n\
+         [roles.guest]\nkinds = []\n\
+         [[allow]]\npubkey = \"{}\"\npublishes_per_s = \"many\"\nlimit = 3\n",
+        "ab".repeat(32)
+    );
+    let expected = [
+        "2: roles.agent.publishes_per_s",
+        "3: roles.agent.kinds",
+        "4: roles.agent.thread_publishes_per_min",
+        "5: roles.agent.colour",
+        "6: roles.guest",
+        "10: allow.publishes_per_s",
+        "11: allow.limit",
+    ];
+    let mut found = refused(load(&file, &[], &[]));
+    found.sort_by_key(|line| line.split(':').next().and_then(|n| n.parse::<u32>().ok()));
+    assert_eq!(found, expected);
 }

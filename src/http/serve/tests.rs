@@ -2,8 +2,8 @@
 //! a map. Every request goes over a real socket.
 
 use super::*;
-use crate::base::PubKey;
 use crate::base::counters::{LogCounters, ShardCounters};
+use crate::base::{KeyLimit, KeyOverrides, PubKey};
 use crate::http::{ControlClient, ControlError, Health, KeyAdmin, KeyEntry, Status};
 use crate::log::Role;
 use std::collections::BTreeMap;
@@ -60,8 +60,12 @@ fn public_door() -> PublicDoor {
     let shards = vec![Arc::new(ShardCounters::default()), Arc::new(ShardCounters::default())];
     let log = Arc::new(LogCounters::default());
     let health = Arc::new(Health::new(Arc::clone(&log)));
-    let options =
-        PublicOptions { health: Arc::clone(&health), shards: shards.clone(), log: Arc::clone(&log) };
+    let options = PublicOptions {
+        health: Arc::clone(&health),
+        shards: shards.clone(),
+        log: Arc::clone(&log),
+        refusals: Arc::default(),
+    };
     let address = thread.serve_public("127.0.0.1:0".parse().unwrap(), options).unwrap();
     PublicDoor { thread, address, health, shards, log }
 }
@@ -81,7 +85,7 @@ fn on_runtime<F: Future>(work: F) -> F::Output {
 }
 
 fn entry(byte: u8, role: Role, name: &str) -> KeyEntry {
-    KeyEntry { pubkey: PubKey([byte; 32]), role, name: name.to_owned() }
+    KeyEntry { pubkey: PubKey([byte; 32]), role, name: name.to_owned(), limits: KeyOverrides::default() }
 }
 
 #[test]
@@ -156,6 +160,12 @@ fn keys_change_through_the_control_socket() {
         assert!(!client.remove_key(&member.pubkey).await.unwrap());
         assert_eq!(client.keys().await.unwrap(), [auditor]);
         assert_eq!(client.info().await.unwrap()["head"], 7);
+        let mut limited = entry(5, Role::Agent, "limited");
+        limited.limits.set(KeyLimit::PublishesPerSecond, 7);
+        limited.limits.set(KeyLimit::Subscriptions, 0);
+        client.add_key(&limited).await.unwrap();
+        assert!(client.keys().await.unwrap().contains(&limited));
+        assert!(client.remove_key(&limited.pubkey).await.unwrap());
         let full = client.add_key(&entry(3, Role::Admin, "disk full")).await.unwrap_err();
         assert!(
             matches!(&full, ControlError::Refused { status: 500, message } if message == "no space left"),
@@ -181,6 +191,18 @@ fn malformed_control_requests_are_refused() {
         ("POST", "/keys".to_owned(), format!("{{\"pubkey\":\"{key}\",\"role\":\"king\"}}")),
         ("POST", "/keys".to_owned(), format!("{{\"pubkey\":\"{key}\",\"role\":\"member\",\"age\":1}}")),
         ("POST", "/keys".to_owned(), "{\"pubkey\":\"00\",\"role\":\"member\"}".to_owned()),
+        (
+            "POST",
+            "/keys".to_owned(),
+            format!("{{\"pubkey\":\"{key}\",\"role\":\"member\",\"limits\":{{\"x\":1}}}}"),
+        ),
+        (
+            "POST",
+            "/keys".to_owned(),
+            format!(
+                "{{\"pubkey\":\"{key}\",\"role\":\"member\",\"limits\":{{\"thread_publishes_per_min\":60001}}}}"
+            ),
+        ),
         ("DELETE", "/keys/xyz".to_owned(), String::new()),
     ];
     for (method, target, body) in cases {

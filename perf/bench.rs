@@ -60,6 +60,7 @@ impl Bench {
         }
         let setting = RelaySetting {
             shards: args.shards,
+            tls: args.tls,
             durability: args.durability.clone(),
             server_cores: args.server_cores.0.clone(),
             client_cores: args.client_cores.0.clone(),
@@ -72,7 +73,7 @@ impl Bench {
 
     /// What a result is compared by.
     pub fn name(&self) -> String {
-        self.plan.name(&self.setting.durability, self.setting.shards)
+        self.setting.name(&self.plan)
     }
 
     /// One run, on a relay of its own unless one is running already.
@@ -140,7 +141,7 @@ impl Stage<'_> {
 
     /// The report of this stage's figures.
     pub fn report(&self, figures: Figures) -> Report {
-        let name = self.plan.name(&self.setting.durability, self.setting.shards);
+        let name = self.setting.name(self.plan);
         Report::new(name, self.plan.clone(), self.setting.clone(), self.disk_sync, figures)
     }
 }
@@ -170,6 +171,7 @@ fn relay_options(args: &RelayArgs, setting: &RelaySetting) -> Result<RelayOption
         scratch: args.scratch.clone(),
         cores: setting.server_cores.clone(),
         shards: setting.shards,
+        tls: setting.tls,
         durability: setting.durability.clone(),
         set: setting.set.clone(),
         keep: args.keep,

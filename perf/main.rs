@@ -23,6 +23,7 @@ mod results;
 mod script;
 mod suite;
 mod targets;
+mod tls;
 mod workload;
 
 use axon::base::Clock;

@@ -17,7 +17,7 @@
 //!  0  codec > base              MessagePack cursor > ids, limits, reasons, clock, counters
 //! ```
 //!
-//! Beside them: `client` (the library agents use) and `cli`. The wire format is specified in
+//! Beside them: `client` (the library agents use), `doctor` (is the machine fit?) and `cli`. The wire format is specified in
 //! [`protocol`].
 
 pub mod app;
@@ -25,6 +25,7 @@ pub mod base;
 pub mod cli;
 pub mod client;
 pub mod codec;
+pub mod doctor;
 pub mod event;
 pub mod fanout;
 pub mod filter;

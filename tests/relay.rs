@@ -20,7 +20,13 @@ mod hostile;
 mod http;
 #[path = "relay/liveness.rs"]
 mod liveness;
+#[path = "relay/reload.rs"]
+mod reload;
 #[path = "relay/shutdown.rs"]
 mod shutdown;
+#[path = "relay/startup.rs"]
+mod startup;
+#[path = "relay/tls.rs"]
+mod tls;
 #[path = "relay/vectors.rs"]
 mod vectors;

@@ -6,6 +6,7 @@
 //! | `POST /keys` | `{pubkey, role, name}` | 204; 400 if a field is wrong |
 //! | `DELETE /keys/{pubkey}` | - | 204; 404 if the key was not allowed |
 //! | `GET /info` | - | 200, the relay's description and figures |
+//! | `POST /reload` | - | 200, what a reload of the configuration changed; 400 if it is wrong |
 //!
 //! Errors are `{"error": text}`; 500 carries the store's own message, which stays between the
 //! relay and its operator.
@@ -17,7 +18,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -59,11 +60,15 @@ pub trait KeyAdmin: Send + Sync {
 /// Makes the answer to `GET /info`; may block.
 pub type Info = dyn Fn() -> serde_json::Value + Send + Sync;
 
+/// Reloads the configuration: what that changed, or why it changed nothing; may block.
+pub type Reload = dyn Fn() -> Result<serde_json::Value, String> + Send + Sync;
+
 /// What the control door works on.
 #[derive(Clone)]
 pub struct ControlOptions {
     pub keys: Arc<dyn KeyAdmin>,
     pub info: Arc<Info>,
+    pub reload: Arc<Reload>,
 }
 
 /// A [`KeyEntry`] as JSON.
@@ -109,6 +114,7 @@ pub(super) fn router(options: ControlOptions) -> Router {
         .route("/keys", get(list).post(add))
         .route("/keys/{pubkey}", delete(remove))
         .route("/info", get(info))
+        .route("/reload", post(reload))
         .with_state(options)
 }
 
@@ -143,6 +149,10 @@ async fn remove(State(options): State<ControlOptions>, Path(text): Path<String>)
 
 async fn info(State(options): State<ControlOptions>) -> Response {
     answer(move || Ok(Json((options.info)()).into_response())).await
+}
+
+async fn reload(State(options): State<ControlOptions>) -> Response {
+    answer(move || Ok(Json((options.reload)().map_err(bad_request)?).into_response())).await
 }
 
 type Refusal = (StatusCode, String);

@@ -91,6 +91,13 @@ impl Allowlist {
         rows.database.insert(row.pubkey, row);
         self.current.store(Arc::new(rows.roles()));
     }
+
+    /// Puts other rows of the configuration file into force.
+    pub(super) fn replace_config(&self, config: Vec<Grant>) {
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.config = config;
+        self.current.store(Arc::new(rows.roles()));
+    }
 }
 
 impl Rows {

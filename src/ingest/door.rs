@@ -124,6 +124,11 @@ impl Door {
         }
     }
 
+    /// What the key may do at present; `None`: it is not on the allowlist.
+    pub fn role(&self, pubkey: &PubKey) -> Option<Role> {
+        self.gate.allowlist.role(pubkey)
+    }
+
     /// What the key may do, if `sig` is over `SHA-256(nonce ‖ url)` for one of the relay's urls
     /// and the key is on the allowlist.
     ///

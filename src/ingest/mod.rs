@@ -23,7 +23,7 @@ mod seen;
 pub use allowlist::{Allowlist, Grant, ListedKey, Source};
 pub use door::{Arrival, Door, Verdict};
 pub use gate::Gate;
-pub use keys::{Keys, KeysError, Publishers};
+pub use keys::{GrantChanges, Keys, KeysError, Publishers};
 pub use seen::{Seen, SeenSet};
 
 #[cfg(test)]

@@ -32,6 +32,25 @@ impl Drop for Lease {
     }
 }
 
+/// How many connections may be open; can be changed while the relay runs.
+#[derive(Debug, Clone)]
+pub struct ConnectionsMax(Arc<AtomicUsize>);
+
+impl ConnectionsMax {
+    pub fn new(n: usize) -> Self {
+        ConnectionsMax(Arc::new(AtomicUsize::new(n)))
+    }
+
+    /// Counts from the next connection on; open ones stay.
+    pub fn set(&self, n: usize) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// The accepting thread.
 pub struct Acceptor {
     ready: Arc<AtomicBool>,
@@ -44,7 +63,9 @@ struct Accepting {
     stop: UnixStream,
     ready: Arc<AtomicBool>,
     shards: Vec<(Arc<Inbox>, Arc<AtomicUsize>)>,
-    connections_max: usize,
+    connections_max: ConnectionsMax,
+    /// Refusals in plain HTTP would be no TLS: such connections are closed without a word.
+    tls: bool,
     /// Where the search for the emptiest shard begins, so that ties go round.
     turn: usize,
 }
@@ -57,7 +78,8 @@ impl Acceptor {
     pub fn start(
         listener: TcpListener,
         inboxes: &[Arc<Inbox>],
-        connections_max: usize,
+        connections_max: ConnectionsMax,
+        tls: bool,
     ) -> io::Result<Acceptor> {
         let (stop, stopped) = UnixStream::pair()?;
         listener.set_nonblocking(true)?;
@@ -69,6 +91,7 @@ impl Acceptor {
             ready: Arc::clone(&ready),
             shards,
             connections_max,
+            tls,
             turn: 0,
         };
         let thread = std::thread::Builder::new().name("axon-accept".into()).spawn(move || accepting.run())?;
@@ -113,10 +136,10 @@ impl Accepting {
     fn hand_over(&mut self, stream: TcpStream) {
         let open: usize = self.shards.iter().map(|(_, held)| held.load(Ordering::Relaxed)).sum();
         if !self.ready.load(Ordering::Acquire) {
-            return refuse(stream, "the relay is starting");
+            return self.refuse(stream, "the relay is starting");
         }
-        if open >= self.connections_max {
-            return refuse(
+        if open >= self.connections_max.get() {
+            return self.refuse(
                 stream,
                 "the relay holds as many connections as it is configured for (connections_max)",
             );
@@ -133,10 +156,13 @@ impl Accepting {
         held.fetch_add(1, Ordering::Relaxed);
         inbox.send(Message::Connect(stream, Lease { shard: Arc::clone(held) }));
     }
-}
 
-fn refuse(mut stream: TcpStream, why: &str) {
-    // The socket's empty send buffer takes this at once; if not, the peer sees only the end.
-    let _ = stream.set_nonblocking(true);
-    let _ = stream.write(&refusal("503 Service Unavailable", "text/plain; charset=utf-8", why));
+    fn refuse(&self, mut stream: TcpStream, why: &str) {
+        if self.tls {
+            return;
+        }
+        // The socket's empty send buffer takes this at once; if not, the peer sees only the end.
+        let _ = stream.set_nonblocking(true);
+        let _ = stream.write(&refusal("503 Service Unavailable", "text/plain; charset=utf-8", why));
+    }
 }

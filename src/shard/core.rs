@@ -9,7 +9,7 @@ use super::dispatch::Dispatcher;
 use super::inbox::{Inbox, Message};
 use super::publish::Tickets;
 use crate::base::counters::ShardCounters;
-use crate::base::{Millis, PubKey, Reason, Seq, Stage, Stopwatch};
+use crate::base::{Limits, Millis, PubKey, Reason, Seq, Stage, Stopwatch};
 use crate::fanout::{FilterIndex, Interest};
 use crate::filter::{Filter, ReadAccess};
 use crate::ingest::Door;
@@ -40,6 +40,10 @@ pub enum Sent {
 pub trait Net {
     /// Offers bytes to a socket. After a short take the net calls [`Core::writable`] later.
     fn send(&mut self, conn: ConnIndex, bytes: &[u8]) -> Sent;
+    /// Bytes it took and holds itself until the socket takes them.
+    fn held_bytes(&self, _conn: ConnIndex) -> usize {
+        0
+    }
     /// A reader that waits in [`Core::may_read`] may try again.
     fn resume(&mut self, conn: ConnIndex);
     /// Ends a connection; [`Core::disconnected`] follows.
@@ -83,12 +87,17 @@ pub struct Core<N> {
     pub(super) submitted_bytes: usize,
     /// Connections not read because the committer has too much of this shard's.
     pub(super) held_back: Vec<ConnIndex>,
-    draining: bool,
+    /// Since when the relay is stopping.
+    draining: Option<Millis>,
     stopped: bool,
 }
 
 /// How long a connection that sent a bad signature is verified apart from the others.
 pub(super) const SUSPECT_MS: u64 = 60_000;
+
+/// How long a stopping relay waits for a reader that has been answered and takes nothing: as
+/// long as a packet that was lost several times takes to arrive.
+const DRAIN_STALL_MS_MAX: u64 = 2_000;
 
 impl<N: Net> Core<N> {
     /// A shard without connections. `private_kinds`: whether kinds 2000–2999 are kept private.
@@ -122,7 +131,7 @@ impl<N: Net> Core<N> {
             queued_bytes: 0,
             submitted_bytes: 0,
             held_back: Vec::new(),
-            draining: false,
+            draining: None,
             stopped: false,
         }
     }
@@ -139,7 +148,7 @@ impl<N: Net> Core<N> {
 
     /// Whether the loop should end.
     pub fn is_stopped(&self) -> bool {
-        self.stopped || (self.draining && self.conns.len() == 0)
+        self.stopped || (self.draining.is_some() && self.conns.len() == 0)
     }
 
     // ── connections ─────────────────────────────────────────────────────────────────────
@@ -150,6 +159,11 @@ impl<N: Net> Core<N> {
         let index = self.conns.insert(Session::new(Arc::clone(&self.terms), nonce, accepted, now.ms));
         self.ports.counters.connections.add(1);
         self.ports.counters.connections_total.add(1);
+        if self.draining.is_some()
+            && let Some(conn) = self.conns.get_mut(index)
+        {
+            conn.session.drain();
+        }
         self.mark_dirty(index);
         index
     }
@@ -209,7 +223,7 @@ impl<N: Net> Core<N> {
                 conn.session.logged_in(pubkey, access);
             }
             Request::Publish { number, event } => {
-                if self.draining {
+                if self.draining.is_some() {
                     conn.session.settle(number, Err((crate::event::scan_id(event), Reason::ShuttingDown)));
                 } else {
                     // Until its verdict the place must not pass to another connection.
@@ -266,6 +280,11 @@ impl<N: Net> Core<N> {
                     // It is we who do not read.
                     conn.session.alive(now.ms);
                 }
+                let draining_ms = self.draining.map_or(0, |since| now.ms.since(since));
+                let waited_ms = conn.session.out().stalled_ms(now.ms).min(draining_ms);
+                if conn.session.ending().is_some() && waited_ms >= DRAIN_STALL_MS_MAX {
+                    conn.session.abort();
+                }
                 if conn.session.tick(now.ms) {
                     self.mark_dirty(index);
                 }
@@ -302,12 +321,13 @@ impl<N: Net> Core<N> {
                 }
                 Message::Connect(stream, lease) => connect(stream, lease),
                 Message::KeyChanged(pubkey, role) => self.key_changed(&pubkey, role),
+                Message::NewTerms(terms, private_kinds) => self.set_terms(terms, private_kinds),
                 Message::Quiesce(done) => {
                     // What was read but not judged meets the new allowlist; what was judged
                     // was submitted in the same turn.
                     let _ = done.send(());
                 }
-                Message::Drain => self.begin_draining(),
+                Message::Drain => self.begin_draining(now),
                 Message::Stop => self.stopped = true,
             }
         }
@@ -327,8 +347,28 @@ impl<N: Net> Core<N> {
         }
     }
 
-    fn begin_draining(&mut self) {
-        self.draining = true;
+    fn set_terms(&mut self, terms: Arc<Terms>, private_kinds: bool) {
+        let access_changes = self.private_kinds != private_kinds;
+        self.private_kinds = private_kinds;
+        for index in self.conns.indexes() {
+            let Some(conn) = self.conns.get_mut(index) else { continue };
+            conn.session.set_terms(Arc::clone(&terms));
+            let pubkey = conn.session.pubkey().copied().filter(|_| access_changes);
+            if let Some((pubkey, role)) = pubkey.and_then(|key| Some((key, self.door.role(&key)?))) {
+                conn.session.set_access(access_of(private_kinds, pubkey, role));
+            }
+            self.mark_dirty(index);
+        }
+        self.terms = terms;
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.terms.limits
+    }
+
+    fn begin_draining(&mut self, now: Now) {
+        self.draining = Some(now.ms);
         for index in self.conns.indexes() {
             if let Some(conn) = self.conns.get_mut(index) {
                 conn.session.drain();

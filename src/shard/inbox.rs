@@ -8,6 +8,7 @@ use super::dispatch::Routed;
 use crate::base::limits::{LIVE_BATCHES_PER_SHARD_MAX, LIVE_BYTES_PER_SHARD_MAX};
 use crate::base::{PubKey, Seq};
 use crate::log::{LogClient, Outcome, Page, QueryError, Role, Ticket};
+use crate::session::Terms;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub enum Message {
     Connect(TcpStream, Lease),
     /// A key's role has changed, or (`None`) it was removed.
     KeyChanged(PubKey, Option<Role>),
+    /// Go on under these terms, with private kinds kept private or not.
+    NewTerms(Arc<Terms>, bool),
     /// Answer when everything judged before was submitted.
     Quiesce(Sender<()>),
     /// Finish what is under way and close every connection.

@@ -4,10 +4,11 @@
 use super::accept::{Description, Lease};
 use super::conns::ConnIndex;
 use super::core::{Core, Net, Now, Sent};
+use super::records::TlsShard;
 use super::signal::{Broadcast, Signal};
 use super::socket::Socket;
 use crate::base::limits::{READ_BYTES_PER_TURN, REQUEST_HEAD_BYTES_MAX};
-use crate::base::{Clock, Limits, Stage, Stopwatch};
+use crate::base::{Clock, Stage, Stopwatch};
 use crate::session::Ending;
 use crate::wire::{Head, read_head, refusal};
 use std::cell::RefCell;
@@ -20,8 +21,9 @@ pub(super) struct Local {
     /// The core's, for what happens outside it.
     pub watch: Rc<Stopwatch>,
     pub clock: Clock,
-    pub limits: Limits,
     pub description: Description,
+    /// Set if connections speak TLS.
+    pub tls: Option<TlsShard>,
     /// One read buffer for all connections: reads are synchronous.
     pub read_buf: RefCell<Vec<u8>>,
     /// Publishes wait for the batch task.
@@ -89,13 +91,17 @@ impl Net for Sockets {
         let Some(socket) = self.get(index) else { return Sent::Gone };
         match socket.send(bytes) {
             Ok(n) => {
-                if n < bytes.len() && !socket.writing.replace(true) {
-                    monoio::spawn(write_later(self.local.clone(), index, Rc::clone(socket)));
+                if n < bytes.len() || socket.unsent_bytes() > 0 {
+                    watch_space(&self.local, index, socket);
                 }
                 Sent::Took(n)
             }
             Err(_) => Sent::Gone,
         }
+    }
+
+    fn held_bytes(&self, index: ConnIndex) -> usize {
+        self.get(index).map_or(0, |socket| socket.unsent_bytes())
     }
 
     fn resume(&mut self, index: ConnIndex) {
@@ -109,8 +115,7 @@ impl Net for Sockets {
         match ending {
             Ending::Abort => socket.shutdown(),
             Ending::Closing if !socket.lingering.replace(true) => {
-                socket.shutdown_write();
-                monoio::spawn(linger(self.local.clone(), Rc::downgrade(socket)));
+                monoio::spawn(linger(self.local.clone(), Rc::clone(socket)));
             }
             Ending::Closing => {}
         }
@@ -118,19 +123,32 @@ impl Net for Sockets {
     }
 }
 
-/// Waits until a full socket takes bytes again, and lets the core send them.
+/// Has the core called when a full socket takes bytes again.
+fn watch_space(local: &Weak<Local>, index: ConnIndex, socket: &Rc<Socket>) {
+    if !socket.writing.replace(true) {
+        monoio::spawn(write_later(local.clone(), index, Rc::clone(socket)));
+    }
+}
+
 async fn write_later(local: Weak<Local>, index: ConnIndex, socket: Rc<Socket>) {
-    let ready = socket.writable().await;
+    let mut ready = socket.writable().await;
+    while ready.is_ok() && matches!(socket.flush(), Ok(false)) {
+        ready = socket.writable().await;
+    }
     socket.writing.set(false);
     if let (Ok(()), Some(local)) = (ready, local.upgrade()) {
         local.turn(|core, _| core.writable(index));
     }
 }
 
-/// Gives the peer a bounded time to read the last bytes and to close first, so that a reset
-/// does not destroy them.
-async fn linger(local: Weak<Local>, socket: Weak<Socket>) {
-    let Some(ms) = local.upgrade().map(|local| local.limits.linger_ms) else { return };
+/// Says goodbye, then gives the peer a bounded time to read the last bytes and to close first,
+/// so that a reset does not destroy them.
+async fn linger(local: Weak<Local>, socket: Rc<Socket>) {
+    // What the socket does not take ends when the session's own time is over.
+    let _ = socket.finish().await;
+    let socket = Rc::downgrade(&socket);
+    let linger_ms = |local: Rc<Local>| local.core.borrow().limits().linger_ms;
+    let Some(ms) = local.upgrade().map(linger_ms) else { return };
     monoio::time::sleep(Duration::from_millis(ms)).await;
     if let Some(socket) = socket.upgrade() {
         socket.shutdown();
@@ -141,9 +159,10 @@ async fn linger(local: Weak<Local>, socket: Weak<Socket>) {
 pub(super) async fn serve(local: Rc<Local>, stream: std::net::TcpStream, lease: Lease) {
     let _lease = lease;
     let Ok(stream) = monoio::net::TcpStream::from_std(stream) else { return };
-    let socket = Rc::new(Socket::new(stream));
+    let Ok(tls) = local.tls.as_ref().map(TlsShard::accept).transpose() else { return };
+    let socket = Rc::new(Socket::new(stream, tls));
     let accepted = local.clock.now();
-    let limit = Duration::from_millis(local.limits.auth_timeout_ms);
+    let limit = Duration::from_millis(local.core.borrow().limits().auth_timeout_ms);
     let upgrade = Box::pin(monoio::time::timeout(limit, upgrade(&local, &socket)));
     let Ok(Some(mut early)) = upgrade.await else { return };
     let mut nonce = [0; 32];
@@ -168,16 +187,23 @@ pub(super) async fn serve(local: Rc<Local>, stream: std::net::TcpStream, lease: 
 }
 
 /// Reads the request head and answers it; the bytes behind an upgrade's head, if it was one.
+/// A TLS handshake is done on the way.
 async fn upgrade(local: &Local, socket: &Socket) -> Option<Vec<u8>> {
     let mut head = Vec::new();
     loop {
         socket.readable().await.ok()?;
-        let mut piece = [0; 1024];
-        let Some(n) = socket.recv(&mut piece).ok()? else { continue };
-        if n == 0 {
-            return None;
+        let received = {
+            let mut buf = local.read_buf.borrow_mut();
+            let received = socket.recv(&mut buf).ok()?;
+            head.extend_from_slice(&buf[..received.unwrap_or(0)]);
+            received
+        };
+        send_all(socket, &[]).await?;
+        match received {
+            Some(0) => return None,
+            Some(_) => {}
+            None => continue,
         }
-        head.extend_from_slice(&piece[..n]);
         match read_head(&head) {
             None => continue,
             Some(Head::Upgrade { response, consumed }) => {
@@ -193,17 +219,18 @@ async fn upgrade(local: &Local, socket: &Socket) -> Option<Vec<u8>> {
                 send_all(socket, &refusal(status, "text/plain; charset=utf-8", why)).await?;
             }
         }
-        socket.shutdown_write();
+        socket.finish().await.ok()?;
         discard(local, socket).await;
         return None;
     }
 }
 
+/// Sends all of it, and what TLS has to send.
 async fn send_all(socket: &Socket, mut bytes: &[u8]) -> Option<()> {
-    while !bytes.is_empty() {
+    while !bytes.is_empty() || !socket.flush().ok()? {
         let n = socket.send(bytes).ok()?;
         bytes = &bytes[n..];
-        if !bytes.is_empty() {
+        if !bytes.is_empty() || socket.unsent_bytes() > 0 {
             socket.writable().await.ok()?;
         }
     }
@@ -223,7 +250,7 @@ async fn discard(local: &Local, socket: &Socket) {
 }
 
 /// Reads until the connection ends.
-async fn read_all(local: &Rc<Local>, index: ConnIndex, socket: &Socket) {
+async fn read_all(local: &Rc<Local>, index: ConnIndex, socket: &Rc<Socket>) {
     loop {
         if socket.readable().await.is_err() {
             return;
@@ -234,6 +261,9 @@ async fn read_all(local: &Rc<Local>, index: ConnIndex, socket: &Socket) {
         let stage = local.watch.enter(Stage::Receive);
         let received = socket.recv(&mut buf[..READ_BYTES_PER_TURN]);
         local.watch.enter(stage);
+        if socket.unsent_bytes() > 0 {
+            watch_space(&Rc::downgrade(local), index, socket);
+        }
         let n = match received {
             Ok(None) => continue,
             Ok(Some(0)) | Err(_) => return,

@@ -18,8 +18,7 @@ use crate::ingest::{Allowlist, Gate, Keys, Publishers};
 use crate::log::{Append, KeyStore, Read};
 use crate::session::Terms;
 use crate::shard::{
-    self, Acceptor, Dispatcher, Message, Ports, Shard, ShardGroup, ShardOptions,
-    TlsTerms, WakePipe,
+    self, Acceptor, Dispatcher, Message, Ports, Shard, ShardGroup, ShardOptions, TlsTerms, WakePipe,
 };
 use crate::store::{Store, StoreError};
 use serde_json::json;
@@ -89,7 +88,8 @@ impl Relay {
         let table = Arc::new(InterestTable::new());
         let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&table), front.inboxes.clone()));
         let sink = Arc::clone(&dispatcher);
-        let store = Arc::new(Store::open(options::store(config), sink, clock, Arc::clone(&front.log_counters))?);
+        let store =
+            Arc::new(Store::open(options::store(config), sink, clock, Arc::clone(&front.log_counters))?);
         let operator_key = operator::ensure(config, store.as_ref())?;
         let allowlist =
             Arc::new(Allowlist::new(options::grants(config), store.keys().map_err(RelayError::Keys)?));
@@ -107,7 +107,8 @@ impl Relay {
             clock,
             tls: front.tls.clone(),
         };
-        let Front { acceptor, connections_max, http, health, inboxes, pipes, shard_counters, tls, .. } = front;
+        let Front { acceptor, connections_max, http, health, inboxes, pipes, shard_counters, tls, .. } =
+            front;
         let group = Arc::new(ShardGroup { inboxes });
         let shards = start_shards(config, &facts, parts, &store, &group, shard_counters, pipes)?;
         let keys = Arc::new(Keys::new(

@@ -72,7 +72,7 @@ fn keys_come_and_go_and_only_they_are_closed() {
     assert_eq!(reload(&relay)["allowlist"], json!({ "added": 0, "changed": 0, "removed": 0 }));
     let mut removed = Client::upgrade(&relay.address());
     removed.login(&key(3), "ws://test");
-    removed.expect_end(403, 1008);
+    removed.expect_end(401, 1008);
 }
 
 #[test]

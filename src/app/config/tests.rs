@@ -254,7 +254,8 @@ fn tls_needs_both_files_and_its_absence_is_warned_of_where_others_reach_the_rela
 fn changes_are_told_from_what_stays_and_from_what_needs_a_restart() {
     let before = load("[limits]\nlinger_ms = 5\n", &[], &[]).unwrap();
     assert_eq!(before.changes(&before), []);
-    let after = load("[relay]\nshards = 3\nprivate_kinds = false\n[log]\nlevel = \"warn\"\n", &[], &[]).unwrap();
+    let after =
+        load("[relay]\nshards = 3\nprivate_kinds = false\n[log]\nlevel = \"warn\"\n", &[], &[]).unwrap();
     let changes = after.changes(&before);
     let changed = |live: bool| changes.iter().filter(|c| c.live == live).map(|c| c.path).collect::<Vec<_>>();
     assert_eq!(changed(true), ["relay.private_kinds", "limits.linger_ms", "log.level"]);

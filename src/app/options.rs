@@ -62,7 +62,7 @@ pub(super) fn needs(config: &Config) -> Needs {
         shards: shard_cores(config.relay.shards).len(),
         cores: shard_cores(0).len(),
         connections_max: config.limits.connections_max,
-        database_files_max: usize::try_from(config.store.open_files_max).unwrap_or(usize::MAX),
+        database_files_max: config.store.open_files_max,
         accept_queue_max: usize::try_from(ACCEPT_QUEUE_MAX).unwrap_or(usize::MAX),
         waits_for_disk: config.relay.durability == Durability::Fsync,
     }

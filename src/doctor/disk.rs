@@ -71,8 +71,8 @@ pub(super) fn judge_sync(micros: &[u64], in_memory: bool, waits_for_disk: bool) 
             "everything is lost with the machine: put relay.data_dir on a disk",
         ),
         _ if !waits_for_disk => Finding::ok("disk sync", format!("{value}; not waited for (os)")),
-        ..=SYNC_GOOD_US => Finding::ok("disk sync", value),
-        ..=SYNC_USABLE_US => Finding::warn(
+        us if us <= SYNC_GOOD_US => Finding::ok("disk sync", value),
+        us if us <= SYNC_USABLE_US => Finding::warn(
             "disk sync",
             value,
             "every publish waits that long: an SSD with power-loss protection is ten times faster",

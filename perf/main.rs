@@ -28,6 +28,7 @@ mod split;
 mod suite;
 mod sweep;
 mod targets;
+mod tls;
 mod workload;
 
 use axon::base::Clock;

@@ -18,7 +18,7 @@
 //! ```
 //!
 //! Beside them: `client` (the library agents use), `torture` (tries to make a relay lose
-//! something) and `cli`. The wire format is specified in
+//! something), `doctor` (is the machine fit?) and `cli`. The wire format is specified in
 //! [`protocol`].
 
 pub mod app;
@@ -26,6 +26,7 @@ pub mod base;
 pub mod cli;
 pub mod client;
 pub mod codec;
+pub mod doctor;
 pub mod event;
 pub mod fanout;
 pub mod filter;

@@ -26,10 +26,16 @@ mod http;
 mod limits;
 #[path = "relay/liveness.rs"]
 mod liveness;
+#[path = "relay/reload.rs"]
+mod reload;
 #[path = "relay/secrets.rs"]
 mod secrets;
 #[path = "relay/shutdown.rs"]
 mod shutdown;
+#[path = "relay/startup.rs"]
+mod startup;
+#[path = "relay/tls.rs"]
+mod tls;
 #[path = "relay/upkeep.rs"]
 mod upkeep;
 #[path = "relay/vectors.rs"]

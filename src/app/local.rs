@@ -6,6 +6,7 @@ use super::{facts, options, relay, serve, upkeep};
 use crate::base::counters::LogCounters;
 use crate::base::{KeyOverrides, PubKey};
 use crate::cli::{AllowedKey, Operator, OperatorError, Progress, Role, Settings};
+use crate::doctor::{self, Finding, Machine};
 use crate::http::{ControlClient, ControlError, KeyEntry};
 use crate::ingest::Allowlist;
 use crate::log::{self, CommitSink, CommittedBatch, KeyRow, KeyStore};
@@ -21,13 +22,14 @@ pub struct Local;
 
 impl Operator for Local {
     fn serve(&self, settings: &Settings, json: bool) -> Result<(), OperatorError> {
-        let config = load(settings)?;
+        let settings = settings.clone();
+        let source = move || Config::load(settings.config.as_deref(), &settings.overrides);
         let announce = |facts: &facts::Facts| {
             let text = if json { format!("{}\n", facts.json()) } else { facts.screen(&program()) };
             // Nobody reads it: the relay serves all the same.
             let _ = write!(std::io::stdout(), "{text}").and_then(|()| std::io::stdout().flush());
         };
-        serve::serve(&config, announce).map_err(error)
+        serve::serve(Box::new(source), announce).map_err(error)
     }
 
     fn config(&self, settings: &Settings, json: bool) -> Result<String, OperatorError> {
@@ -80,6 +82,17 @@ impl Operator for Local {
             store.put_key(&row).map_err(OperatorError)?;
         }
         Ok(was_there)
+    }
+
+    fn reload(&self, settings: &Settings) -> Result<Value, OperatorError> {
+        let config = load(settings)?;
+        ask(&config, async |control| control.reload().await)?.ok_or_else(|| {
+            OperatorError(format!("no relay is running on {}", config.relay.data_dir.display()))
+        })
+    }
+
+    fn doctor(&self, settings: &Settings) -> Result<Vec<Finding>, OperatorError> {
+        Ok(doctor::examine(&Machine::this(), &options::needs(&load(settings)?)))
     }
 
     fn info(&self, settings: &Settings) -> Result<Value, OperatorError> {

@@ -13,6 +13,8 @@ pub enum Closing {
     Gone,
     /// It asked for the relay's description, or for something the relay does not have.
     NoUpgrade,
+    /// What it sent is not TLS as it should be, on a relay that speaks TLS.
+    Tls,
     /// No upgrade or no login within the time limit.
     Late,
     /// The login was refused, or something else came before it.
@@ -45,10 +47,11 @@ pub enum Closing {
 
 impl Closing {
     /// Every one, for the metrics.
-    pub const ALL: [Closing; 17] = [
+    pub const ALL: [Closing; 18] = [
         Closing::Left,
         Closing::Gone,
         Closing::NoUpgrade,
+        Closing::Tls,
         Closing::Late,
         Closing::LoginRefused,
         Closing::KeyConnections,
@@ -71,6 +74,7 @@ impl Closing {
             Closing::Left => "left",
             Closing::Gone => "gone",
             Closing::NoUpgrade => "no_upgrade",
+            Closing::Tls => "tls",
             Closing::Late => "late",
             Closing::LoginRefused => "login_refused",
             Closing::KeyConnections => "key_connections",

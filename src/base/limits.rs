@@ -44,6 +44,10 @@ pub const CATCH_UP_EVENTS_MAX: usize = 1_024;
 /// speed cannot keep a shard from the others.
 pub const READ_BYTES_PER_TURN: usize = 256 << 10;
 
+/// Entries of a shard's ring: more than the sockets that get ready in one turn. A ring of this
+/// size locks up to 512 kB of memory.
+pub const RING_ENTRIES: u32 = 4_096;
+
 /// Bytes of a WebSocket or HTTP request head.
 pub const REQUEST_HEAD_BYTES_MAX: usize = 8 << 10;
 

@@ -2,6 +2,7 @@
 //! configuration files, the control socket of a running relay and the store of a stopped one.
 
 use crate::base::{KeyOverrides, PubKey};
+use crate::doctor::Finding;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -79,6 +80,18 @@ pub trait Operator {
     /// # Errors
     /// As [`keys`](Self::keys).
     fn disallow(&self, settings: &Settings, pubkey: &PubKey) -> Result<bool, OperatorError>;
+
+    /// Whether this machine is fit for the relay as it is configured.
+    ///
+    /// # Errors
+    /// The configuration is wrong.
+    fn doctor(&self, settings: &Settings) -> Result<Vec<Finding>, OperatorError>;
+
+    /// Has the running relay read its configuration again; what that changed, as one JSON object.
+    ///
+    /// # Errors
+    /// None is running, or everything that is wrong with the configuration; nothing has changed.
+    fn reload(&self, settings: &Settings) -> Result<serde_json::Value, OperatorError>;
 
     /// The store's figures, as one JSON object.
     ///

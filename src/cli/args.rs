@@ -4,7 +4,7 @@ use super::admin::{Role, Settings};
 use super::torture::TortureFlags;
 use super::upkeep::{BackupFlags, CheckFlags, RepairFlags, RestoreFlags};
 use crate::base::{EventId, KeyLimit, KeyOverrides, PubKey};
-use crate::client::{Client, Filter, KeyPair, TagFilter};
+use crate::client::{Client, Filter, KeyPair, Roots, RootsError, TagFilter};
 use clap::{Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 
@@ -50,7 +50,7 @@ pub(super) enum Command {
         after_help = "Examples:\n  axon serve\n  axon serve --config axon.toml\n  axon serve --set relay.listen=0.0.0.0:7447 --set relay.shards=2\n\n\
         Without a configuration it makes axon-data/ with an operator key that is allowed."
     )]
-    Serve,
+    Serve(ServeFlags),
     /// Make a key pair
     #[command(after_help = "Examples:\n  axon keygen\n  axon keygen --out agent.pem\n\n\
         PKCS#8 PEM, readable by its owner only. An existing file is never overwritten.")]
@@ -100,6 +100,22 @@ pub(super) enum Command {
         is what the process used beyond them."
     )]
     Top(TopFlags),
+    /// Look whether this machine is fit for the relay, and say what to do
+    #[command(after_help = "Examples:\n  axon doctor\n  axon doctor --config axon.toml --json\n\n\
+        Kernel, io_uring, limits, swap, cores, disk (its sync is measured in the data directory), clock. \
+        Run it as the user who runs the relay. Exit code 1 if anything fails; warnings are no failure.")]
+    Doctor,
+    /// Print what runs the relay as a service: a systemd unit
+    #[command(after_help = "Examples:\n  axon service systemd > /etc/systemd/system/axon.service\n  \
+        axon service systemd --binary /opt/axon/axon --service-config /opt/axon/axon.toml\n\n\
+        For containers there is a Dockerfile beside the sources.")]
+    Service(ServiceFlags),
+    /// Let the running relay read its configuration again
+    #[command(after_help = "Examples:\n  axon reload --config axon.toml\n  kill -HUP $(pidof axon)\n\n\
+        In force when it returns, without dropping a connection: [limits] (but for seen_window_seconds and \
+        seen_ids_max), [[allow]], certificate and key, log.level, relay.private_kinds and \
+        relay.max_future_seconds. Other keys are named: they need a restart. If anything is wrong, nothing changes.")]
+    Reload,
     /// Verify the store of this machine's relay, running or stopped
     #[command(
         after_help = "Examples:\n  axon check\n  axon check --deep --json\n  axon check --set relay.data_dir=/srv/axon\n\n\
@@ -139,13 +155,42 @@ pub(super) enum Command {
 impl Cli {
     /// Which relay of this machine is meant.
     pub(super) fn settings(&self) -> Settings {
-        Settings { config: self.config.clone(), overrides: self.set.clone() }
+        let mut overrides = self.set.clone();
+        if let Command::Serve(ServeFlags { log_format, log_level }) = &self.command {
+            for (key, value) in [("log.format", log_format), ("log.level", log_level)] {
+                overrides.extend(value.clone().map(|value| (key.to_owned(), value)));
+            }
+        }
+        Settings { config: self.config.clone(), overrides }
     }
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("must be KEY=VALUE, for example relay.shards=2")?;
     Ok((key.trim().to_owned(), value.trim().to_owned()))
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ServeFlags {
+    /// How the relay logs, to standard error; as --set log.format=…
+    #[arg(long, value_parser = ["text", "json"])]
+    pub(super) log_format: Option<String>,
+    /// What it logs: error, warn, info, debug, trace, or one per module; as --set log.level=…
+    #[arg(long, value_name = "LEVEL")]
+    pub(super) log_level: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ServiceFlags {
+    /// What will run it
+    #[arg(value_parser = ["systemd"])]
+    pub(super) manager: String,
+    /// This program, where the service finds it
+    #[arg(long, value_name = "FILE", default_value = "/usr/local/bin/axon")]
+    pub(super) binary: String,
+    /// The service's configuration file
+    #[arg(long = "service-config", value_name = "FILE", default_value = "/etc/axon/axon.toml")]
+    pub(super) config_file: String,
 }
 
 #[derive(Debug, Args)]
@@ -241,12 +286,28 @@ pub(super) struct RelayFlags {
     /// Private key (PKCS#8 PEM) [default: axon-data/operator.pem if present, else ~/.config/axon/key.pem]
     #[arg(long, value_name = "FILE", env = "AXON_KEY")]
     key: Option<PathBuf>,
+    #[command(flatten)]
+    trust: TrustFlags,
 }
 
 impl RelayFlags {
     pub(super) fn client(&self) -> Result<Client, super::Failure> {
         let path = self.key.clone().map_or_else(existing_key, Ok)?;
-        Ok(Client::new(&self.url, KeyPair::load(&path)?))
+        Ok(Client::new(&self.url, KeyPair::load(&path)?).roots(self.trust.roots()?))
+    }
+}
+
+/// Who vouches for a relay.
+#[derive(Debug, Args)]
+pub(super) struct TrustFlags {
+    /// For wss://: the certificate authorities to trust (PEM) [default: those that browsers trust]
+    #[arg(long, value_name = "FILE", env = "AXON_CA")]
+    ca: Option<PathBuf>,
+}
+
+impl TrustFlags {
+    pub(super) fn roots(&self) -> Result<Roots, RootsError> {
+        self.ca.as_deref().map_or_else(|| Ok(Roots::public()), Roots::from_file)
     }
 }
 
@@ -255,6 +316,8 @@ pub(super) struct InfoFlags {
     /// The relay
     #[arg(long, default_value = DEFAULT_URL, env = "AXON_URL")]
     pub(super) url: String,
+    #[command(flatten)]
+    pub(super) trust: TrustFlags,
 }
 
 #[derive(Debug, Args)]

@@ -8,11 +8,14 @@
 mod admin;
 mod allow;
 mod args;
+mod doctor;
 mod follow;
 mod info;
 mod keygen;
 mod output;
 mod publish;
+mod reload;
+mod service;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -67,8 +70,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>, operator: &dyn Operator) ->
 fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Outcome, Failure> {
     let settings = cli.settings();
     match cli.command {
-        Command::Serve => operator.serve(&settings, output.is_json())?,
+        Command::Serve(_) => operator.serve(&settings, output.is_json())?,
         Command::Config => output.line(&operator.config(&settings, output.is_json())?)?,
+        Command::Doctor => return doctor::print(&operator.doctor(&settings)?, output),
+        Command::Service(flags) => service::run(&flags, output)?,
+        Command::Reload => reload::print(&operator.reload(&settings)?, output)?,
         Command::Keygen(flags) => keygen::run(&flags, output)?,
         Command::Allow(command) => return allow::run(&command, &settings, operator, output),
         Command::Check(flags) => return upkeep::check(&flags, &settings, operator, output),
@@ -82,7 +88,7 @@ fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Out
         Command::Top(flags) => return block_on(top::run(&flags, output)),
         Command::Info(flags) => match settings.config {
             Some(_) => info::print(&operator.info(&settings)?, output)?,
-            None => return block_on(info::run(&flags.url, output)),
+            None => return block_on(info::run(&flags, output)),
         },
     }
     Ok(Outcome::Done)

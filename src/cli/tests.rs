@@ -5,6 +5,7 @@ use super::*;
 use crate::base::{Kind, LogId, PubKey, Reason, Seq};
 use crate::client::relay_double::{Quirks, RelayDouble};
 use crate::client::{Position, TagFilter};
+use crate::doctor::{Finding, State};
 use clap::CommandFactory;
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -57,6 +58,18 @@ impl Operator for Keys {
         let before = self.0.borrow().len();
         self.0.borrow_mut().retain(|key| key.pubkey != *pubkey);
         Ok(self.0.borrow().len() < before)
+    }
+    fn doctor(&self, _: &Settings) -> Result<Vec<Finding>, OperatorError> {
+        let finding = |name, state, advice: &str| Finding {
+            name,
+            state,
+            value: "7".to_owned(),
+            advice: advice.to_owned(),
+        };
+        Ok(vec![finding("swap", State::Ok, ""), finding("disk sync", State::Fail, "buy one")])
+    }
+    fn reload(&self, _: &Settings) -> Result<Value, OperatorError> {
+        Ok(json!({ "changed": ["log.level"], "restart_needed": ["relay.shards"] }))
     }
     fn info(&self, _: &Settings) -> Result<Value, OperatorError> {
         Ok(json!({ "head": 7 }))

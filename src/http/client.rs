@@ -104,6 +104,14 @@ impl ControlClient {
         self.ask(Method::DELETE, &format!("/checkpoints/{name}"), Bytes::new()).await.map(drop)
     }
 
+    /// Has the relay reload its configuration; what that changed.
+    ///
+    /// # Errors
+    /// The relay's refusal names everything that is wrong; nothing has changed then.
+    pub async fn reload(&self) -> Result<serde_json::Value, ControlError> {
+        self.ask(Method::POST, "/reload", Bytes::new()).await.and_then(decode)
+    }
+
     async fn ask(&self, method: Method, target: &str, body: Bytes) -> Result<Bytes, ControlError> {
         let stream = UnixStream::connect(&self.path).await.map_err(|error| self.unreachable(error))?;
         tokio::time::timeout(ANSWER_TIMEOUT, exchange(stream, method, target, body))

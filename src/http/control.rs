@@ -8,6 +8,7 @@
 //! | `GET /info` | - | 200, the relay's description and figures |
 //! | `POST /checkpoints` | - | 200, `{path}` of a directory with the store's files of now |
 //! | `DELETE /checkpoints/{name}` | - | 204, removed or not there |
+//! | `POST /reload` | - | 200, what a reload of the configuration changed; 400 if it is wrong |
 //!
 //! Errors are `{"error": text}`; 500 carries the store's own message, which stays between the
 //! relay and its operator.
@@ -79,12 +80,16 @@ pub trait Checkpoints: Send + Sync {
     fn remove(&self, name: &str) -> Result<(), String>;
 }
 
+/// Reloads the configuration: what that changed, or why it changed nothing; may block.
+pub type Reload = dyn Fn() -> Result<serde_json::Value, String> + Send + Sync;
+
 /// What the control door works on.
 #[derive(Clone)]
 pub struct ControlOptions {
     pub keys: Arc<dyn KeyAdmin>,
     pub checkpoints: Arc<dyn Checkpoints>,
     pub info: Arc<Info>,
+    pub reload: Arc<Reload>,
 }
 
 /// A [`KeyEntry`] as JSON.
@@ -156,6 +161,7 @@ pub(super) fn router(options: ControlOptions) -> Router {
         .route("/info", get(info))
         .route("/checkpoints", post(make_checkpoint))
         .route("/checkpoints/{name}", delete(remove_checkpoint))
+        .route("/reload", post(reload))
         .with_state(options)
 }
 
@@ -206,6 +212,10 @@ async fn remove_checkpoint(State(options): State<ControlOptions>, Path(name): Pa
         Ok(StatusCode::NO_CONTENT.into_response())
     })
     .await
+}
+
+async fn reload(State(options): State<ControlOptions>) -> Response {
+    answer(move || Ok(Json((options.reload)().map_err(bad_request)?).into_response())).await
 }
 
 type Refusal = (StatusCode, String);

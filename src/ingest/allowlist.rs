@@ -104,6 +104,14 @@ impl Allowlist {
         let passes = rows.passes(&self.current.load());
         self.current.store(Arc::new(passes));
     }
+
+    /// Puts other rules and other rows of the configuration file into force.
+    pub(super) fn replace_config(&self, rules: Rules, config: Vec<Grant>) {
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        (rows.rules, rows.config) = (rules, config);
+        let passes = rows.passes(&self.current.load());
+        self.current.store(Arc::new(passes));
+    }
 }
 
 impl Rows {

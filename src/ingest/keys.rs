@@ -1,6 +1,6 @@
 //! Administration of the allowlist. Blocks; called by the control socket, never by a shard.
 
-use super::{Allowlist, ListedKey, Pass};
+use super::{Allowlist, Grant, ListedKey, Pass, Rules};
 use crate::base::limits::NAME_BYTES_MAX;
 use crate::base::{KeyOverrides, PubKey};
 use crate::log::{Append, KeyRow, KeyStore, Role};
@@ -29,6 +29,15 @@ pub enum KeysError {
     /// key that was submitted before may still appear when the log is reopened.
     #[error("the key was removed, but the log stopped before it confirmed the key's last events")]
     LogStopped,
+}
+
+/// What another configuration has changed in the allowlist, in keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GrantChanges {
+    pub added: usize,
+    /// Their role is another one, or what they may do.
+    pub changed: usize,
+    pub removed: usize,
 }
 
 /// Changes the allowlist of a running relay, one change at a time.
@@ -81,8 +90,37 @@ impl Keys {
         }
         let limits = KeyOverrides::default();
         self.put(KeyRow { pubkey: *pubkey, role: None, name: String::new(), limits })?;
-        self.expel(pubkey)?;
+        self.expel(&[*pubkey])?;
         Ok(true)
+    }
+
+    /// Replaces the rules of the roles and the configuration file's rows. What keys have used
+    /// up stays counted. When this returns `Ok`, no later position of the log has an author who
+    /// is no longer allowed.
+    ///
+    /// # Errors
+    /// [`KeysError::LogStopped`].
+    pub fn replace_grants(&self, rules: Rules, grants: Vec<Grant>) -> Result<GrantChanges, KeysError> {
+        let _turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = Arc::clone(&self.allowlist.load());
+        self.allowlist.replace_config(rules, grants);
+        let now = Arc::clone(&self.allowlist.load());
+        let removed: Vec<PubKey> = before.keys().filter(|key| !now.contains_key(*key)).copied().collect();
+        let mut changes = GrantChanges { removed: removed.len(), ..GrantChanges::default() };
+        for (pubkey, pass) in now.iter() {
+            match before.get(pubkey) {
+                None => changes.added += 1,
+                Some(before) if !Arc::ptr_eq(before, pass) => {
+                    changes.changed += 1;
+                    self.publishers.key_changed(pubkey, Some(pass));
+                }
+                Some(_) => {}
+            }
+        }
+        if !removed.is_empty() {
+            self.expel(&removed)?;
+        }
+        Ok(changes)
     }
 
     /// Every allowed key, by public key.
@@ -96,9 +134,9 @@ impl Keys {
         Ok(())
     }
 
-    /// Sees a key out that the allowlist no longer has. What was judged by the old list is
+    /// Sees keys out that the allowlist no longer has. What was judged by the old list is
     /// submitted first, then committed and answered; only then are its connections told.
-    fn expel(&self, removed: &PubKey) -> Result<(), KeysError> {
+    fn expel(&self, removed: &[PubKey]) -> Result<(), KeysError> {
         self.publishers.quiesce();
         let (done, committed) = mpsc::channel();
         self.log.barrier(Box::new(move || {
@@ -106,7 +144,7 @@ impl Keys {
             let _ = done.send(());
         }));
         let confirmed = committed.recv();
-        self.publishers.key_changed(removed, None);
+        removed.iter().for_each(|pubkey| self.publishers.key_changed(pubkey, None));
         confirmed.map_err(|_| KeysError::LogStopped)
     }
 }

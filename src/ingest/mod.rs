@@ -27,7 +27,7 @@ mod storms;
 pub use allowlist::{Allowlist, Grant, ListedKey, Source};
 pub use door::{Arrival, Door, Verdict};
 pub use gate::Gate;
-pub use keys::{Keys, KeysError, Publishers};
+pub use keys::{GrantChanges, Keys, KeysError, Publishers};
 pub use pass::{Pass, RoleRules, Rules, Seat};
 pub use seen::{Seen, SeenSet};
 

@@ -125,6 +125,11 @@ impl Session {
         session
     }
 
+    /// Goes on under other terms, of the same log.
+    pub fn set_terms(&mut self, terms: Arc<Terms>) {
+        self.terms = terms;
+    }
+
     /// The queue of bytes to send.
     pub fn out(&mut self) -> &mut Outgoing {
         &mut self.out

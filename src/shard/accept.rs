@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
+use arc_swap::ArcSwap;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// The JSON that a plain GET on the relay's port answers.
@@ -51,6 +52,18 @@ impl Drop for Lease {
     }
 }
 
+/// How the accepting thread works.
+pub struct AcceptOptions {
+    /// Read for every connection anew: what is put in there counts from the next one on, and
+    /// open ones stay.
+    pub limits: Arc<ArcSwap<Limits>>,
+    pub clock: Clock,
+    /// Counts the connections that are not let in.
+    pub refusals: Arc<Closings>,
+    /// Refusals in plain HTTP would be no TLS: such connections are closed without a word.
+    pub tls: bool,
+}
+
 /// The accepting thread.
 pub struct Acceptor {
     ready: Arc<AtomicBool>,
@@ -63,11 +76,8 @@ struct Accepting {
     stop: UnixStream,
     ready: Arc<AtomicBool>,
     shards: Vec<(Arc<Inbox>, Arc<AtomicUsize>)>,
-    connections_max: usize,
+    options: AcceptOptions,
     addresses: Arc<Addresses>,
-    clock: Clock,
-    /// Connections that were not let in.
-    refusals: Arc<Closings>,
     farewells: Farewells,
     /// Where the search for the emptiest shard begins, so that ties go round.
     turn: usize,
@@ -75,16 +85,14 @@ struct Accepting {
 
 impl Acceptor {
     /// Starts accepting on `listener`. Until [`Acceptor::serve`] is called, connections get a
-    /// 503. Who is not let in is counted in `refusals`.
+    /// 503.
     ///
     /// # Errors
     /// The system has no descriptors or threads left.
     pub fn start(
         listener: TcpListener,
         inboxes: &[Arc<Inbox>],
-        limits: &Limits,
-        clock: Clock,
-        refusals: Arc<Closings>,
+        options: AcceptOptions,
     ) -> io::Result<Acceptor> {
         let (stop, stopped) = UnixStream::pair()?;
         listener.set_nonblocking(true)?;
@@ -95,10 +103,8 @@ impl Acceptor {
             stop: stopped,
             ready: Arc::clone(&ready),
             shards,
-            connections_max: limits.connections_max,
-            addresses: Arc::new(Addresses::new(limits)),
-            clock,
-            refusals,
+            options,
+            addresses: Arc::default(),
             farewells: Farewells::default(),
             turn: 0,
         };
@@ -160,20 +166,28 @@ impl Accepting {
     }
 
     fn admit(&self, peer: SocketAddr) -> Result<Option<AddressPlace>, Closing> {
+        let limits = self.options.limits.load();
         let open: usize = self.shards.iter().map(|(_, held)| held.load(Ordering::Relaxed)).sum();
         if !self.ready.load(Ordering::Acquire) {
             return Err(Closing::Starting);
         }
-        if open >= self.connections_max {
+        if open >= limits.connections_max {
             return Err(Closing::Full);
         }
-        self.addresses.admit(peer.ip())
+        self.addresses.admit(peer.ip(), &limits)
     }
 
-    fn refuse(&self, stream: TcpStream, peer: SocketAddr, closing: Closing) {
-        self.refusals.add(closing);
-        self.farewells.say(self.clock.read(), &Farewell { peer, key: None, closing, lasted_ms: 0 });
-        refuse(stream, explain(closing));
+    fn refuse(&self, mut stream: TcpStream, peer: SocketAddr, closing: Closing) {
+        self.options.refusals.add(closing);
+        let farewell = Farewell { peer, key: None, closing, lasted_ms: 0 };
+        self.farewells.say(self.options.clock.read(), &farewell);
+        if self.options.tls {
+            return;
+        }
+        // The socket's empty send buffer takes this at once; if not, the peer sees only the end.
+        let _ = stream.set_nonblocking(true);
+        let why = explain(closing);
+        let _ = stream.write(&refusal("503 Service Unavailable", "text/plain; charset=utf-8", why));
     }
 }
 
@@ -189,10 +203,4 @@ fn explain(closing: Closing) -> &'static str {
         }
         _ => "the relay holds as many connections as it is configured for (connections_max)",
     }
-}
-
-fn refuse(mut stream: TcpStream, why: &str) {
-    // The socket's empty send buffer takes this at once; if not, the peer sees only the end.
-    let _ = stream.set_nonblocking(true);
-    let _ = stream.write(&refusal("503 Service Unavailable", "text/plain; charset=utf-8", why));
 }

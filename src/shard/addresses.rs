@@ -8,11 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The connections by address. An entry lives as long as one of its connections, so there are
 /// never more entries than connections. Locked once per connection and login, by nobody else.
+#[derive(Debug, Default)]
 pub(super) struct Addresses {
     counts: Mutex<HashMap<IpAddr, Counts>>,
-    open_max: usize,
-    half_open_max: usize,
-    exempt_loopback: bool,
 }
 
 #[derive(Debug, Default)]
@@ -30,29 +28,20 @@ pub(super) struct AddressPlace {
 }
 
 impl Addresses {
-    pub fn new(limits: &Limits) -> Self {
-        Addresses {
-            counts: Mutex::default(),
-            open_max: limits.connections_per_address_max,
-            half_open_max: limits.half_open_per_address_max,
-            exempt_loopback: limits.exempt_loopback,
-        }
-    }
-
     /// A place for a connection from there; `None`: that address is not counted.
-    pub fn admit(self: &Arc<Self>, peer: IpAddr) -> Result<Option<AddressPlace>, Closing> {
+    pub fn admit(self: &Arc<Self>, peer: IpAddr, limits: &Limits) -> Result<Option<AddressPlace>, Closing> {
         let network = network(peer);
-        if self.exempt_loopback && network.is_loopback() {
+        if limits.exempt_loopback && network.is_loopback() {
             return Ok(None);
         }
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let there = counts.get(&network);
         let (open, half_open) = there.map_or((0, 0), |there| (there.open, there.half_open));
         let is_over = |have: usize, max: usize| max != 0 && have >= max;
-        if is_over(open, self.open_max) {
+        if is_over(open, limits.connections_per_address_max) {
             return Err(Closing::AddressFull);
         }
-        if is_over(half_open, self.half_open_max) {
+        if is_over(half_open, limits.half_open_per_address_max) {
             return Err(Closing::AddressHalfOpen);
         }
         let there = counts.entry(network).or_default();
@@ -101,14 +90,13 @@ fn network(peer: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn addresses(open_max: usize, half_open_max: usize, exempt_loopback: bool) -> Arc<Addresses> {
-        let limits = Limits {
+    fn limits(open_max: usize, half_open_max: usize, exempt_loopback: bool) -> Limits {
+        Limits {
             connections_per_address_max: open_max,
             half_open_per_address_max: half_open_max,
             exempt_loopback,
             ..Limits::default()
-        };
-        Arc::new(Addresses::new(&limits))
+        }
     }
 
     fn ip(text: &str) -> IpAddr {
@@ -117,8 +105,8 @@ mod tests {
 
     #[test]
     fn places_are_counted_given_back_and_forgotten() {
-        let addresses = addresses(3, 2, true);
-        let admit = |text| addresses.admit(ip(text)).map(Option::unwrap);
+        let (addresses, limits) = (Arc::<Addresses>::default(), limits(3, 2, true));
+        let admit = |text| addresses.admit(ip(text), &limits).map(Option::unwrap);
         let mut first = admit("192.0.2.1").ok().unwrap();
         let second = admit("192.0.2.1").ok().unwrap();
         assert_eq!(admit("192.0.2.1").err(), Some(Closing::AddressHalfOpen));
@@ -134,16 +122,17 @@ mod tests {
 
     #[test]
     fn a_64_is_one_address_and_loopback_is_none() {
-        let addresses = addresses(1, 0, true);
-        let place = addresses.admit(ip("2001:db8::1")).ok().flatten();
+        let (addresses, loose) = (Arc::<Addresses>::default(), limits(1, 0, true));
+        let admit = |text| addresses.admit(ip(text), &loose);
+        let place = admit("2001:db8::1").ok().flatten();
         assert!(place.is_some());
-        assert_eq!(addresses.admit(ip("2001:db8::ffff:2")).err(), Some(Closing::AddressFull));
-        assert!(addresses.admit(ip("2001:db8:0:1::1")).is_ok_and(|place| place.is_some()));
+        assert_eq!(admit("2001:db8::ffff:2").err(), Some(Closing::AddressFull));
+        assert!(admit("2001:db8:0:1::1").is_ok_and(|place| place.is_some()));
         for loopback in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
-            assert!((0..3).all(|_| addresses.admit(ip(loopback)).is_ok_and(|place| place.is_none())));
+            assert!((0..3).all(|_| admit(loopback).is_ok_and(|place| place.is_none())));
         }
-        let strict = super::tests::addresses(1, 0, false);
-        let place = strict.admit(ip("::1"));
-        assert!(place.is_ok() && strict.admit(ip("::1")).is_err());
+        let strict = limits(1, 0, false);
+        let place = addresses.admit(ip("::1"), &strict);
+        assert!(place.is_ok() && addresses.admit(ip("::1"), &strict).is_err());
     }
 }

@@ -8,7 +8,7 @@ use crate::event::scan_id;
 use crate::filter::ReadAccess;
 use crate::ingest::Pass;
 use crate::log::Role;
-use crate::session::Admission;
+use crate::session::{Admission, Terms};
 use std::sync::Arc;
 
 impl<N: Net> Core<N> {
@@ -36,7 +36,7 @@ impl<N: Net> Core<N> {
     pub(super) fn publish(&mut self, now: Now, index: ConnIndex, number: u64, event: &[u8]) {
         let Some(conn) = self.conns.get_mut(index) else { return };
         let paid = match (&conn.seat, self.draining) {
-            (_, true) => Err(Reason::ShuttingDown),
+            (_, Some(_)) => Err(Reason::ShuttingDown),
             (Some(seat), _) => seat.pass().charge_publish(now.nanos, event.len()),
             // Only an open session publishes, and it has a seat.
             (None, _) => Ok(()),
@@ -74,6 +74,20 @@ impl<N: Net> Core<N> {
             }
             self.mark_dirty(index);
         }
+    }
+
+    /// All go on under these terms, also those that have logged in.
+    pub(super) fn set_terms(&mut self, terms: Arc<Terms>, private_kinds: bool) {
+        self.private_kinds = private_kinds;
+        for index in self.conns.indexes() {
+            let Some(conn) = self.conns.get_mut(index) else { continue };
+            conn.session.set_terms(Arc::clone(&terms));
+            if let (Some(pubkey), Some(seat)) = (conn.session.pubkey().copied(), &conn.seat) {
+                conn.session.readmit(admission(private_kinds, pubkey, seat.pass()));
+            }
+            self.mark_dirty(index);
+        }
+        self.terms = terms;
     }
 }
 

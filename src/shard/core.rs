@@ -10,7 +10,7 @@ use super::feed::Turns;
 use super::inbox::{Inbox, Message};
 use super::publish::Tickets;
 use crate::base::counters::ShardCounters;
-use crate::base::{Closing, Millis, Now, PubKey, Seq, Stage, Stopwatch};
+use crate::base::{Closing, Limits, Millis, Now, PubKey, Seq, Stage, Stopwatch};
 use crate::fanout::{FilterIndex, Interest};
 use crate::filter::Filter;
 use crate::ingest::Door;
@@ -35,6 +35,10 @@ pub trait Net {
     fn send(&mut self, conn: ConnIndex, bytes: &[u8]) -> Sent;
     /// The connection has logged in.
     fn opened(&mut self, conn: ConnIndex);
+    /// Bytes it took and holds itself until the socket takes them.
+    fn held_bytes(&self, _conn: ConnIndex) -> usize {
+        0
+    }
     /// A reader that waits in [`Core::may_read`] may try again.
     fn resume(&mut self, conn: ConnIndex);
     /// Ends a connection; [`Core::disconnected`] follows.
@@ -79,12 +83,17 @@ pub struct Core<N> {
     /// Connections not read because the committer has too much of this shard's.
     pub(super) held_back: Vec<ConnIndex>,
     pub(super) turns: Turns,
-    pub(super) draining: bool,
+    /// Since when the relay is stopping.
+    pub(super) draining: Option<Millis>,
     stopped: bool,
 }
 
 /// How long a connection that sent a bad signature is verified apart from the others.
 pub(super) const SUSPECT_MS: u64 = 60_000;
+
+/// How long a stopping relay waits for a reader that has been answered and takes nothing: as
+/// long as a packet that was lost several times takes to arrive.
+const DRAIN_STALL_MS_MAX: u64 = 2_000;
 
 impl<N: Net> Core<N> {
     /// A shard without connections. `private_kinds`: whether kinds 2000–2999 are kept private.
@@ -119,7 +128,7 @@ impl<N: Net> Core<N> {
             submitted_bytes: 0,
             held_back: Vec::new(),
             turns: Turns::default(),
-            draining: false,
+            draining: None,
             stopped: false,
         }
     }
@@ -136,7 +145,12 @@ impl<N: Net> Core<N> {
 
     /// Whether the loop should end.
     pub fn is_stopped(&self) -> bool {
-        self.stopped || (self.draining && self.conns.len() == 0)
+        self.stopped || (self.draining.is_some() && self.conns.len() == 0)
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.terms.limits
     }
 
     // ── connections ─────────────────────────────────────────────────────────────────────
@@ -147,6 +161,11 @@ impl<N: Net> Core<N> {
         let index = self.conns.insert(Session::new(Arc::clone(&self.terms), nonce, accepted, now.ms));
         self.ports.counters.connections.add(1);
         self.ports.counters.connections_total.add(1);
+        if self.draining.is_some()
+            && let Some(conn) = self.conns.get_mut(index)
+        {
+            conn.session.drain();
+        }
         self.mark_dirty(index);
         index
     }
@@ -260,6 +279,11 @@ impl<N: Net> Core<N> {
                     // It is we who do not read.
                     conn.session.alive(now.ms);
                 }
+                let draining_ms = self.draining.map_or(0, |since| now.ms.since(since));
+                let waited_ms = conn.session.out().stalled_ms(now.ms).min(draining_ms);
+                if conn.session.ending().is_some() && waited_ms >= DRAIN_STALL_MS_MAX {
+                    conn.session.abort(Closing::Stalled);
+                }
                 if conn.session.tick(now.ms) {
                     self.mark_dirty(index);
                 }
@@ -297,19 +321,20 @@ impl<N: Net> Core<N> {
                 }
                 Message::Connect(stream, lease) => connect(stream, lease),
                 Message::KeyChanged(pubkey, pass) => self.key_changed(&pubkey, pass.as_ref()),
+                Message::NewTerms(terms, private_kinds) => self.set_terms(terms, private_kinds),
                 Message::Quiesce(done) => {
                     // What was read but not judged meets the new allowlist; what was judged
                     // was submitted in the same turn.
                     let _ = done.send(());
                 }
-                Message::Drain => self.begin_draining(),
+                Message::Drain => self.begin_draining(now),
                 Message::Stop => self.stopped = true,
             }
         }
     }
 
-    fn begin_draining(&mut self) {
-        self.draining = true;
+    fn begin_draining(&mut self, now: Now) {
+        self.draining = Some(now.ms);
         for index in self.conns.indexes() {
             if let Some(conn) = self.conns.get_mut(index) {
                 conn.session.drain();

@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
 /// One shard's connections without a login, by age.
+#[derive(Default)]
 pub(super) struct HalfOpen {
     sockets: RefCell<BTreeMap<u64, Weak<Socket>>>,
     next: Cell<u64>,
-    max: usize,
 }
 
 /// A connection's place among them; left when dropped.
@@ -23,23 +23,22 @@ pub(super) struct Waiting {
 }
 
 impl HalfOpen {
-    /// Room for `max` of them.
-    pub fn new(max: usize) -> Rc<Self> {
-        Rc::new(HalfOpen { sockets: RefCell::default(), next: Cell::new(0), max })
-    }
-
-    /// Takes a new connection in; the oldest ends for it if there are too many.
-    pub fn enter(self: &Rc<Self>, socket: &Rc<Socket>) -> Waiting {
+    /// Takes a new connection in; if that makes more than `max`, the oldest end for it.
+    pub fn enter(self: &Rc<Self>, socket: &Rc<Socket>, max: usize) -> Waiting {
         let number = self.next.replace(self.next.get() + 1);
-        let mut sockets = self.sockets.borrow_mut();
-        sockets.insert(number, Rc::downgrade(socket));
-        let oldest = if sockets.len() > self.max { sockets.pop_first() } else { None };
-        drop(sockets);
-        if let Some(oldest) = oldest.and_then(|(_, oldest)| oldest.upgrade()) {
-            oldest.displaced.set(true);
-            oldest.shutdown();
+        self.sockets.borrow_mut().insert(number, Rc::downgrade(socket));
+        while let Some(oldest) = self.pop_beyond(max) {
+            if let Some(oldest) = oldest.upgrade() {
+                oldest.displaced.set(true);
+                oldest.shutdown();
+            }
         }
         Waiting { half_open: Rc::clone(self), number }
+    }
+
+    fn pop_beyond(&self, max: usize) -> Option<Weak<Socket>> {
+        let mut sockets = self.sockets.borrow_mut();
+        if sockets.len() > max { sockets.pop_first().map(|(_, oldest)| oldest) } else { None }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::base::limits::{LIVE_BATCHES_PER_SHARD_MAX, LIVE_BYTES_PER_SHARD_MAX};
 use crate::base::{PubKey, Seq};
 use crate::ingest::Pass;
 use crate::log::{LogClient, Outcome, Page, QueryError, Ticket};
+use crate::session::Terms;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub enum Message {
     Connect(TcpStream, Lease),
     /// A key's entry has changed, or (`None`) it was removed.
     KeyChanged(PubKey, Option<Arc<Pass>>),
+    /// Go on under these terms, with private kinds kept private or not.
+    NewTerms(Arc<Terms>, bool),
     /// Answer when everything judged before was submitted.
     Quiesce(Sender<()>),
     /// Finish what is under way and close every connection.

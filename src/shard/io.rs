@@ -6,14 +6,16 @@ use super::conns::ConnIndex;
 use super::core::{Core, Net, Sent};
 use super::farewell::{Farewell, Farewells};
 use super::half_open::HalfOpen;
+use super::records::TlsShard;
 use super::signal::{Broadcast, Signal, yield_now};
 use super::socket::Socket;
 use crate::base::counters::ShardCounters;
 use crate::base::limits::{READ_BYTES_PER_TURN, REQUEST_HEAD_BYTES_MAX};
-use crate::base::{Clock, Closing, Limits, Millis, Now, PubKey, Stage, Stopwatch};
+use crate::base::{Clock, Closing, Millis, Now, PubKey, Stage, Stopwatch};
 use crate::session::Ending;
 use crate::wire::{Head, read_head, refusal};
 use std::cell::RefCell;
+use std::io;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,13 +26,16 @@ pub(super) struct Local {
     /// The core's, for what happens outside it.
     pub watch: Rc<Stopwatch>,
     pub clock: Clock,
-    pub limits: Limits,
     pub description: Description,
     /// Not by io_uring.
     pub by_epoll: bool,
     pub half_open: Rc<HalfOpen>,
+    /// How many the relay has; a bound on all of them is divided among them.
+    pub shards: usize,
     pub farewells: Farewells,
     pub counters: Arc<ShardCounters>,
+    /// Set if connections speak TLS.
+    pub tls: Option<TlsShard>,
     /// One read buffer for all connections: reads are synchronous.
     pub read_buf: RefCell<Vec<u8>>,
     /// Publishes wait for the batch task.
@@ -94,8 +99,8 @@ impl Net for Sockets {
         let Some(socket) = self.get(index) else { return Sent::Gone };
         match socket.send(bytes) {
             Ok(n) => {
-                if n < bytes.len() && !socket.writing.replace(true) {
-                    monoio::spawn(write_later(self.local.clone(), index, Rc::clone(socket)));
+                if n < bytes.len() || socket.unsent_bytes() > 0 {
+                    watch_space(&self.local, index, socket);
                 }
                 Sent::Took(n)
             }
@@ -109,6 +114,10 @@ impl Net for Sockets {
         }
     }
 
+    fn held_bytes(&self, index: ConnIndex) -> usize {
+        self.get(index).map_or(0, |socket| socket.unsent_bytes())
+    }
+
     fn resume(&mut self, index: ConnIndex) {
         if let Some(socket) = self.get(index) {
             socket.resumed.raise();
@@ -120,8 +129,7 @@ impl Net for Sockets {
         match ending {
             Ending::Abort => socket.shutdown(),
             Ending::Closing if !socket.lingering.replace(true) => {
-                socket.shutdown_write();
-                monoio::spawn(linger(self.local.clone(), Rc::downgrade(socket)));
+                monoio::spawn(linger(self.local.clone(), Rc::clone(socket)));
             }
             Ending::Closing => {}
         }
@@ -129,19 +137,32 @@ impl Net for Sockets {
     }
 }
 
-/// Waits until a full socket takes bytes again, and lets the core send them.
+/// Has the core called when a full socket takes bytes again.
+fn watch_space(local: &Weak<Local>, index: ConnIndex, socket: &Rc<Socket>) {
+    if !socket.writing.replace(true) {
+        monoio::spawn(write_later(local.clone(), index, Rc::clone(socket)));
+    }
+}
+
 async fn write_later(local: Weak<Local>, index: ConnIndex, socket: Rc<Socket>) {
-    let ready = socket.writable().await;
+    let mut ready = socket.writable().await;
+    while ready.is_ok() && matches!(socket.flush(), Ok(false)) {
+        ready = socket.writable().await;
+    }
     socket.writing.set(false);
     if let (Ok(()), Some(local)) = (ready, local.upgrade()) {
         local.turn(|core, _| core.writable(index));
     }
 }
 
-/// Gives the peer a bounded time to read the last bytes and to close first, so that a reset
-/// does not destroy them.
-async fn linger(local: Weak<Local>, socket: Weak<Socket>) {
-    let Some(ms) = local.upgrade().map(|local| local.limits.linger_ms) else { return };
+/// Says goodbye, then gives the peer a bounded time to read the last bytes and to close first,
+/// so that a reset does not destroy them.
+async fn linger(local: Weak<Local>, socket: Rc<Socket>) {
+    // What the socket does not take ends when the session's own time is over.
+    let _ = socket.finish().await;
+    let socket = Rc::downgrade(&socket);
+    let linger_ms = |local: Rc<Local>| local.core.borrow().limits().linger_ms;
+    let Some(ms) = local.upgrade().map(linger_ms) else { return };
     monoio::time::sleep(Duration::from_millis(ms)).await;
     if let Some(socket) = socket.upgrade() {
         socket.shutdown();
@@ -151,8 +172,10 @@ async fn linger(local: Weak<Local>, socket: Weak<Socket>) {
 /// One connection from its first byte to its last.
 pub(super) async fn serve(local: Rc<Local>, stream: std::net::TcpStream, lease: Lease) {
     let Ok(stream) = monoio::net::TcpStream::from_std(stream) else { return };
-    let socket = Rc::new(Socket::new(stream, lease));
-    socket.wait_for_login(local.half_open.enter(&socket));
+    let Ok(tls) = local.tls.as_ref().map(TlsShard::accept).transpose() else { return };
+    let socket = Rc::new(Socket::new(stream, tls, lease));
+    let half_open_max = local.core.borrow().limits().half_open_max.div_ceil(local.shards);
+    socket.wait_for_login(local.half_open.enter(&socket, half_open_max));
     let accepted = local.clock.now();
     let (closing, key) = converse(&local, &socket, accepted).await;
     // A writer that waits for a peer that takes nothing would keep the descriptor for ever.
@@ -166,7 +189,7 @@ pub(super) async fn serve(local: Rc<Local>, stream: std::net::TcpStream, lease: 
 
 /// Everything between accept and end; why it ended, and whose it was.
 async fn converse(local: &Rc<Local>, socket: &Rc<Socket>, accepted: Millis) -> (Closing, Option<PubKey>) {
-    let limit = Duration::from_millis(local.limits.auth_timeout_ms);
+    let limit = Duration::from_millis(local.core.borrow().limits().auth_timeout_ms);
     let upgrade = Box::pin(monoio::time::timeout(limit, upgrade(local, socket)));
     let mut early = match upgrade.await {
         Ok(Ok(early)) => early,
@@ -193,48 +216,60 @@ async fn converse(local: &Rc<Local>, socket: &Rc<Socket>, accepted: Millis) -> (
 }
 
 /// Reads the request head and answers it; the bytes behind an upgrade's head, if it was one.
+/// A TLS handshake is done on the way.
 async fn upgrade(local: &Local, socket: &Socket) -> Result<Vec<u8>, Closing> {
     let mut head = Vec::new();
     loop {
         socket.readable().await.map_err(|_| Closing::Gone)?;
-        let mut piece = [0; 1024];
-        let Some(n) = socket.recv(&mut piece).map_err(|_| Closing::Gone)? else { continue };
-        if n == 0 {
-            return Err(Closing::Gone);
+        let received = {
+            let mut buf = local.read_buf.borrow_mut();
+            let received = socket.recv(&mut buf).map_err(closing_of)?;
+            head.extend_from_slice(&buf[..received.unwrap_or(0)]);
+            received
+        };
+        send_all(socket, &[]).await?;
+        match received {
+            Some(0) => return Err(Closing::Gone),
+            Some(_) => {}
+            None => continue,
         }
-        head.extend_from_slice(&piece[..n]);
         match read_head(&head) {
             None => continue,
             Some(Head::Upgrade { response, consumed }) => {
-                send_all(socket, &response).await.ok_or(Closing::Gone)?;
+                send_all(socket, &response).await?;
                 head.drain(..consumed);
                 return Ok(head);
             }
             Some(Head::Describe) => {
                 let body = (local.description)();
-                send_all(socket, &refusal("200 OK", "application/json", &body)).await.ok_or(Closing::Gone)?;
+                send_all(socket, &refusal("200 OK", "application/json", &body)).await?;
             }
             Some(Head::Refused { status, why }) => {
-                send_all(socket, &refusal(status, "text/plain; charset=utf-8", why))
-                    .await
-                    .ok_or(Closing::Gone)?;
+                send_all(socket, &refusal(status, "text/plain; charset=utf-8", why)).await?;
             }
         }
-        socket.shutdown_write();
+        socket.finish().await.map_err(|_| Closing::Gone)?;
         discard(local, socket).await;
         return Err(Closing::NoUpgrade);
     }
 }
 
-async fn send_all(socket: &Socket, mut bytes: &[u8]) -> Option<()> {
-    while !bytes.is_empty() {
-        let n = socket.send(bytes).ok()?;
+/// Why a connection ends that cannot be read.
+fn closing_of(error: io::Error) -> Closing {
+    // What is wrong with the peer's TLS; the kernel has no such error for a socket.
+    if error.kind() == io::ErrorKind::InvalidData { Closing::Tls } else { Closing::Gone }
+}
+
+/// Sends all of it, and what TLS has to send.
+async fn send_all(socket: &Socket, mut bytes: &[u8]) -> Result<(), Closing> {
+    while !bytes.is_empty() || !socket.flush().map_err(|_| Closing::Gone)? {
+        let n = socket.send(bytes).map_err(|_| Closing::Gone)?;
         bytes = &bytes[n..];
-        if !bytes.is_empty() {
-            socket.writable().await.ok()?;
+        if !bytes.is_empty() || socket.unsent_bytes() > 0 {
+            socket.writable().await.map_err(|_| Closing::Gone)?;
         }
     }
-    Some(())
+    Ok(())
 }
 
 /// Reads and forgets a bounded number of bytes, until the peer ends; bounded in time by the caller.
@@ -250,7 +285,7 @@ async fn discard(local: &Local, socket: &Socket) {
 }
 
 /// Reads until the connection ends.
-async fn read_all(local: &Rc<Local>, index: ConnIndex, socket: &Socket) {
+async fn read_all(local: &Rc<Local>, index: ConnIndex, socket: &Rc<Socket>) {
     let mut turn = 0u32;
     loop {
         if socket.readable().await.is_err() {
@@ -262,6 +297,9 @@ async fn read_all(local: &Rc<Local>, index: ConnIndex, socket: &Socket) {
         let stage = local.watch.enter(Stage::Receive);
         let received = socket.recv(&mut buf[..READ_BYTES_PER_TURN]);
         local.watch.enter(stage);
+        if socket.unsent_bytes() > 0 {
+            watch_space(&Rc::downgrade(local), index, socket);
+        }
         let n = match received {
             Ok(None) => continue,
             Ok(Some(0)) | Err(_) => return,

@@ -13,7 +13,8 @@
 //! 5. [`Core::drain`] matches the batch against the shard's filter index and writes once per
 //!    connection.
 //!
-//! `core` and its parts know no runtime: the simulation drives the same code with a network
+//! With TLS, [`io`](self) opens records on the way in and seals them on the way out; nothing
+//! else knows. `core` and its parts know no runtime: the simulation drives the same code with a network
 //! made of vectors. Only `io`, `accept` and `run` name monoio.
 //!
 //! # What others rely on
@@ -40,17 +41,20 @@ mod half_open;
 mod inbox;
 mod io;
 mod publish;
+mod records;
 mod run;
 mod signal;
 mod socket;
+mod tls;
 mod turn;
 
-pub use accept::{Acceptor, Description, Lease};
+pub use accept::{AcceptOptions, Acceptor, Description, Lease};
 pub use conns::ConnIndex;
 pub use core::{Core, Net, Ports, Sent};
 pub use dispatch::{Dispatcher, Routed};
 pub use inbox::{Inbox, Message, ShardGroup, Wake};
 pub use run::{Shard, ShardOptions, WakePipe, inbox, start, uses_io_uring};
+pub use tls::{TlsError, TlsTerms};
 
 #[cfg(test)]
 mod tests;

@@ -3,12 +3,13 @@
 use super::accept::{Description, Lease};
 use super::core::{Core, Ports};
 use super::farewell::Farewells;
-use super::half_open::HalfOpen;
 use super::inbox::{Inbox, Wake};
 use super::io::{Local, Sockets, serve};
+use super::records::TlsShard;
 use super::signal::{Broadcast, Signal, yield_now};
+use super::tls::TlsTerms;
 use crate::base::Clock;
-use crate::base::limits::READ_BYTES_PER_TURN;
+use crate::base::limits::{READ_BYTES_PER_TURN, RING_ENTRIES};
 use crate::fanout::{Interest, InterestTable};
 use crate::ingest::{Door, Gate};
 use crate::session::Terms;
@@ -22,10 +23,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-
-/// Entries of a shard's ring: more than the sockets that get ready in one turn. A ring of this
-/// size locks up to 512 kB of memory.
-const RING_ENTRIES: u32 = 4_096;
 
 /// io_uring, or epoll where that is missing; with timers.
 type ShardRuntime = FusionRuntime<TimeDriver<IoUringDriver>, TimeDriver<LegacyDriver>>;
@@ -42,9 +39,11 @@ pub struct ShardOptions {
     pub terms: Arc<Terms>,
     pub private_kinds: bool,
     pub clock: Clock,
-    /// Connections without a login that this shard takes; the oldest makes room.
-    pub half_open_max: usize,
+    /// How many shards the relay has.
+    pub shards: usize,
     pub description: Description,
+    /// Set if connections speak TLS.
+    pub tls: Option<Arc<TlsTerms>>,
     /// The reading end of the pipe whose writing end is the inbox's [`Wake`].
     pub wake: WakePipe,
 }
@@ -140,7 +139,6 @@ async fn shard_main(options: ShardOptions) -> io::Result<()> {
     let spare = monoio::net::UnixStream::pair()?;
     let inbox = Arc::clone(&options.ports.inbox);
     let local = Rc::new_cyclic(|local| {
-        let limits = options.terms.limits.clone();
         let counters = Arc::clone(&options.ports.counters);
         let core = Core::new(
             Sockets::new(local.clone()),
@@ -154,13 +152,14 @@ async fn shard_main(options: ShardOptions) -> io::Result<()> {
         Local {
             watch: Rc::clone(core.watch()),
             core: RefCell::new(core),
-            limits,
             clock: options.clock,
             description: options.description,
             by_epoll: !uses_io_uring(),
-            half_open: HalfOpen::new(options.half_open_max),
+            half_open: Rc::default(),
+            shards: options.shards,
             farewells: Farewells::default(),
             counters,
+            tls: options.tls.map(TlsShard::new),
             read_buf: RefCell::new(vec![0; READ_BYTES_PER_TURN]),
             batch_ready: Signal::default(),
             batch_done: Broadcast::default(),

@@ -74,7 +74,7 @@ impl<N: Net> Core<N> {
     /// Brings the shard's queue budget up to date with one connection.
     pub(super) fn account(&mut self, index: ConnIndex) {
         if let Some(conn) = self.conns.get_mut(index) {
-            let bytes = conn.session.queued_bytes();
+            let bytes = conn.session.queued_bytes() + self.net.held_bytes(index);
             self.queued_bytes = self.queued_bytes - conn.counted_bytes + bytes;
             conn.counted_bytes = bytes;
         }

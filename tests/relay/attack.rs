@@ -212,8 +212,7 @@ fn a_connection_at_full_speed_leaves_its_shard_to_others() {
     for epoll in [false, true] {
         let mut setup = Setup::new([1, 2]);
         setup.relay = setup.relay.replace("shards = 2", "shards = 1");
-        setup.epoll = epoll;
-        let relay = setup.start();
+        let relay = if epoll { setup.by_epoll() } else { setup }.start();
         let hog = relay.client(&key(2));
         let (mut sender, mut receiver) = (hog.sender(), hog.sender());
         let stop = AtomicBool::new(false);

@@ -25,7 +25,6 @@ fn base64_decode(text: &str) -> Vec<u8> {
 fn no_line_of_the_log_holds_a_secret_and_each_ending_has_one() {
     let mut setup = Setup::new([]);
     setup.sections.push_str("[log]\nlevel = \"trace\"\n");
-    setup.log = true;
     let mut relay = setup.start();
     let pem = std::fs::read_to_string(relay.data_dir().join("operator.pem")).expect("the operator's key");
     let url = format!("ws://{}", relay.address());

@@ -10,6 +10,7 @@ use crate::base::limits::{
 use crate::log::Role;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -30,6 +31,21 @@ pub(super) enum Shape {
     Bool,
     Text,
     List,
+}
+
+/// Keys outside `limits` and `roles` that a running relay takes.
+const LIVE: [&str; 5] =
+    ["relay.max_future_seconds", "relay.private_kinds", "tls.cert", "tls.key", "log.level"];
+
+/// Limits that are built into what the relay makes when it starts.
+const FIXED_LIMITS: [&str; 2] = ["limits.seen_window_seconds", "limits.seen_ids_max"];
+
+impl Key {
+    /// Whether a running relay takes a change of it.
+    pub fn is_live(&self) -> bool {
+        let is_limit = self.path.starts_with("limits.") && !FIXED_LIMITS.contains(&self.path);
+        is_limit || self.path.starts_with("roles.") || LIVE.contains(&self.path)
+    }
 }
 
 /// The key of that path.
@@ -104,6 +120,9 @@ pub(super) const KEYS: &[Key] = &[
     Key { path: "relay.private_kinds", shape: Shape::Bool, set: |c, v| switch(v).map(|on| c.relay.private_kinds = on) },
 
     Key { path: "http.listen", shape: Shape::Text, set: |c, v| optional_address(v).map(|a| c.http.listen = a) },
+
+    Key { path: "tls.cert", shape: Shape::Text, set: |c, v| optional_path(v).map(|p| c.tls.cert = p) },
+    Key { path: "tls.key", shape: Shape::Text, set: |c, v| optional_path(v).map(|p| c.tls.key = p) },
 
     int!("limits.message_bytes_max", 4_096..=64 << 20, limits.message_bytes_max),
     int!("limits.content_bytes_max", 0..=CONTENT_BYTES_MAX as i64, limits.content_bytes_max),
@@ -221,6 +240,11 @@ fn optional_address(value: &Value) -> Result<Option<SocketAddr>, String> {
         Value::Text(text) if text.is_empty() => Ok(None),
         _ => address(value).map(Some).map_err(|limit| format!("{limit}, or empty for none")),
     }
+}
+
+fn optional_path(value: &Value) -> Result<Option<PathBuf>, String> {
+    let path = text(value).map_err(|limit| format!("{limit}, a file's path, or empty for none"))?;
+    Ok((!path.is_empty()).then(|| path.into()))
 }
 
 fn urls(value: &Value) -> Result<Vec<String>, String> {

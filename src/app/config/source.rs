@@ -20,8 +20,8 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 const SHOWN_CHARS_MAX: usize = 80;
 
 /// The environment's sections; a variable of one of these that is no key is probably a mistake.
-const ENV_SECTIONS: [&str; 6] =
-    ["AXON_RELAY_", "AXON_HTTP_", "AXON_LIMITS_", "AXON_ROLES_", "AXON_STORE_", "AXON_LOG_"];
+const ENV_SECTIONS: [&str; 7] =
+    ["AXON_RELAY_", "AXON_HTTP_", "AXON_TLS_", "AXON_LIMITS_", "AXON_ROLES_", "AXON_STORE_", "AXON_LOG_"];
 
 /// A value as it was given.
 #[derive(Debug, Clone, PartialEq)]

@@ -24,7 +24,7 @@ pub struct Facts {
     pub data_dir: PathBuf,
     /// The core each shard is pinned to, if there is one for it.
     pub cores: Vec<Option<usize>>,
-    pub io_uring: bool,
+    pub on_io_uring: bool,
     pub durability: Durability,
     pub tls: bool,
     pub log_head: u64,
@@ -43,7 +43,7 @@ impl Facts {
             "data_dir": self.data_dir,
             "shards": self.cores.len(),
             "cores": self.cores,
-            "io_uring": self.io_uring,
+            "io_uring": self.on_io_uring,
             "durability": self.durability.name(),
             "tls": self.tls,
             "log_head": self.log_head,
@@ -66,7 +66,7 @@ impl Facts {
         line("shards", format!("{} (cores {})", cores.len(), cores.join(", ")));
         line(
             "driver",
-            match self.io_uring {
+            match self.on_io_uring {
                 true => "io_uring".to_owned(),
                 false => "epoll (this kernel or container has no usable io_uring)".to_owned(),
             },
@@ -228,7 +228,7 @@ mod tests {
             http: None,
             data_dir: data_dir.to_owned(),
             cores: vec![Some(0), None],
-            io_uring: true,
+            on_io_uring: true,
             durability: Durability::Fsync,
             tls: false,
             log_head: 0,

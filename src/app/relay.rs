@@ -226,7 +226,7 @@ fn facts_of(
         urls: config.relay.urls_for(front.listen, front.tls.is_some()),
         http: front.http_address,
         data_dir: config.relay.data_dir.clone(),
-        io_uring: shard::uses_io_uring(),
+        on_io_uring: shard::uses_io_uring(),
         durability: config.relay.durability,
         tls: front.tls.is_some(),
         log_head: store.tail().head().0,

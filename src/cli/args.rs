@@ -1,10 +1,12 @@
 //! Flags and their help texts.
 
-use super::admin::{Role, Settings};
+use super::admin::Settings;
+use super::allow::AllowCommand;
+use super::filter::{FilterFlags, tag};
+use super::service::ServiceFlags;
 use super::torture::TortureFlags;
 use super::upkeep::{BackupFlags, CheckFlags, RepairFlags, RestoreFlags};
-use crate::base::{EventId, KeyLimit, KeyOverrides, PubKey};
-use crate::client::{Client, Filter, KeyPair, Roots, RootsError, TagFilter};
+use crate::client::{Client, KeyPair, Roots, RootsError};
 use clap::{Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 
@@ -181,100 +183,10 @@ pub(super) struct ServeFlags {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ServiceFlags {
-    /// What will run it
-    #[arg(value_parser = ["systemd"])]
-    pub(super) manager: String,
-    /// This program, where the service finds it
-    #[arg(long, value_name = "FILE", default_value = "/usr/local/bin/axon")]
-    pub(super) binary: String,
-    /// The service's configuration file
-    #[arg(long = "service-config", value_name = "FILE", default_value = "/etc/axon/axon.toml")]
-    pub(super) config_file: String,
-}
-
-#[derive(Debug, Args)]
 pub(super) struct KeygenFlags {
     /// The new file [default: ~/.config/axon/key.pem]
     #[arg(long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum AllowCommand {
-    /// Allow a key, or change its role, name and limits
-    #[command(after_help = "The entry is replaced as a whole: a limit that is not given is the role's. \
-        0 takes a limit away.\n\nExamples:\n  axon allow add PUBKEY --name worker\n  \
-        axon allow add PUBKEY --role agent --publishes-per-s 50 --bytes-per-s 1000000")]
-    Add {
-        #[arg(value_parser = pubkey, value_name = "PUBKEY")]
-        pubkey: PubKey,
-        #[arg(long, default_value = "member")]
-        role: Role,
-        /// For people
-        #[arg(long, default_value = "")]
-        name: String,
-        #[command(flatten)]
-        limits: LimitFlags,
-    },
-    /// Remove a key and close its connections
-    Remove {
-        #[arg(value_parser = pubkey, value_name = "PUBKEY")]
-        pubkey: PubKey,
-    },
-    /// Print all allowed keys
-    List,
-}
-
-/// What one key's entry says instead of its role's limits.
-#[derive(Debug, Args)]
-pub(super) struct LimitFlags {
-    /// Publishes per second, over all connections of the key
-    #[arg(long, value_name = "N", value_parser = limit(KeyLimit::PublishesPerSecond))]
-    publishes_per_s: Option<u64>,
-    /// Bytes of publishes per second
-    #[arg(long, value_name = "BYTES", value_parser = limit(KeyLimit::BytesPerSecond))]
-    bytes_per_s: Option<u64>,
-    /// Bytes of stored events read per second
-    #[arg(long, value_name = "BYTES", value_parser = limit(KeyLimit::ReplayBytesPerSecond))]
-    replay_bytes_per_s: Option<u64>,
-    /// Publishes per minute into one thread (the storm breaker)
-    #[arg(long, value_name = "N", value_parser = limit(KeyLimit::ThreadPublishesPerMinute))]
-    thread_publishes_per_min: Option<u64>,
-    /// Open connections
-    #[arg(long, value_name = "N", value_parser = limit(KeyLimit::Connections))]
-    connections_max: Option<u64>,
-    /// Open subscriptions, over all connections
-    #[arg(long, value_name = "N", value_parser = limit(KeyLimit::Subscriptions))]
-    subscriptions_max: Option<u64>,
-    /// Entries of each list of a filter
-    #[arg(long, value_name = "N", value_parser = limit(KeyLimit::FilterEntries))]
-    filter_entries_max: Option<u64>,
-}
-
-impl LimitFlags {
-    pub(super) fn overrides(&self) -> KeyOverrides {
-        let given = |limit: KeyLimit| match limit {
-            KeyLimit::PublishesPerSecond => self.publishes_per_s,
-            KeyLimit::BytesPerSecond => self.bytes_per_s,
-            KeyLimit::ReplayBytesPerSecond => self.replay_bytes_per_s,
-            KeyLimit::ThreadPublishesPerMinute => self.thread_publishes_per_min,
-            KeyLimit::Connections => self.connections_max,
-            KeyLimit::Subscriptions => self.subscriptions_max,
-            KeyLimit::FilterEntries => self.filter_entries_max,
-        };
-        let mut overrides = KeyOverrides::default();
-        for limit in KeyLimit::ALL {
-            if let Some(value) = given(limit) {
-                overrides.set(limit, value);
-            }
-        }
-        overrides
-    }
-}
-
-fn limit(limit: KeyLimit) -> clap::builder::RangedU64ValueParser {
-    clap::value_parser!(u64).range(0..=limit.value_max())
 }
 
 /// Which relay, and as whom.
@@ -384,47 +296,6 @@ pub(super) struct QueryFlags {
     pub(super) after: Option<u64>,
 }
 
-/// Which events.
-#[derive(Debug, Args)]
-pub(super) struct FilterFlags {
-    /// A kind, or a range of kinds; may be given again
-    #[arg(long = "kind", value_name = "KIND[-KIND]", value_parser = kinds)]
-    kinds: Vec<(u16, u16)>,
-    /// An author's public key; may be given again
-    #[arg(long = "author", value_name = "PUBKEY", value_parser = pubkey)]
-    authors: Vec<PubKey>,
-    /// An event's id; may be given again
-    #[arg(long = "id", value_name = "ID", value_parser = event_id)]
-    ids: Vec<EventId>,
-    /// A tag that must be there, its first value one of those given; all given tags must be there
-    #[arg(long = "tag", value_name = "NAME[=VALUE,VALUE]", value_parser = tag)]
-    tags: Vec<(String, Vec<String>)>,
-    /// Not created before (unix seconds)
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
-    since: Option<i64>,
-    /// Not created after (unix seconds)
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
-    until: Option<i64>,
-}
-
-impl FilterFlags {
-    pub(super) fn filter(&self) -> Filter {
-        let is_one = |(low, high): &&(u16, u16)| low == high;
-        let tag =
-            |(name, values): &(String, Vec<String>)| TagFilter { name: name.clone(), values: values.clone() };
-        Filter {
-            ids: self.ids.clone(),
-            authors: self.authors.clone(),
-            kinds: self.kinds.iter().filter(is_one).map(|(kind, _)| *kind).collect(),
-            kind_ranges: self.kinds.iter().filter(|range| !is_one(range)).copied().collect(),
-            since: self.since,
-            until: self.until,
-            tags: self.tags.iter().map(tag).collect(),
-            ..Filter::default()
-        }
-    }
-}
-
 /// `~/.config/axon/key.pem`.
 pub(super) fn own_key_path() -> Result<PathBuf, super::Failure> {
     let home = std::env::home_dir().ok_or("no home directory is known; name a key file")?;
@@ -434,33 +305,4 @@ pub(super) fn own_key_path() -> Result<PathBuf, super::Failure> {
 fn existing_key() -> Result<PathBuf, super::Failure> {
     let operator = Path::new(DEFAULT_KEY);
     if operator.exists() { Ok(operator.to_owned()) } else { own_key_path() }
-}
-
-fn pubkey(text: &str) -> Result<PubKey, String> {
-    PubKey::from_hex(text).ok_or_else(|| "a public key is 64 hex digits".to_owned())
-}
-
-fn event_id(text: &str) -> Result<EventId, String> {
-    EventId::from_hex(text).ok_or_else(|| "an event id is 64 hex digits".to_owned())
-}
-
-fn kinds(text: &str) -> Result<(u16, u16), String> {
-    let number = |text: &str| text.parse::<u16>().map_err(|_| "a kind is 0 to 65535".to_owned());
-    let (low, high) = match text.split_once('-') {
-        Some((low, high)) => (number(low)?, number(high)?),
-        None => (number(text)?, number(text)?),
-    };
-    if low > high { Err("the range runs backwards".to_owned()) } else { Ok((low, high)) }
-}
-
-fn tag(text: &str) -> Result<(String, Vec<String>), String> {
-    let (name, values) = match text.split_once('=') {
-        Some((name, values)) => (name, values.split(',').map(str::to_owned).collect()),
-        None => (text, Vec::new()),
-    };
-    if name.is_empty() {
-        Err("a tag has a name: NAME=VALUE".to_owned())
-    } else {
-        Ok((name.to_owned(), values))
-    }
 }

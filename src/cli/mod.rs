@@ -9,6 +9,7 @@ mod admin;
 mod allow;
 mod args;
 mod doctor;
+mod filter;
 mod follow;
 mod info;
 mod keygen;

@@ -293,27 +293,35 @@ async fn read_all(local: &Rc<Local>, index: ConnIndex, socket: &Rc<Socket>) {
         }
         // Only now: of many connections that are readable at once each asks just before it reads.
         wait_for_leave(local, index, socket).await;
-        let mut buf = local.read_buf.borrow_mut();
-        let stage = local.watch.enter(Stage::Receive);
-        let received = socket.recv(&mut buf[..READ_BYTES_PER_TURN]);
-        local.watch.enter(stage);
-        if socket.unsent_bytes() > 0 {
-            watch_space(&Rc::downgrade(local), index, socket);
+        if !read_once(local, index, socket) {
+            return;
         }
-        let n = match received {
-            Ok(None) => continue,
-            Ok(Some(0)) | Err(_) => return,
-            Ok(Some(n)) => n,
-        };
-        if !socket.lingering.get() {
-            local.turn(|core, now| core.received(now, index, &mut buf[..n]));
-        }
-        drop(buf);
         if local.by_epoll {
             // The ring would let the others run before the next read; epoll says at once that
             // there is more.
             turn = turn.wrapping_add(1);
             yield_now(turn).await;
+        }
+    }
+}
+
+/// Hands what is there to the core; whether the connection goes on.
+fn read_once(local: &Rc<Local>, index: ConnIndex, socket: &Rc<Socket>) -> bool {
+    let mut buf = local.read_buf.borrow_mut();
+    let stage = local.watch.enter(Stage::Receive);
+    let received = socket.recv(&mut buf[..READ_BYTES_PER_TURN]);
+    local.watch.enter(stage);
+    if socket.unsent_bytes() > 0 {
+        watch_space(&Rc::downgrade(local), index, socket);
+    }
+    match received {
+        Ok(None) => true,
+        Ok(Some(0)) | Err(_) => false,
+        Ok(Some(n)) => {
+            if !socket.lingering.get() {
+                local.turn(|core, now| core.received(now, index, &mut buf[..n]));
+            }
+            true
         }
     }
 }

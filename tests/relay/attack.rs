@@ -220,7 +220,11 @@ fn a_connection_at_full_speed_leaves_its_shard_to_others() {
             scope.spawn(move || std::io::copy(&mut receiver, &mut std::io::sink()));
             scope.spawn(|| {
                 let pings = frame(9, b"x").repeat(10_000);
-                while !stop.load(Ordering::Relaxed) && sender.write_all(&pings).is_ok() {}
+                while !stop.load(Ordering::Relaxed) {
+                    if sender.write_all(&pings).is_err() {
+                        break;
+                    }
+                }
                 let _ = sender.shutdown(std::net::Shutdown::Both);
             });
             let stop_in_the_end = Stop(&stop);

@@ -1,11 +1,24 @@
 //! `axon service`: what a service manager needs to run the relay.
 
 use super::Failure;
-use super::args::ServiceFlags;
 use super::output::Output;
+use clap::Args;
 use serde_json::json;
 
 const SYSTEMD: &str = include_str!("axon.service");
+
+#[derive(Debug, Args)]
+pub(super) struct ServiceFlags {
+    /// What will run it
+    #[arg(value_parser = ["systemd"])]
+    pub(super) manager: String,
+    /// This program, where the service finds it
+    #[arg(long, value_name = "FILE", default_value = "/usr/local/bin/axon")]
+    pub(super) binary: String,
+    /// The service's configuration file
+    #[arg(long = "service-config", value_name = "FILE", default_value = "/etc/axon/axon.toml")]
+    pub(super) config_file: String,
+}
 
 /// Prints the unit with the paths filled in; with `--json` as `{"unit": text}`.
 pub(super) fn run(flags: &ServiceFlags, output: &mut Output) -> Result<(), Failure> {

@@ -59,6 +59,64 @@ fn limits_count_at_once_for_connections_that_are_open() {
 }
 
 #[test]
+fn what_roles_and_keys_may_do_counts_at_once_and_what_they_use_stays_counted() {
+    let relay = Setup::new(1..=2).section("[roles.member]\nconnections_max = 9").start();
+    let mut open = [relay.client(&key(1)), relay.client(&key(1))];
+    let refused_login = |n: u8| {
+        let mut client = Client::upgrade(&relay.address());
+        client.login(&key(n), "ws://test");
+        client.expect_end(429, 1008);
+    };
+    edit(&relay, "connections_max = 9", "connections_max = 2\nkinds = [\"1000\"]");
+    let said = reload(&relay);
+    assert_eq!(said["changed"], json!(["roles.member.connections_max", "roles.member.kinds"]));
+    assert_eq!(said["restart_needed"], json!([]));
+    assert_eq!(said["allowlist"], json!({ "added": 0, "changed": 2, "removed": 0 }));
+    for (n, client) in open.iter_mut().enumerate() {
+        client.publish(&event(&key(1), 1001, b"another kind", &[]).1);
+        assert!(matches!(client.recv(), Received::Error(403, text) if text.contains("kind 1001")));
+        client.publish_ok(&event(&key(1), 1000, &[n as u8], &[]));
+    }
+    // The two that were open before count.
+    refused_login(1);
+    // One key of the role gets its own limit.
+    let table = allow_table(1, "member");
+    edit(&relay, &table, &format!("{table}connections_max = 3\n"));
+    assert_eq!(reload(&relay)["allowlist"], json!({ "added": 0, "changed": 1, "removed": 0 }));
+    let third = relay.client(&key(1));
+    refused_login(1);
+    drop(third);
+    assert_eq!(reload(&relay)["allowlist"]["changed"], 0, "nothing new");
+}
+
+#[test]
+fn bounds_on_addresses_and_on_connections_without_a_login_count_from_the_next_one_on() {
+    let setup = Setup::new(1..=1).section("[limits]\nhalf_open_max = 1000\nexempt_loopback = true");
+    let relay = Setup { relay: setup.relay.replace("shards = 2", "shards = 1"), ..setup }.start();
+    let mut open = relay.client(&key(1));
+    let mut strangers: Vec<Client> = (0..3).map(|_| Client::upgrade(&relay.address())).collect();
+    edit(&relay, "half_open_max = 1000", "half_open_max = 2");
+    assert_eq!(reload(&relay)["changed"], json!(["limits.half_open_max"]));
+    let newest = Client::upgrade(&relay.address());
+    // Of four the two oldest made room.
+    let youngest = strangers.pop().expect("the third");
+    for mut stranger in strangers {
+        stranger.rest();
+    }
+    edit(&relay, "exempt_loopback = true", "exempt_loopback = false\nconnections_per_address_max = 1");
+    reload(&relay);
+    // Those that were not counted when they came are not counted now.
+    let counted = Client::upgrade(&relay.address());
+    let refused = String::from_utf8(converse(&relay.address(), UPGRADE)).expect("text");
+    assert!(
+        refused.starts_with("HTTP/1.1 503 ") && refused.contains("connections_per_address_max"),
+        "{refused}"
+    );
+    open.publish_ok(&event(&key(1), 1000, b"still here", &[]));
+    drop((newest, youngest, counted));
+}
+
+#[test]
 fn keys_come_and_go_and_only_they_are_closed() {
     let relay = Setup::new(1..=2).start();
     let (mut stays, mut goes) = (relay.client(&key(1)), relay.client(&key(2)));

@@ -5,7 +5,7 @@ use super::harness::*;
 use axon::filter::Filter;
 use rustls::version::{TLS12, TLS13};
 use rustls::{HandshakeKind, ProtocolVersion};
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::sync::Arc;
 
 fn tls(client: &Client) -> &rustls::ClientConnection {
@@ -115,6 +115,23 @@ fn whoever_does_not_finish_the_handshake_is_closed_and_harms_nobody() {
         let _ = stream.write_all(&bad);
     }
     relay.client(&key(1)).publish_ok(&event(&key(1), 1000, b"undisturbed", &[]));
+    let metrics = relay.get(&relay.http_address(), "/metrics");
+    assert!(metrics.contains("reason=\"tls\"") && metrics.contains("reason=\"late\""), "{metrics}");
+}
+
+/// Whoever is still shaking hands has no login either.
+#[test]
+fn the_oldest_without_a_login_makes_room_also_in_its_handshake() {
+    let mut setup = Setup::new(1..=1).tls().section("[limits]\nhalf_open_max = 2");
+    setup.relay = setup.relay.replace("shards = 2", "shards = 1");
+    let relay = setup.start();
+    let mut oldest = connect(&relay.address());
+    oldest.write_all(&hello(&trusting())[..7]).expect("sent");
+    let second = Stream::tls(&relay.address(), &trusting());
+    relay.client(&key(1)).publish_ok(&event(&key(1), 1000, b"let in", &[]));
+    let end = oldest.read(&mut [0; 16]);
+    assert!(matches!(&end, Ok(0)) || end.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset));
+    drop(second);
 }
 
 /// The first flight of a client.

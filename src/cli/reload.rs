@@ -19,7 +19,7 @@ pub(super) fn print(reloaded: &Value, output: &mut Output) -> Result<(), Failure
     let allowlist = &reloaded["allowlist"];
     if ["added", "changed", "removed"].iter().any(|what| allowlist[what].as_u64() > Some(0)) {
         let (added, changed, removed) = (&allowlist["added"], &allowlist["changed"], &allowlist["removed"]);
-        output.line(&format!("allowlist: {added} added, {changed} with another role, {removed} removed"))?;
+        output.line(&format!("allowlist: {added} added, {changed} changed, {removed} removed"))?;
     }
     if reloaded["certificate"] == true {
         output.line("certificate and key read again")?;

@@ -36,7 +36,8 @@ bench: setup ## Measure the canonical set over real sockets; compares with and a
 micro: setup ## Measure single rooms (ARGS=verify: only benches/verify.rs)
 	$(CARGO) bench --locked $(if $(ARGS),--bench $(ARGS),--benches)
 
-lint: setup ## Check formatting, lints and the documentation's links
+lint: setup ## Check formatting, lints, the systemd unit and the documentation's links
 	$(CARGO) fmt --check
 	$(CARGO) clippy --release --locked --all-targets -- -D warnings
+	./.ci/lint-unit
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps --lib

@@ -104,7 +104,7 @@ impl Bench {
 
     /// What a result is compared by.
     pub fn name(&self) -> String {
-        let name = self.plan.name(&self.setting.durability, self.setting.shards);
+        let name = self.setting.name(&self.plan);
         self.label.iter().fold(name, |name, label| format!("{name}, {label}"))
     }
 
@@ -202,6 +202,7 @@ fn setting(plan: &Plan, args: &RelayArgs) -> RelaySetting {
     set.extend(args.set.iter().cloned());
     RelaySetting {
         shards: args.shards,
+        tls: args.tls,
         durability: args.durability.clone(),
         server_cores: args.server_cores.0.clone(),
         client_cores: args.client_cores.0.clone(),
@@ -228,6 +229,7 @@ fn relay_options(args: &RelayArgs, setting: &RelaySetting) -> Result<RelayOption
         scratch: args.scratch.clone(),
         cores: setting.server_cores.clone(),
         shards: setting.shards,
+        tls: setting.tls,
         durability: setting.durability.clone(),
         set: setting.set.clone(),
         env: args.env.clone(),

@@ -3,6 +3,7 @@
 use crate::failure::{Doing, Failure, Result};
 use crate::frame::{self, Frame};
 use crate::keys::Identity;
+use crate::tls::Tls;
 use axon::filter::Filter;
 use axon::wire::{ClientMessage, RelayMessage};
 use std::io::{self, ErrorKind, Read, Write};
@@ -24,11 +25,20 @@ const SUBSCRIBES_AT_ONCE: usize = 64;
 pub struct Target {
     pub address: SocketAddr,
     pub url: String,
+    pub tls: bool,
+}
+
+impl Target {
+    /// The relay that listens there.
+    pub fn at(address: SocketAddr, tls: bool) -> Target {
+        Target { address, url: format!("{}://{address}", if tls { "wss" } else { "ws" }), tls }
+    }
 }
 
 /// An authenticated connection.
 pub struct Conn {
     pub stream: TcpStream,
+    tls: Option<Tls>,
     /// The beginning of a frame whose rest has not arrived.
     held: Vec<u8>,
     /// Frames of its own (pongs) that the socket did not take yet.
@@ -47,7 +57,7 @@ impl Conn {
         let stream = TcpStream::connect(target.address).doing("connecting to the relay")?;
         stream.set_nodelay(true).doing("TCP_NODELAY")?;
         stream.set_read_timeout(Some(ANSWER_TIMEOUT)).doing("SO_RCVTIMEO")?;
-        let mut conn = Conn { stream, held: Vec::new(), owed: Vec::new(), bytes_in: 0, closed: false };
+        let mut conn = Conn::over(stream, target)?;
         conn.upgrade(target)?;
         let challenge = conn.next()?;
         let Ok(RelayMessage::Challenge { nonce }) = RelayMessage::parse(&challenge) else {
@@ -62,13 +72,33 @@ impl Conn {
         }
     }
 
+    /// A connection that has not said anything yet.
+    ///
+    /// # Errors
+    /// The TLS handshake failed.
+    pub fn over(stream: TcpStream, target: &Target) -> Result<Conn> {
+        let tls = if target.tls { Some(Tls::open(&stream)?) } else { None };
+        Ok(Conn { stream, tls, held: Vec::new(), owed: Vec::new(), bytes_in: 0, closed: false })
+    }
+
+    /// The beginning of the answer to a plain GET.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn describe(&mut self, target: &Target) -> Result<&[u8]> {
+        let request = format!("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", target.address);
+        self.write_all(request.as_bytes()).doing("asking the relay")?;
+        self.receive()?;
+        Ok(&self.held)
+    }
+
     fn upgrade(&mut self, target: &Target) -> Result<()> {
         let request = format!(
             "GET / HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Key: YXhvbi1wZXJmLWxvYWQtMQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
             target.address
         );
-        self.stream.write_all(request.as_bytes()).doing("the upgrade request")?;
+        self.write_all(request.as_bytes()).doing("the upgrade request")?;
         loop {
             if let Some(at) = self.held.windows(4).position(|window| window == b"\r\n\r\n") {
                 let head: Vec<u8> = self.held.drain(..at + 4).collect();
@@ -84,8 +114,8 @@ impl Conn {
 
     /// Waits for bytes and keeps them.
     fn receive(&mut self) -> Result<()> {
-        let mut buf = [0; 4096];
-        match self.stream.read(&mut buf).doing("waiting for the relay")? {
+        let mut buf = [0; 32 << 10];
+        match self.read_some(&mut buf).doing("waiting for the relay")? {
             0 => Err(Failure::Protocol("the relay closed the connection".to_owned())),
             n => {
                 self.held.extend_from_slice(&buf[..n]);
@@ -103,7 +133,7 @@ impl Conn {
         for message in messages {
             frame::put_message(&mut out, message, &mut scratch);
         }
-        self.stream.write_all(&out).doing("sending to the relay")
+        self.write_all(&out).doing("sending to the relay")
     }
 
     /// Waits for the next protocol message.
@@ -159,7 +189,7 @@ impl Conn {
     pub fn read(&mut self, buf: &mut [u8], pongs: bool, on: &mut impl FnMut(u8, &[u8])) -> Result<()> {
         let held = self.held.len();
         buf[..held].copy_from_slice(&self.held);
-        let received = match (&self.stream).read(&mut buf[held..]) {
+        let received = match self.read_some(&mut buf[held..]) {
             Ok(0) => {
                 self.closed = true;
                 return Ok(());
@@ -208,10 +238,31 @@ impl Conn {
     /// # Errors
     /// The socket failed.
     pub fn write(&self, bytes: &[u8]) -> Result<usize> {
-        match (&self.stream).write(bytes) {
+        match self.write_some(bytes) {
             Ok(n) => Ok(n),
             Err(error) if is_later(&error) => Ok(0),
             Err(error) => Err(error).doing("sending to the relay"),
+        }
+    }
+
+    fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            bytes = &bytes[self.write_some(bytes)?..];
+        }
+        Ok(())
+    }
+
+    fn read_some(&self, buf: &mut [u8]) -> io::Result<usize> {
+        match &self.tls {
+            Some(tls) => tls.read(&self.stream, buf),
+            None => (&self.stream).read(buf),
+        }
+    }
+
+    fn write_some(&self, bytes: &[u8]) -> io::Result<usize> {
+        match &self.tls {
+            Some(tls) => tls.write(&self.stream, bytes),
+            None => (&self.stream).write(bytes),
         }
     }
 }

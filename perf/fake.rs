@@ -165,6 +165,7 @@ fn run_on(cores: &[usize], command: Command, load: &Load, url: String) -> Report
         server_cores: cores.clone(),
         client_cores: cores,
         shards: 1,
+        tls: false,
         durability: "os".to_owned(),
         set: Vec::new(),
         scratch: std::env::temp_dir(),

@@ -29,6 +29,7 @@ mod split;
 mod suite;
 mod sweep;
 mod targets;
+mod tls;
 mod validate;
 mod workload;
 

@@ -167,6 +167,9 @@ pub struct RelayArgs {
     pub client_cores: Cores,
     #[arg(long, default_value_t = 1)]
     pub shards: usize,
+    /// Over TLS, with a certificate of the generator's own.
+    #[arg(long, conflicts_with = "url")]
+    pub tls: bool,
     #[arg(long, default_value = "fsync", value_parser = ["fsync", "os"])]
     pub durability: String,
     /// A further key of the relay's configuration: `section.key=VALUE`, the value as TOML.

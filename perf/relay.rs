@@ -1,16 +1,15 @@
 //! The relay under test: started here, confined to its cores, with a scratch data directory that
 //! goes when the run is over; or one that is running already.
 
-use crate::conn::Target;
+use crate::conn::{Conn, Target};
 use crate::failure::{Doing, Failure, Result};
 use crate::keys::Identity;
-use crate::machine;
+use crate::{machine, tls};
 use axon::base::Clock;
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -33,6 +32,7 @@ pub struct RelayOptions {
     pub scratch: PathBuf,
     pub cores: Vec<usize>,
     pub shards: usize,
+    pub tls: bool,
     /// `fsync` or `os`.
     pub durability: String,
     /// Further keys, `section.key=value`, the value as TOML.
@@ -75,7 +75,7 @@ impl Relay {
         let host = authority.split('/').next().unwrap_or_default();
         let address = std::net::ToSocketAddrs::to_socket_addrs(host).ok().and_then(|mut all| all.next());
         let address = address.ok_or_else(|| Failure::Usage(format!("`{url}` is not ws://ADDRESS:PORT")))?;
-        Ok(Relay { target: Target { address, url: url.to_owned() }, pid, http, owned: None })
+        Ok(Relay { target: Target { address, url: url.to_owned(), tls: false }, pid, http, owned: None })
     }
 
     /// Starts one in `scratch` that lets `allowed` in, and waits until it answers.
@@ -90,9 +90,13 @@ impl Relay {
     ) -> Result<Relay> {
         let dir = &scratch.dir;
         let (listen, http) = free_addresses()?;
-        let url = format!("ws://{listen}");
+        let target = Target::at(listen, options.tls);
         let config = dir.join("axon.toml");
-        fs::write(&config, config_text(options, dir, listen, http, allowed)).doing("the configuration")?;
+        let mut text = config_text(options, dir, &target, http, allowed);
+        if options.tls {
+            let _ = writeln!(text, "[tls]\n{}", tls::put_files(dir)?.join("\n"));
+        }
+        fs::write(&config, text).doing("the configuration")?;
         let log = File::create(dir.join("relay.log")).doing("the relay's log file")?;
         let mut command = Command::new(&options.binary);
         command.arg("serve").arg("--config").arg(&config).stdin(Stdio::null());
@@ -101,7 +105,6 @@ impl Relay {
         let child = spawn_on(&options.cores, command, &options.binary)?;
         let pid = child.id();
         let owned = Owned { child, scratch };
-        let target = Target { address: listen, url };
         let mut relay = Relay { target, pid, http: Some(http), owned: Some(owned) };
         relay.wait_until_ready(clock)?;
         Ok(relay)
@@ -109,7 +112,7 @@ impl Relay {
 
     fn wait_until_ready(&mut self, clock: &Clock) -> Result<()> {
         let deadline = clock.nanos() + START_SECONDS_MAX * 1_000_000_000;
-        while !answers(self.target.address) {
+        while !answers(&self.target) {
             let Some(owned) = &mut self.owned else { break };
             let ended = owned.child.try_wait().doing("the relay")?;
             if ended.is_some() || clock.nanos() > deadline {
@@ -198,14 +201,14 @@ fn free_addresses() -> Result<(SocketAddr, SocketAddr)> {
 fn config_text(
     options: &RelayOptions,
     dir: &Path,
-    listen: SocketAddr,
+    target: &Target,
     http: SocketAddr,
     allowed: &[Identity],
 ) -> String {
     let mut sections: BTreeMap<&str, BTreeMap<&str, String>> = BTreeMap::new();
     let own = [
-        ("relay.listen", format!("\"{listen}\"")),
-        ("relay.urls", format!("[\"ws://{listen}\"]")),
+        ("relay.listen", format!("\"{}\"", target.address)),
+        ("relay.urls", format!("[\"{}\"]", target.url)),
         ("relay.data_dir", format!("{:?}", dir.join("data").to_string_lossy())),
         ("relay.shards", options.shards.to_string()),
         ("relay.durability", format!("{:?}", options.durability)),
@@ -232,16 +235,13 @@ pub fn allow_tables(allowed: &[Identity]) -> String {
 }
 
 /// Whether a plain GET gets the relay's description.
-fn answers(address: SocketAddr) -> bool {
-    let ask = || -> std::io::Result<bool> {
-        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
-        stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-        stream.write_all(
-            format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes(),
-        )?;
-        let mut head = [0; 12];
-        stream.read_exact(&mut head)?;
-        Ok(&head == b"HTTP/1.1 200")
+fn answers(target: &Target) -> bool {
+    let ask = || -> Result<bool> {
+        let stream =
+            TcpStream::connect_timeout(&target.address, Duration::from_secs(1)).doing("connecting")?;
+        stream.set_read_timeout(Some(Duration::from_secs(2))).doing("SO_RCVTIMEO")?;
+        let mut conn = Conn::over(stream, target)?;
+        Ok(conn.describe(target)?.starts_with(b"HTTP/1.1 200"))
     };
     ask().unwrap_or(false)
 }

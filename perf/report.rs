@@ -68,10 +68,20 @@ fn one() -> usize {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RelaySetting {
     pub shards: usize,
+    #[serde(default)]
+    pub tls: bool,
     pub durability: String,
     pub server_cores: Vec<usize>,
     pub client_cores: Vec<usize>,
     pub set: Vec<(String, String)>,
+}
+
+impl RelaySetting {
+    /// What a result of this plan is compared by.
+    pub fn name(&self, plan: &Plan) -> String {
+        let name = plan.name(&self.durability, self.shards);
+        if self.tls { name + ", TLS" } else { name }
+    }
 }
 
 /// What became of the jobs that were offered.

@@ -17,7 +17,8 @@
 //!  0  codec > base              MessagePack cursor > ids, limits, reasons, clock, counters
 //! ```
 //!
-//! Beside them: `client` (the library agents use) and `cli`. The wire format is specified in
+//! Beside them: `client` (the library agents use), `torture` (tries to make a relay lose
+//! something), `doctor` (is the machine fit?) and `cli`. The wire format is specified in
 //! [`protocol`].
 
 pub mod app;
@@ -25,6 +26,7 @@ pub mod base;
 pub mod cli;
 pub mod client;
 pub mod codec;
+pub mod doctor;
 pub mod event;
 pub mod fanout;
 pub mod filter;
@@ -35,6 +37,7 @@ pub mod plan;
 pub mod session;
 pub mod shard;
 pub mod store;
+pub mod torture;
 pub mod verify;
 pub mod wire;
 

@@ -289,6 +289,13 @@ fn the_allowlist_is_changed_on_a_running_and_on_a_stopped_relay() {
     assert_eq!(publish(), Some(0));
     assert!(contains("\"auditor\"\"eve\""));
     relay.stop();
+    let limits = ["--role", "agent", "--publishes-per-s", "3", "--filter-entries-max", "0"];
+    shell.json(&[&["allow", "add", &agent], &limits[..]].concat());
+    let relay = shell.serve_at(&address);
+    let entry = shell.json(&["allow", "list"]).into_iter().find(|line| line["pubkey"] == agent.as_str());
+    let said = json!({ "publishes_per_s": 3, "filter_entries_max": 0 });
+    assert_eq!(entry.map(|entry| entry["limits"].clone()), Some(said), "limits are kept, too");
+    relay.stop();
     shell.json(&["allow", "remove", &agent]);
     let _relay = shell.serve_at(&address);
     assert_eq!(publish(), Some(1));
@@ -364,4 +371,89 @@ fn config_prints_what_is_in_force_and_reports_everything_wrong_at_once() {
         }
         assert!(!shell.path("axon-data").exists(), "nothing was made");
     }
+}
+
+#[test]
+fn doctor_judges_this_machine_and_leaves_nothing_behind() {
+    let shell = Shell::new();
+    let set = format!("relay.data_dir={}", shell.path("data/of/it").display());
+    // This machine may be ill; the report is whole either way.
+    let out = shell.axon(&["--json", "doctor", "--set", &set]);
+    let report = &json_lines(&out.stdout)[0];
+    let findings = report["findings"].as_array().expect("findings");
+    for name in
+        ["kernel", "io_uring", "open files", "locked memory", "swap", "disk sync", "clock", "governor"]
+    {
+        assert!(findings.iter().any(|f| f["name"] == name && f["value"] != ""), "{name}: {report}");
+    }
+    assert_eq!(out.status.code(), Some(i32::from(report["state"] == "fail")));
+    assert_eq!(std::fs::read_dir(shell.dir.path()).expect("the directory").count(), 0);
+    let table = text(&shell.axon(&["doctor", "--set", &set]).stdout);
+    assert!(table.lines().any(|line| line.contains("disk sync") && line.contains("p99")), "{table}");
+    // A limit that does not fit what is configured.
+    let greedy = ["--json", "doctor", "--set", &set, "--set", "limits.connections_max=10000000"];
+    let report = &json_lines(&shell.axon(&greedy).stdout)[0];
+    let files = report["findings"].as_array().and_then(|all| all.iter().find(|f| f["name"] == "open files"));
+    let files = files.expect("a finding");
+    let fits = files["value"].as_str().is_some_and(|v| v.starts_with("unlimited") || v.len() > 20);
+    assert!(fits || (files["state"] == "warn" && files["advice"] != ""), "{files}");
+}
+
+#[test]
+fn the_systemd_unit_has_the_paths_that_were_given() {
+    let shell = Shell::new();
+    let unit =
+        shell.text(&["service", "systemd", "--binary", "/opt/axon", "--service-config", "/etc/a.toml"]);
+    assert!(unit.contains("\nExecStart=/opt/axon serve --config /etc/a.toml "), "{unit}");
+    assert!(unit.contains("\nExecReload=/opt/axon reload --config /etc/a.toml "), "{unit}");
+    assert!(!unit.contains("@BINARY@") && !unit.contains("@CONFIG@"), "{unit}");
+    let bad = shell.axon(&["service", "systemd", "--binary", "axon; rm"]);
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(text(&bad.stderr).contains("--binary"));
+}
+
+/// What the Dockerfile sets are keys, and its compiler is the one that the package asks for.
+#[test]
+fn the_dockerfile_fits_the_relay() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).expect("a file");
+    let (dockerfile, manifest) = (read("Dockerfile"), read("Cargo.toml"));
+    let version = manifest.lines().find_map(|l| l.strip_prefix("rust-version = \"")).expect("a version");
+    let version = version.trim_end_matches('"');
+    assert!(dockerfile.contains(&format!("FROM rust:{version}-")), "rust-version is {version}");
+    let settings: Vec<(&str, &str)> = dockerfile
+        .lines()
+        .filter_map(|line| line.trim().trim_start_matches("ENV ").trim_end_matches(" \\").split_once('='))
+        .filter(|(name, _)| name.starts_with("AXON_"))
+        .collect();
+    assert!(settings.len() >= 4, "{settings:?}");
+    let shell = Shell::new();
+    let out = shell.command(&["--json", "config"]).envs(settings.clone()).output().expect("the axon binary");
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let keys = json_lines(&out.stdout)[0]["keys"].clone();
+    let from_env = keys.as_array().expect("keys").iter().filter(|key| key["origin"] == "env").count();
+    assert_eq!(from_env, settings.len());
+}
+
+#[test]
+fn the_log_speaks_json_when_asked_and_no_more_than_asked() {
+    let shell = Shell::new();
+    let lines = |flags: &[&str]| {
+        let args = ["serve", "--set", "relay.listen=127.0.0.1:0", "--set", "http.listen=127.0.0.1:0"];
+        let mut child = shell.command(&[&["--json"], &args[..], flags].concat());
+        let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the axon binary");
+        let stdout = child.stdout.take().expect("its output");
+        BufReader::new(stdout).lines().next().expect("the start-up line").expect("text");
+        let pid = rustix::process::Pid::from_raw(child.id() as i32).expect("a pid");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a living process");
+        text(&child.wait_with_output().expect("its end").stderr)
+    };
+    let said = lines(&["--log-format", "json"]);
+    assert!(said.lines().count() >= 2, "{said}");
+    for line in said.lines() {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        assert!(line["level"].is_string() && line["timestamp"].is_string(), "{line}");
+    }
+    assert!(lines(&[]).contains("stopping"));
+    assert_eq!(lines(&["--log-level", "error"]), "");
 }

@@ -4,6 +4,8 @@
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "relay/attack.rs"]
+mod attack;
 #[path = "relay/client.rs"]
 mod client;
 #[path = "relay/connections.rs"]
@@ -12,15 +14,29 @@ mod connections;
 mod delivery;
 #[path = "relay/durability.rs"]
 mod durability;
+#[path = "relay/faults.rs"]
+mod faults;
 #[path = "relay/harness.rs"]
 mod harness;
 #[path = "relay/hostile.rs"]
 mod hostile;
 #[path = "relay/http.rs"]
 mod http;
+#[path = "relay/limits.rs"]
+mod limits;
 #[path = "relay/liveness.rs"]
 mod liveness;
+#[path = "relay/reload.rs"]
+mod reload;
+#[path = "relay/secrets.rs"]
+mod secrets;
 #[path = "relay/shutdown.rs"]
 mod shutdown;
+#[path = "relay/startup.rs"]
+mod startup;
+#[path = "relay/tls.rs"]
+mod tls;
+#[path = "relay/upkeep.rs"]
+mod upkeep;
 #[path = "relay/vectors.rs"]
 mod vectors;

@@ -6,6 +6,7 @@ use crate::base::{Kind, PubKey};
 use crate::cli::{DEFAULT_KEY, DEFAULT_URL};
 use crate::shard;
 use crate::store::{Store, StoreStats};
+use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -23,8 +24,9 @@ pub struct Facts {
     pub data_dir: PathBuf,
     /// The core each shard is pinned to, if there is one for it.
     pub cores: Vec<Option<usize>>,
-    pub io_uring: bool,
+    pub on_io_uring: bool,
     pub durability: Durability,
+    pub tls: bool,
     pub log_head: u64,
     pub allowed_keys: usize,
     /// The operator key that was made because nobody was allowed yet.
@@ -41,8 +43,9 @@ impl Facts {
             "data_dir": self.data_dir,
             "shards": self.cores.len(),
             "cores": self.cores,
-            "io_uring": self.io_uring,
+            "io_uring": self.on_io_uring,
             "durability": self.durability.name(),
+            "tls": self.tls,
             "log_head": self.log_head,
             "allowed_keys": self.allowed_keys,
             "operator_key": self.operator_key.as_ref().map(|(path, _)| path),
@@ -63,7 +66,7 @@ impl Facts {
         line("shards", format!("{} (cores {})", cores.len(), cores.join(", ")));
         line(
             "driver",
-            match self.io_uring {
+            match self.on_io_uring {
                 true => "io_uring".to_owned(),
                 false => "epoll (this kernel or container has no usable io_uring)".to_owned(),
             },
@@ -75,6 +78,7 @@ impl Facts {
                 Durability::Os => "os: Ok survives a killed process, not a power cut".to_owned(),
             },
         );
+        line("tls", self.tls_line().to_owned());
         line("data", self.data_dir.display().to_string());
         line("log head", self.log_head.to_string());
         line(
@@ -88,6 +92,16 @@ impl Facts {
             line("operator", format!("{pubkey}, key in {}", path.display()));
         }
         format!("axon {} serves\n{out}\n{}", env!("CARGO_PKG_VERSION"), self.next_commands(program))
+    }
+
+    fn tls_line(&self) -> &'static str {
+        match (self.tls, self.listen.ip().is_loopback()) {
+            (true, _) => "on",
+            (false, true) => "off; only this machine reaches it",
+            (false, false) => {
+                "OFF, and other machines reach it: set tls.cert and tls.key, or let only a TLS proxy in"
+            }
+        }
     }
 
     /// The commands to try, with the flags they need here.
@@ -125,37 +139,57 @@ fn shell_word(text: &str) -> String {
     }
 }
 
+/// The part of a relay's description that changes only with its configuration.
+pub(super) struct Fixed {
+    current: ArcSwap<Value>,
+    urls: Vec<String>,
+    log_id: String,
+}
+
+impl Fixed {
+    pub fn new(config: &Config, facts: &Facts, store: &Store) -> Fixed {
+        let log_id = store.tail().log_id().to_hex();
+        let fixed = Fixed { current: ArcSwap::default(), urls: facts.urls.clone(), log_id };
+        fixed.set(config);
+        fixed
+    }
+
+    /// From now on it describes this configuration.
+    pub fn set(&self, config: &Config) {
+        let limits = &config.limits;
+        self.current.store(Arc::new(json!({
+            "name": config.relay.name,
+            "software": "axon",
+            "version": env!("CARGO_PKG_VERSION"),
+            "relay_url": self.urls.first(),
+            "relay_urls": self.urls,
+            "log_id": self.log_id,
+            "authentication": true,
+            "durability": config.relay.durability.name(),
+            "kinds": {
+                "ephemeral": bounds(Kind::EPHEMERAL),
+                "private": config.relay.private_kinds.then(|| bounds(Kind::PRIVATE)),
+            },
+            "limits": {
+                "message_bytes_max": limits.message_bytes_max,
+                "content_bytes_max": limits.content_bytes_max,
+                "subscriptions_max": limits.subscriptions_max,
+                "filter_entries_max": limits.filter_entries_max,
+                "filter_tags_max": limits.filter_tags_max,
+                "in_flight_max": limits.in_flight_max,
+                "in_flight_bytes_max": limits.in_flight_bytes_max,
+                "max_future_seconds": limits.max_future_seconds,
+                "seen_window_seconds": limits.seen_window_seconds,
+            },
+        })));
+    }
+}
+
 /// The relay's description for a plain GET (`protocol.md`, section 11).
-pub(super) fn description(config: &Config, facts: &Facts, store: &Store) -> shard::Description {
-    let limits = &config.limits;
-    let fixed = json!({
-        "name": config.relay.name,
-        "software": "axon",
-        "version": env!("CARGO_PKG_VERSION"),
-        "relay_url": facts.urls.first(),
-        "relay_urls": facts.urls,
-        "log_id": store.tail().log_id().to_hex(),
-        "authentication": true,
-        "durability": config.relay.durability.name(),
-        "kinds": {
-            "ephemeral": bounds(Kind::EPHEMERAL),
-            "private": config.relay.private_kinds.then(|| bounds(Kind::PRIVATE)),
-        },
-        "limits": {
-            "message_bytes_max": limits.message_bytes_max,
-            "content_bytes_max": limits.content_bytes_max,
-            "subscriptions_max": limits.subscriptions_max,
-            "filter_entries_max": limits.filter_entries_max,
-            "filter_tags_max": limits.filter_tags_max,
-            "in_flight_max": limits.in_flight_max,
-            "in_flight_bytes_max": limits.in_flight_bytes_max,
-            "max_future_seconds": limits.max_future_seconds,
-            "seen_window_seconds": limits.seen_window_seconds,
-        },
-    });
+pub(super) fn description(fixed: Arc<Fixed>, store: &Store) -> shard::Description {
     let tail = Arc::clone(store.tail());
     Arc::new(move || {
-        let mut now = fixed.clone();
+        let mut now = Value::clone(&fixed.current.load());
         now["log_head"] = json!(tail.head().0);
         now.to_string()
     })
@@ -194,8 +228,9 @@ mod tests {
             http: None,
             data_dir: data_dir.to_owned(),
             cores: vec![Some(0), None],
-            io_uring: true,
+            on_io_uring: true,
             durability: Durability::Fsync,
+            tls: false,
             log_head: 0,
             allowed_keys: 1,
             operator_key: None,

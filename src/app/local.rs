@@ -2,16 +2,18 @@
 //! stopped one through its store.
 
 use super::config::Config;
-use super::{facts, options, relay, serve};
-use crate::base::PubKey;
+use super::{facts, options, relay, serve, upkeep};
 use crate::base::counters::LogCounters;
-use crate::cli::{AllowedKey, Operator, OperatorError, Role, Settings};
+use crate::base::{KeyOverrides, PubKey};
+use crate::cli::{AllowedKey, Operator, OperatorError, Progress, Role, Settings};
+use crate::doctor::{self, Finding, Machine};
 use crate::http::{ControlClient, ControlError, KeyEntry};
 use crate::ingest::Allowlist;
 use crate::log::{self, CommitSink, CommittedBatch, KeyRow, KeyStore};
 use crate::store::Store;
 use serde_json::Value;
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What the command line can do with a relay of this machine.
@@ -20,13 +22,14 @@ pub struct Local;
 
 impl Operator for Local {
     fn serve(&self, settings: &Settings, json: bool) -> Result<(), OperatorError> {
-        let config = load(settings)?;
+        let settings = settings.clone();
+        let source = move || Config::load(settings.config.as_deref(), &settings.overrides);
         let announce = |facts: &facts::Facts| {
             let text = if json { format!("{}\n", facts.json()) } else { facts.screen(&program()) };
             // Nobody reads it: the relay serves all the same.
             let _ = write!(std::io::stdout(), "{text}").and_then(|()| std::io::stdout().flush());
         };
-        serve::serve(&config, announce).map_err(error)
+        serve::serve(Box::new(source), announce).map_err(error)
     }
 
     fn config(&self, settings: &Settings, json: bool) -> Result<String, OperatorError> {
@@ -40,11 +43,12 @@ impl Operator for Local {
             Some(keys) => Ok(keys.into_iter().map(from_entry).collect()),
             None => {
                 let rows = stopped_store(&config)?.keys().map_err(OperatorError)?;
-                let listed = Allowlist::new(options::grants(&config), rows).list();
+                let listed = Allowlist::new(config.rules.clone(), options::grants(&config), rows).list();
                 let key = |k: crate::ingest::ListedKey| AllowedKey {
                     pubkey: k.pubkey,
                     role: from_role(k.role),
                     name: k.name,
+                    limits: k.limits,
                 };
                 Ok(listed.into_iter().map(key).collect())
             }
@@ -53,9 +57,11 @@ impl Operator for Local {
 
     fn allow(&self, settings: &Settings, key: &AllowedKey) -> Result<(), OperatorError> {
         let config = load(settings)?;
-        let entry = KeyEntry { pubkey: key.pubkey, role: to_role(key.role), name: key.name.clone() };
+        let (name, limits) = (key.name.clone(), key.limits);
+        let entry = KeyEntry { pubkey: key.pubkey, role: to_role(key.role), name, limits };
         if ask(&config, async |control| control.add_key(&entry).await)?.is_none() {
-            let row = KeyRow { pubkey: key.pubkey, role: Some(to_role(key.role)), name: key.name.clone() };
+            let (role, name) = (Some(to_role(key.role)), key.name.clone());
+            let row = KeyRow { pubkey: key.pubkey, role, name, limits };
             stopped_store(&config)?.put_key(&row).map_err(OperatorError)?;
         }
         Ok(())
@@ -67,13 +73,26 @@ impl Operator for Local {
             return Ok(was_there);
         }
         let store = stopped_store(&config)?;
-        let allowlist = Allowlist::new(options::grants(&config), store.keys().map_err(OperatorError)?);
+        let rows = store.keys().map_err(OperatorError)?;
+        let allowlist = Allowlist::new(config.rules.clone(), options::grants(&config), rows);
         let was_there = allowlist.role(pubkey).is_some();
         if was_there {
-            let row = KeyRow { pubkey: *pubkey, role: None, name: String::new() };
+            let limits = KeyOverrides::default();
+            let row = KeyRow { pubkey: *pubkey, role: None, name: String::new(), limits };
             store.put_key(&row).map_err(OperatorError)?;
         }
         Ok(was_there)
+    }
+
+    fn reload(&self, settings: &Settings) -> Result<Value, OperatorError> {
+        let config = load(settings)?;
+        ask(&config, async |control| control.reload().await)?.ok_or_else(|| {
+            OperatorError(format!("no relay is running on {}", config.relay.data_dir.display()))
+        })
+    }
+
+    fn doctor(&self, settings: &Settings) -> Result<Vec<Finding>, OperatorError> {
+        Ok(doctor::examine(&Machine::this(), &options::needs(&load(settings)?)))
     }
 
     fn info(&self, settings: &Settings) -> Result<Value, OperatorError> {
@@ -83,9 +102,46 @@ impl Operator for Local {
             None => Ok(facts::stats_json(&stopped_store(&config)?.stats())),
         }
     }
+
+    fn check(
+        &self,
+        settings: &Settings,
+        deep: bool,
+        progress: &Progress<'_>,
+    ) -> Result<Value, OperatorError> {
+        upkeep::check(settings, deep, progress)
+    }
+
+    fn repair(
+        &self,
+        settings: &Settings,
+        yes: bool,
+        progress: &Progress<'_>,
+    ) -> Result<Value, OperatorError> {
+        upkeep::repair(settings, yes, progress)
+    }
+
+    fn backup(
+        &self,
+        settings: &Settings,
+        to: &Path,
+        progress: &Progress<'_>,
+    ) -> Result<Value, OperatorError> {
+        upkeep::backup(settings, to, progress)
+    }
+
+    fn restore(
+        &self,
+        settings: &Settings,
+        from: &Path,
+        to: &Path,
+        progress: &Progress<'_>,
+    ) -> Result<Value, OperatorError> {
+        upkeep::restore(settings, from, to, progress)
+    }
 }
 
-fn error(error: impl std::fmt::Display) -> OperatorError {
+pub(super) fn error(error: impl std::fmt::Display) -> OperatorError {
     OperatorError(error.to_string())
 }
 
@@ -94,12 +150,12 @@ fn program() -> String {
     std::env::args_os().next().map_or("axon".to_owned(), |path| path.to_string_lossy().into_owned())
 }
 
-fn load(settings: &Settings) -> Result<Config, OperatorError> {
+pub(super) fn load(settings: &Settings) -> Result<Config, OperatorError> {
     Config::load(settings.config.as_deref(), &settings.overrides).map_err(error)
 }
 
 /// Asks the running relay of this data directory; `None`: none is running.
-fn ask<T>(
+pub(super) fn ask<T>(
     config: &Config,
     question: impl AsyncFnOnce(&ControlClient) -> Result<T, ControlError>,
 ) -> Result<Option<T>, OperatorError> {
@@ -127,7 +183,7 @@ fn stopped_store(config: &Config) -> Result<Store, OperatorError> {
 }
 
 fn from_entry(entry: KeyEntry) -> AllowedKey {
-    AllowedKey { pubkey: entry.pubkey, role: from_role(entry.role), name: entry.name }
+    AllowedKey { pubkey: entry.pubkey, role: from_role(entry.role), name: entry.name, limits: entry.limits }
 }
 
 fn from_role(role: log::Role) -> Role {
@@ -135,6 +191,7 @@ fn from_role(role: log::Role) -> Role {
         log::Role::Member => Role::Member,
         log::Role::Auditor => Role::Auditor,
         log::Role::Admin => Role::Admin,
+        log::Role::Agent => Role::Agent,
     }
 }
 
@@ -143,5 +200,6 @@ fn to_role(role: Role) -> log::Role {
         Role::Member => log::Role::Member,
         Role::Auditor => log::Role::Auditor,
         Role::Admin => log::Role::Admin,
+        Role::Agent => log::Role::Agent,
     }
 }

@@ -2,15 +2,20 @@
 
 pub mod config;
 mod facts;
+mod front;
 mod local;
 mod operator;
 mod options;
 mod relay;
+mod reload;
 mod serve;
+mod upkeep;
 
 pub use crate::http::{ControlClient, ControlError, KeyEntry};
 pub use facts::Facts;
 pub use local::Local;
 pub use operator::{OPERATOR_KEY, OperatorError};
+pub use options::TlsFilesError;
 pub use relay::{Relay, RelayError};
+pub use reload::{SetLevel, Source};
 pub use serve::{ServeError, serve};

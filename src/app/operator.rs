@@ -2,7 +2,7 @@
 //! first start makes one, allows it, and leaves it in the data directory.
 
 use super::config::Config;
-use crate::base::PubKey;
+use crate::base::{KeyOverrides, PubKey};
 use crate::client::{KeyError, KeyPair};
 use crate::log::{KeyRow, KeyStore, Role};
 use std::path::PathBuf;
@@ -38,7 +38,8 @@ pub fn ensure(config: &Config, store: &impl KeyStore) -> Result<Option<(PathBuf,
         key.save(&path)?;
         key
     };
-    let row = KeyRow { pubkey: key.pubkey(), role: Some(Role::Admin), name: "operator".to_owned() };
+    let (name, limits) = ("operator".to_owned(), KeyOverrides::default());
+    let row = KeyRow { pubkey: key.pubkey(), role: Some(Role::Admin), name, limits };
     store.put_key(&row).map_err(OperatorError::Store)?;
     Ok(Some((path, key.pubkey())))
 }

@@ -5,33 +5,32 @@
 //! store closes, HTTP last.
 
 use super::config::Config;
-use super::facts::{self, Facts};
+use super::facts::{self, Facts, Fixed};
+use super::front::Front;
+use super::options::TlsFilesError;
+use super::reload::{Reloader, SetLevel, Source};
 use super::{operator, options};
-use crate::base::counters::{LogCounters, ShardCounters};
+use crate::base::counters::ShardCounters;
 use crate::base::{Clock, Millis, PubKey};
 use crate::fanout::InterestTable;
-use crate::http::{ControlOptions, Health, HttpThread, KeyAdmin, KeyEntry, PublicOptions, Status};
+use crate::http::{Checkpoints, ControlOptions, Health, HttpThread, KeyAdmin, KeyEntry, Status};
 use crate::ingest::{Allowlist, Gate, Keys, Publishers};
 use crate::log::{Append, KeyStore, Read};
 use crate::session::Terms;
 use crate::shard::{
-    self, Acceptor, Dispatcher, Inbox, Message, Ports, Shard, ShardGroup, ShardOptions, WakePipe,
+    self, Acceptor, Dispatcher, Message, Ports, Shard, ShardGroup, ShardOptions, TlsTerms, WakePipe,
 };
 use crate::store::{Store, StoreError};
 use serde_json::json;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use thiserror::Error;
 
 /// How long a stopping relay lets its connections finish what is under way.
 const DRAIN_MS_MAX: u64 = 10_000;
-
-/// Connections the kernel completes while the accepting thread is busy: a whole fleet that comes
-/// back at once. The kernel caps it at net.core.somaxconn, which is 4 096 by default.
-const ACCEPT_QUEUE_MAX: i32 = 4_096;
 
 /// Why a relay did not start, or did not stop cleanly.
 #[derive(Debug, Error)]
@@ -50,13 +49,15 @@ pub enum RelayError {
     #[error("the allowlist cannot be read: {0}")]
     Keys(String),
     #[error(transparent)]
+    Tls(#[from] TlsFilesError),
+    #[error(transparent)]
     Operator(#[from] operator::OperatorError),
     /// Threads, descriptors, rings.
     #[error("{what}: {source}")]
     System { what: &'static str, source: io::Error },
 }
 
-fn system(what: &'static str) -> impl FnOnce(io::Error) -> RelayError {
+pub(super) fn system(what: &'static str) -> impl FnOnce(io::Error) -> RelayError {
     move |source| RelayError::System { what, source }
 }
 
@@ -70,77 +71,80 @@ pub struct Relay {
     store: Arc<Store>,
     health: Arc<Health>,
     http: HttpThread,
+    reloader: Arc<Reloader>,
 }
 
 impl Relay {
-    /// Starts a relay and returns once it serves.
+    /// Starts a relay and returns once it serves. `source` and `set_level` are for later, when
+    /// it is told to reload.
     ///
     /// # Errors
     /// See [`RelayError`]; what was started by then ends with the process.
-    pub fn start(config: &Config) -> Result<Relay, RelayError> {
+    pub fn start(config: &Config, source: Source, set_level: SetLevel) -> Result<Relay, RelayError> {
         let clock = Clock::new();
         raise_descriptor_limit();
         make_data_dir(&config.relay.data_dir)?;
-        let listener = listen(config.relay.listen, "relay.listen")?;
-        let listen_address = listener.local_addr().map_err(system("the listening socket"))?;
-        let urls = config.relay.urls_for(listen_address);
-        let cores = options::shard_cores(config.relay.shards);
-
-        let (inboxes, pipes) = make_inboxes(cores.len())?;
-        let acceptor = Acceptor::start(listener, &inboxes, config.limits.connections_max)
-            .map_err(system("the accepting thread"))?;
-        let shard_counters: Vec<Arc<ShardCounters>> = cores.iter().map(|_| Arc::default()).collect();
-        let log_counters = Arc::new(LogCounters::default());
-        let health = Arc::new(Health::new(Arc::clone(&log_counters)));
-        let http = HttpThread::start().map_err(system("the HTTP thread"))?;
-        let public = PublicOptions {
-            health: Arc::clone(&health),
-            shards: shard_counters.clone(),
-            log: Arc::clone(&log_counters),
-        };
-        let http_address = serve_public(&http, config.http.listen, public)?;
-
+        let front = Front::open(config, clock)?;
         let table = Arc::new(InterestTable::new());
-        let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&table), inboxes.clone()));
+        let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&table), front.inboxes.clone()));
         let sink = Arc::clone(&dispatcher);
-        let store = Arc::new(Store::open(options::store(config), sink, clock, log_counters)?);
+        let store =
+            Arc::new(Store::open(options::store(config), sink, clock, Arc::clone(&front.log_counters))?);
         let operator_key = operator::ensure(config, store.as_ref())?;
-        let allowlist =
-            Arc::new(Allowlist::new(options::grants(config), store.keys().map_err(RelayError::Keys)?));
+        let rows = store.keys().map_err(RelayError::Keys)?;
+        let allowlist = Arc::new(Allowlist::new(config.rules.clone(), options::grants(config), rows));
 
-        let facts = Facts {
-            listen: listen_address,
-            urls: urls.clone(),
-            http: http_address,
-            data_dir: config.relay.data_dir.clone(),
-            io_uring: shard::uses_io_uring(),
-            durability: config.relay.durability,
-            log_head: store.tail().head().0,
-            allowed_keys: allowlist.len(),
-            operator_key,
-            cores,
-        };
-        let gate = Arc::new(Gate::new(Arc::clone(&allowlist), config.limits.clone(), urls));
+        let facts = facts_of(config, &front, &store, allowlist.len(), operator_key);
+        let gate = Arc::new(Gate::new(Arc::clone(&allowlist), config.limits.clone(), facts.urls.clone()));
         let terms = Arc::new(Terms { limits: config.limits.clone(), log_id: store.tail().log_id() });
-        let description = facts::description(config, &facts, &store);
+        let fixed = Arc::new(Fixed::new(config, &facts, &store));
+        let parts = ShardParts {
+            table,
+            dispatcher,
+            gate: Arc::clone(&gate),
+            terms,
+            description: facts::description(Arc::clone(&fixed), &store),
+            clock,
+            tls: front.tls.clone(),
+        };
+        let Front { acceptor, limits, http, health, inboxes, pipes, shard_counters, tls, .. } = front;
         let group = Arc::new(ShardGroup { inboxes });
-        let parts = ShardParts { table, dispatcher, gate, terms, description, clock };
         let shards = start_shards(config, &facts, parts, &store, &group, shard_counters, pipes)?;
-        let keys = Keys::new(
+        let keys = Arc::new(Keys::new(
             allowlist,
             Arc::clone(&store) as Arc<dyn KeyStore>,
             Arc::clone(&store) as Arc<dyn Append>,
             Arc::clone(&group) as Arc<dyn Publishers>,
-        );
-        serve_control(&http, config, &facts, &store, keys)?;
+        ));
+        let reloader = Arc::new(Reloader {
+            source,
+            set_level,
+            started: config.clone(),
+            current: Mutex::new(config.clone()),
+            tls,
+            keys: Arc::clone(&keys),
+            gate,
+            accept_limits: limits,
+            group: Arc::clone(&group),
+            description: fixed,
+            log_id: store.tail().log_id(),
+        });
+        serve_control(&http, config, &facts, &store, keys, Arc::clone(&reloader))?;
         acceptor.serve();
         health.set(Status::Serving);
-        Ok(Relay { facts, clock, acceptor, group, shards, store, health, http })
+        Ok(Relay { facts, clock, acceptor, group, shards, store, health, http, reloader })
     }
 
     /// What it says of itself.
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// Reads the configuration again; says in the log what came of it.
+    pub fn reload(&self) {
+        if let Err(error) = self.reloader.reload() {
+            tracing::error!("nothing was reloaded: {error}");
+        }
     }
 
     /// Stops: no new connections, replies to what is under way, close, and the log put to rest.
@@ -169,6 +173,7 @@ struct ShardParts {
     terms: Arc<Terms>,
     description: shard::Description,
     clock: Clock,
+    tls: Option<Arc<TlsTerms>>,
 }
 
 fn start_shards(
@@ -199,7 +204,9 @@ fn start_shards(
             terms: Arc::clone(&parts.terms),
             private_kinds: config.relay.private_kinds,
             clock: parts.clock,
+            shards: facts.cores.len(),
             description: Arc::clone(&parts.description),
+            tls: parts.tls.clone(),
             wake,
         };
         shards.push(shard::start(options).map_err(system("a shard's thread"))?);
@@ -207,31 +214,26 @@ fn start_shards(
     Ok(shards)
 }
 
-fn make_inboxes(n: usize) -> Result<(Vec<Arc<Inbox>>, Vec<WakePipe>), RelayError> {
-    let pairs: io::Result<Vec<_>> = (0..n).map(|_| shard::inbox()).collect();
-    Ok(pairs.map_err(system("the shards' wake pipes"))?.into_iter().unzip())
-}
-
-fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListener, RelayError> {
-    let socket = || {
-        let domain = socket2::Domain::for_address(address);
-        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
-        socket.set_reuse_address(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(ACCEPT_QUEUE_MAX)?;
-        Ok(TcpListener::from(socket))
-    };
-    socket().map_err(|source| RelayError::Listen { address, key, source })
-}
-
-fn serve_public(
-    http: &HttpThread,
-    address: Option<SocketAddr>,
-    options: PublicOptions,
-) -> Result<Option<SocketAddr>, RelayError> {
-    let Some(address) = address else { return Ok(None) };
-    let bound = http.serve_public(address, options);
-    bound.map(Some).map_err(|source| RelayError::Listen { address, key: "http.listen", source })
+fn facts_of(
+    config: &Config,
+    front: &Front,
+    store: &Store,
+    allowed_keys: usize,
+    operator_key: Option<(PathBuf, PubKey)>,
+) -> Facts {
+    Facts {
+        listen: front.listen,
+        urls: config.relay.urls_for(front.listen, front.tls.is_some()),
+        http: front.http_address,
+        data_dir: config.relay.data_dir.clone(),
+        on_io_uring: shard::uses_io_uring(),
+        durability: config.relay.durability,
+        tls: front.tls.is_some(),
+        log_head: store.tail().head().0,
+        allowed_keys,
+        operator_key,
+        cores: front.cores.clone(),
+    }
 }
 
 fn serve_control(
@@ -239,8 +241,10 @@ fn serve_control(
     config: &Config,
     facts: &Facts,
     store: &Arc<Store>,
-    keys: Keys,
+    keys: Arc<Keys>,
+    reloader: Arc<Reloader>,
 ) -> Result<(), RelayError> {
+    let checkpoints = Arc::new(StoreFiles(Arc::clone(store)));
     let (store, facts, name) = (Arc::clone(store), facts.clone(), config.relay.name.clone());
     let info = move || {
         json!({
@@ -252,23 +256,49 @@ fn serve_control(
             "store": facts::stats_json(&store.stats()),
         })
     };
-    let options = ControlOptions { keys: Arc::new(Administration(keys)), info: Arc::new(info) };
+    let reload = move || {
+        let outcome = reloader.reload();
+        outcome.map(|reloaded| reloaded.json()).map_err(|error| error.to_string())
+    };
+    let options = ControlOptions {
+        keys: Arc::new(Administration(keys)),
+        checkpoints,
+        info: Arc::new(info),
+        reload: Arc::new(reload),
+    };
     let path = config.relay.data_dir.clone();
     http.serve_control(&path, options).map(drop).map_err(|source| RelayError::DataDir { path, source })
 }
 
+/// The control socket's view of the store's files.
+struct StoreFiles(Arc<Store>);
+
+impl Checkpoints for StoreFiles {
+    fn make(&self) -> Result<PathBuf, String> {
+        self.0.checkpoint().map_err(|error| error.to_string())
+    }
+
+    fn remove(&self, name: &str) -> Result<(), String> {
+        self.0.remove_checkpoint(name).map_err(|error| error.to_string())
+    }
+}
+
 /// The control socket's view of the allowlist.
-struct Administration(Keys);
+struct Administration(Arc<Keys>);
 
 impl KeyAdmin for Administration {
     fn list(&self) -> Result<Vec<KeyEntry>, String> {
-        let entry =
-            |key: crate::ingest::ListedKey| KeyEntry { pubkey: key.pubkey, role: key.role, name: key.name };
+        let entry = |key: crate::ingest::ListedKey| KeyEntry {
+            pubkey: key.pubkey,
+            role: key.role,
+            name: key.name,
+            limits: key.limits,
+        };
         Ok(self.0.list().into_iter().map(entry).collect())
     }
 
     fn add(&self, entry: &KeyEntry) -> Result<(), String> {
-        self.0.add(entry.pubkey, entry.role, &entry.name).map_err(|error| error.to_string())
+        self.0.add(entry.pubkey, entry.role, &entry.name, entry.limits).map_err(|error| error.to_string())
     }
 
     fn remove(&self, pubkey: &PubKey) -> Result<bool, String> {

@@ -19,6 +19,15 @@ impl Millis {
     }
 }
 
+/// The time of one input, read once.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Now {
+    pub ms: Millis,
+    /// Of the same clock as `ms`.
+    pub nanos: u64,
+    pub unix_seconds: i64,
+}
+
 /// Reads the machine's clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
@@ -30,6 +39,12 @@ impl Clock {
     #[allow(clippy::disallowed_methods, reason = "the one site that reads time")]
     pub fn new() -> Self {
         Clock { start: Instant::now() }
+    }
+
+    /// All of it.
+    pub fn read(&self) -> Now {
+        let nanos = self.nanos();
+        Now { ms: Millis(nanos / 1_000_000), nanos, unix_seconds: self.unix_seconds() }
     }
 
     /// Monotonic milliseconds.

@@ -1,10 +1,13 @@
 //! What the relay counts. Each owner writes its own counters (one shard, one log), on cache
 //! lines of its own; the HTTP thread reads them all. Relaxed: a reader may be a moment late.
 
+use super::closing::Closings;
+use super::quota::KeyLimit;
+use super::reason::Reason;
 use super::stages::StageCounters;
 use hdrhistogram::Histogram as Hdr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A number that goes up, or is set.
 #[derive(Debug, Default)]
@@ -29,6 +32,22 @@ impl Count {
     /// The present value.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A text that is there while something is wrong.
+#[derive(Debug, Default)]
+pub struct Note(Mutex<Option<String>>);
+
+impl Note {
+    /// Sets or, with `None`, removes it.
+    pub fn set(&self, text: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = text;
+    }
+
+    /// The present text.
+    pub fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -83,6 +102,10 @@ pub struct ShardCounters {
     pub subscriptions: Count,
     /// Publishes answered, in the order of [`RESULT_CODES`].
     pub publishes: [Count; RESULT_CODES.len()],
+    /// What was refused for a limit of its key, in the order of [`KeyLimit::ALL`].
+    pub over_limit: [Count; KeyLimit::ALL.len()],
+    /// Connections that ended, by reason.
+    pub closings: Closings,
     /// Events written to subscribers.
     pub deliveries: Count,
     pub bytes_in: Count,
@@ -112,6 +135,13 @@ pub struct ShardCounters {
 }
 
 impl ShardCounters {
+    /// Counts one refusal, if it was for a limit of its key.
+    pub fn count_over_limit(&self, reason: Reason) {
+        if let Some(limit) = reason.key_limit() {
+            self.over_limit[limit as usize].add(1);
+        }
+    }
+
     /// Counts one answered publish.
     pub fn count_publish(&self, code: u16) {
         if let Some(index) = RESULT_CODES.iter().position(|c| *c == code) {
@@ -133,8 +163,10 @@ pub struct LogCounters {
     pub commits: Count,
     pub duplicates: Count,
     pub failures: Count,
-    /// What made the store fail; from then on nothing is stored until the next start.
-    pub failure: OnceLock<String>,
+    /// Why nothing is stored at present: a write has failed, or the disk is full.
+    pub failure: Note,
+    /// How often the store was opened again after a failure.
+    pub reopened: Count,
     /// Events per commit.
     pub commit_batch: Distribution,
     /// Nanoseconds from taking a batch to having it durable.

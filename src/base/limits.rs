@@ -44,6 +44,10 @@ pub const CATCH_UP_EVENTS_MAX: usize = 1_024;
 /// speed cannot keep a shard from the others.
 pub const READ_BYTES_PER_TURN: usize = 256 << 10;
 
+/// Entries of a shard's ring: more than the sockets that get ready in one turn. A ring of this
+/// size locks up to 512 kB of memory.
+pub const RING_ENTRIES: u32 = 4_096;
+
 /// Bytes of a WebSocket or HTTP request head.
 pub const REQUEST_HEAD_BYTES_MAX: usize = 8 << 10;
 
@@ -92,6 +96,14 @@ pub struct Limits {
     pub linger_ms: u64,
     /// Open connections.
     pub connections_max: usize,
+    /// Connections that have not logged in; beyond it the oldest of them ends.
+    pub half_open_max: usize,
+    /// Open connections of one address, or one /64 of IPv6; 0: no limit.
+    pub connections_per_address_max: usize,
+    /// Of those, connections that have not logged in; 0: no limit.
+    pub half_open_per_address_max: usize,
+    /// The two above do not count connections from this machine.
+    pub exempt_loopback: bool,
 }
 
 impl Default for Limits {
@@ -116,6 +128,10 @@ impl Default for Limits {
             stall_timeout_ms: 60_000,
             linger_ms: 2_000,
             connections_max: 100_000,
+            half_open_max: 8_192,
+            connections_per_address_max: 1_024,
+            half_open_per_address_max: 64,
+            exempt_loopback: true,
         }
     }
 }

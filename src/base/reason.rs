@@ -1,5 +1,6 @@
 //! Why something was refused: a closed list, each with the code and the text its sender gets.
 
+use super::quota::KeyLimit;
 use thiserror::Error;
 
 /// Why a message, a login or a connection was refused. The text names the field and the
@@ -62,6 +63,9 @@ pub enum Reason {
     /// The event's author is not on the allowlist.
     #[error("event.pubkey: this author is not on the allowlist")]
     AuthorNotAllowed,
+    /// The author's role does not publish this kind.
+    #[error("event.kind: this author's role may not publish kind {kind}")]
+    KindNotAllowed { kind: u16 },
     /// The key was taken off the allowlist while connected.
     #[error("this key was removed from the allowlist")]
     KeyRemoved,
@@ -74,6 +78,18 @@ pub enum Reason {
     /// The WebSocket message is too long; the connection closes.
     #[error("message: {have} bytes, at most {limit} are allowed")]
     MessageTooLarge { have: u64, limit: u64 },
+    /// The key is over one of its rates; nothing was looked at.
+    #[error("{limit}: over the limit of {value} of this key, come back in {retry_ms} ms")]
+    OverRate { limit: KeyLimit, value: u64, retry_ms: u64 },
+    /// The author publishes too fast into one thread: the storm breaker.
+    #[error(
+        "thread_publishes_per_min: this author has answered in this thread faster than {value} times a minute; \
+         if agents answer each other without end, stop; else come back in {retry_ms} ms"
+    )]
+    ThreadStorm { value: u64, retry_ms: u64 },
+    /// The key has as many connections as it may.
+    #[error("connections_max: this key is at its limit of {limit} connections, close one first")]
+    KeyConnections { limit: u64 },
     /// The relay is stopping.
     #[error("the relay is shutting down, nothing was stored")]
     ShuttingDown,
@@ -83,6 +99,9 @@ pub enum Reason {
     /// The store failed; the event may or may not be stored.
     #[error("the write failed and its outcome is unknown: publish again, Ok and 409 both mean stored")]
     WriteFailed,
+    /// The disk has less room than is kept in reserve.
+    #[error("the disk of the relay is full, nothing was stored: publish again later")]
+    DiskFull,
     /// The store could not answer a query.
     #[error("the log could not be read")]
     ReadFailed,
@@ -92,6 +111,16 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The limit of the key that was met, if it was one.
+    pub fn key_limit(self) -> Option<KeyLimit> {
+        match self {
+            Reason::OverRate { limit, .. } => Some(limit),
+            Reason::ThreadStorm { .. } => Some(KeyLimit::ThreadPublishesPerMinute),
+            Reason::KeyConnections { .. } => Some(KeyLimit::Connections),
+            _ => None,
+        }
+    }
+
     /// The protocol's code for it (protocol §2, §4).
     pub fn code(self) -> u16 {
         use Reason::*;
@@ -110,10 +139,11 @@ impl Reason {
             | AfterPurged { .. }
             | OtherLog => 400,
             NotAuthenticated | BadLogin | KeyNotAllowed | AuthTimeout { .. } => 401,
-            AuthorNotAllowed | KeyRemoved => 403,
+            AuthorNotAllowed | KindNotAllowed { .. } | KeyRemoved => 403,
             Duplicate => 409,
             ContentTooLarge { .. } | MessageTooLarge { .. } => 413,
-            ShuttingDown | Starting | WriteFailed | ReadFailed | TooManyConnections { .. } => 503,
+            OverRate { .. } | ThreadStorm { .. } | KeyConnections { .. } => 429,
+            ShuttingDown | Starting | WriteFailed | DiskFull | ReadFailed | TooManyConnections { .. } => 503,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What the command line needs of a relay on this machine. `app` provides it: it alone knows
 //! configuration files, the control socket of a running relay and the store of a stopped one.
 
-use crate::base::PubKey;
+use crate::base::{KeyOverrides, PubKey};
+use crate::doctor::Finding;
 use clap::ValueEnum;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// What a key may do.
@@ -15,6 +16,8 @@ pub enum Role {
     Auditor,
     /// May change the allowlist.
     Admin,
+    /// Publishes the kinds that the configuration names, within low limits.
+    Agent,
 }
 
 /// One entry of the allowlist.
@@ -24,6 +27,8 @@ pub struct AllowedKey {
     pub role: Role,
     /// For people; may be empty.
     pub name: String,
+    /// What it says instead of its role's limits.
+    pub limits: KeyOverrides,
 }
 
 /// Which relay of this machine is meant, and with which settings.
@@ -39,6 +44,9 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct OperatorError(pub String);
+
+/// Told now and then how much of how much is done.
+pub type Progress<'a> = dyn Fn(u64, u64) + Sync + 'a;
 
 /// A relay on this machine.
 pub trait Operator {
@@ -61,7 +69,7 @@ pub trait Operator {
     /// Neither can be reached.
     fn keys(&self, settings: &Settings) -> Result<Vec<AllowedKey>, OperatorError>;
 
-    /// Adds a key or changes its role and name; in force when this returns.
+    /// Adds a key or changes its role, name and limits; in force when this returns.
     ///
     /// # Errors
     /// As [`keys`](Self::keys).
@@ -73,9 +81,66 @@ pub trait Operator {
     /// As [`keys`](Self::keys).
     fn disallow(&self, settings: &Settings, pubkey: &PubKey) -> Result<bool, OperatorError>;
 
+    /// Whether this machine is fit for the relay as it is configured.
+    ///
+    /// # Errors
+    /// The configuration is wrong.
+    fn doctor(&self, settings: &Settings) -> Result<Vec<Finding>, OperatorError>;
+
+    /// Has the running relay read its configuration again; what that changed, as one JSON object.
+    ///
+    /// # Errors
+    /// None is running, or everything that is wrong with the configuration; nothing has changed.
+    fn reload(&self, settings: &Settings) -> Result<serde_json::Value, OperatorError>;
+
     /// The store's figures, as one JSON object.
     ///
     /// # Errors
     /// As [`keys`](Self::keys).
     fn info(&self, settings: &Settings) -> Result<serde_json::Value, OperatorError>;
+
+    /// Verifies the store, `deep` with every signature. `sound` of the object says the result.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read for a reason that is no damage.
+    fn check(
+        &self,
+        settings: &Settings,
+        deep: bool,
+        progress: &Progress<'_>,
+    ) -> Result<serde_json::Value, OperatorError>;
+
+    /// Cuts the log of a stopped relay at its damage; without `yes` only says what that loses.
+    ///
+    /// # Errors
+    /// It is running, or beyond repair.
+    fn repair(
+        &self,
+        settings: &Settings,
+        yes: bool,
+        progress: &Progress<'_>,
+    ) -> Result<serde_json::Value, OperatorError>;
+
+    /// Brings the backup in `to` up to date, or makes one.
+    ///
+    /// # Errors
+    /// Something cannot be read or written.
+    fn backup(
+        &self,
+        settings: &Settings,
+        to: &Path,
+        progress: &Progress<'_>,
+    ) -> Result<serde_json::Value, OperatorError>;
+
+    /// Makes the new data directory `to` of the backup in `from`.
+    ///
+    /// # Errors
+    /// `to` holds something; the backup is not whole.
+    fn restore(
+        &self,
+        settings: &Settings,
+        from: &Path,
+        to: &Path,
+        progress: &Progress<'_>,
+    ) -> Result<serde_json::Value, OperatorError>;
 }

@@ -1,10 +1,89 @@
 //! `axon allow`
 
 use super::admin::{AllowedKey, Operator, Role, Settings};
-use super::args::AllowCommand;
+use super::filter::pubkey;
 use super::output::Output;
 use super::{Failure, Outcome};
+use crate::base::{KeyLimit, KeyOverrides, PubKey};
+use clap::{Args, Subcommand};
 use serde_json::json;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AllowCommand {
+    /// Allow a key, or change its role, name and limits
+    #[command(after_help = "The entry is replaced as a whole: a limit that is not given is the role's. \
+        0 takes a limit away.\n\nExamples:\n  axon allow add PUBKEY --name worker\n  \
+        axon allow add PUBKEY --role agent --publishes-per-s 50 --bytes-per-s 1000000")]
+    Add {
+        #[arg(value_parser = pubkey, value_name = "PUBKEY")]
+        pubkey: PubKey,
+        #[arg(long, default_value = "member")]
+        role: Role,
+        /// For people
+        #[arg(long, default_value = "")]
+        name: String,
+        #[command(flatten)]
+        limits: LimitFlags,
+    },
+    /// Remove a key and close its connections
+    Remove {
+        #[arg(value_parser = pubkey, value_name = "PUBKEY")]
+        pubkey: PubKey,
+    },
+    /// Print all allowed keys
+    List,
+}
+
+/// What one key's entry says instead of its role's limits.
+#[derive(Debug, Args)]
+pub(super) struct LimitFlags {
+    /// Publishes per second, over all connections of the key
+    #[arg(long, value_name = "N", value_parser = limit(KeyLimit::PublishesPerSecond))]
+    publishes_per_s: Option<u64>,
+    /// Bytes of publishes per second
+    #[arg(long, value_name = "BYTES", value_parser = limit(KeyLimit::BytesPerSecond))]
+    bytes_per_s: Option<u64>,
+    /// Bytes of stored events read per second
+    #[arg(long, value_name = "BYTES", value_parser = limit(KeyLimit::ReplayBytesPerSecond))]
+    replay_bytes_per_s: Option<u64>,
+    /// Publishes per minute into one thread (the storm breaker)
+    #[arg(long, value_name = "N", value_parser = limit(KeyLimit::ThreadPublishesPerMinute))]
+    thread_publishes_per_min: Option<u64>,
+    /// Open connections
+    #[arg(long, value_name = "N", value_parser = limit(KeyLimit::Connections))]
+    connections_max: Option<u64>,
+    /// Open subscriptions, over all connections
+    #[arg(long, value_name = "N", value_parser = limit(KeyLimit::Subscriptions))]
+    subscriptions_max: Option<u64>,
+    /// Entries of each list of a filter
+    #[arg(long, value_name = "N", value_parser = limit(KeyLimit::FilterEntries))]
+    filter_entries_max: Option<u64>,
+}
+
+impl LimitFlags {
+    pub(super) fn overrides(&self) -> KeyOverrides {
+        let given = |limit: KeyLimit| match limit {
+            KeyLimit::PublishesPerSecond => self.publishes_per_s,
+            KeyLimit::BytesPerSecond => self.bytes_per_s,
+            KeyLimit::ReplayBytesPerSecond => self.replay_bytes_per_s,
+            KeyLimit::ThreadPublishesPerMinute => self.thread_publishes_per_min,
+            KeyLimit::Connections => self.connections_max,
+            KeyLimit::Subscriptions => self.subscriptions_max,
+            KeyLimit::FilterEntries => self.filter_entries_max,
+        };
+        let mut overrides = KeyOverrides::default();
+        for limit in KeyLimit::ALL {
+            if let Some(value) = given(limit) {
+                overrides.set(limit, value);
+            }
+        }
+        overrides
+    }
+}
+
+fn limit(limit: KeyLimit) -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(0..=limit.value_max())
+}
 
 pub(super) fn run(
     command: &AllowCommand,
@@ -13,8 +92,9 @@ pub(super) fn run(
     output: &mut Output,
 ) -> Result<Outcome, Failure> {
     match command {
-        AllowCommand::Add { pubkey, role, name } => {
-            let key = AllowedKey { pubkey: *pubkey, role: *role, name: name.clone() };
+        AllowCommand::Add { pubkey, role, name, limits } => {
+            let limits = limits.overrides();
+            let key = AllowedKey { pubkey: *pubkey, role: *role, name: name.clone(), limits };
             operator.allow(settings, &key)?;
             print(&key, output)?;
         }
@@ -42,9 +122,13 @@ fn print(key: &AllowedKey, output: &mut Output) -> std::io::Result<()> {
         Role::Member => "member",
         Role::Auditor => "auditor",
         Role::Admin => "admin",
+        Role::Agent => "agent",
     };
+    let limits: serde_json::Map<String, serde_json::Value> =
+        key.limits.iter().map(|(limit, value)| (limit.name().to_owned(), value.into())).collect();
+    let said: String = key.limits.iter().map(|(limit, value)| format!(" {limit}={value}")).collect();
     output.either(
-        || json!({ "pubkey": key.pubkey.to_hex(), "role": role, "name": key.name }),
-        || format!("{} {role:<7} {}", key.pubkey, key.name).trim_end().to_owned(),
+        || json!({ "pubkey": key.pubkey.to_hex(), "role": role, "name": key.name, "limits": limits }),
+        || format!("{} {role:<7} {}{said}", key.pubkey, key.name).trim_end().to_owned(),
     )
 }

@@ -1,8 +1,12 @@
 //! Flags and their help texts.
 
-use super::admin::{Role, Settings};
-use crate::base::{EventId, PubKey};
-use crate::client::{Client, Filter, KeyPair, TagFilter};
+use super::admin::Settings;
+use super::allow::AllowCommand;
+use super::filter::{FilterFlags, tag};
+use super::service::ServiceFlags;
+use super::torture::TortureFlags;
+use super::upkeep::{BackupFlags, CheckFlags, RepairFlags, RestoreFlags};
+use crate::client::{Client, KeyPair, Roots, RootsError};
 use clap::{Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 
@@ -48,7 +52,7 @@ pub(super) enum Command {
         after_help = "Examples:\n  axon serve\n  axon serve --config axon.toml\n  axon serve --set relay.listen=0.0.0.0:7447 --set relay.shards=2\n\n\
         Without a configuration it makes axon-data/ with an operator key that is allowed."
     )]
-    Serve,
+    Serve(ServeFlags),
     /// Make a key pair
     #[command(after_help = "Examples:\n  axon keygen\n  axon keygen --out agent.pem\n\n\
         PKCS#8 PEM, readable by its owner only. An existing file is never overwritten.")]
@@ -101,6 +105,54 @@ pub(super) enum Command {
     /// Say what a deployment needs: shards, cores, memory, disk, network, and what limits it
     #[command(after_help = super::plan::EXAMPLES)]
     Plan(Box<super::plan::PlanFlags>),
+    /// Look whether this machine is fit for the relay, and say what to do
+    #[command(after_help = "Examples:\n  axon doctor\n  axon doctor --config axon.toml --json\n\n\
+        Kernel, io_uring, limits, swap, cores, disk (its sync is measured in the data directory), clock. \
+        Run it as the user who runs the relay. Exit code 1 if anything fails; warnings are no failure.")]
+    Doctor,
+    /// Print what runs the relay as a service: a systemd unit
+    #[command(after_help = "Examples:\n  axon service systemd > /etc/systemd/system/axon.service\n  \
+        axon service systemd --binary /opt/axon/axon --service-config /opt/axon/axon.toml\n\n\
+        For containers there is a Dockerfile beside the sources.")]
+    Service(ServiceFlags),
+    /// Let the running relay read its configuration again
+    #[command(after_help = "Examples:\n  axon reload --config axon.toml\n  kill -HUP $(pidof axon)\n\n\
+        In force when it returns, without dropping a connection: [limits] (but for seen_window_seconds and \
+        seen_ids_max), [roles], [[allow]], certificate and key, log.level, relay.private_kinds and \
+        relay.max_future_seconds. Other keys are named: they need a restart. If anything is wrong, nothing changes.")]
+    Reload,
+    /// Verify the store of this machine's relay, running or stopped
+    #[command(
+        after_help = "Examples:\n  axon check\n  axon check --deep --json\n  axon check --set relay.data_dir=/srv/axon\n\n\
+        Every event parses, positions have no gap, ids and index rows are those of the events; --deep verifies \
+        every id and signature on all cores. Changes nothing. Exit code 1: something is wrong."
+    )]
+    Check(CheckFlags),
+    /// Cut the damaged log of a stopped relay at the damage
+    #[command(
+        after_help = "Examples:\n  axon repair          # says what would be lost\n  axon repair --yes\n\n\
+        The damaged database stays beside the repaired one, as log.damaged-N. The log gets a new id, so that no \
+        consumer goes on from a position of the old one. A backup may hold more: see `axon restore`."
+    )]
+    Repair(RepairFlags),
+    /// Copy the store and its keys to a directory; again: only what is new
+    #[command(
+        after_help = "Examples:\n  axon backup /mnt/backup/axon\n  axon backup /mnt/backup/axon --json\n\n\
+        Of a running relay, which goes on writing, or a stopped one. Prints the position up to which events are in it. \
+        The directory holds private keys: keep it like them."
+    )]
+    Backup(BackupFlags),
+    /// Make a data directory of a backup
+    #[command(after_help = "Examples:\n  axon restore /mnt/backup/axon --to /srv/axon-data\n\n\
+        The directory must be new or empty. The log gets a new id: consumers read it again, or go on from the \
+        printed position if what they had came from the log that was saved.")]
+    Restore(RestoreFlags),
+    /// Try to make a relay lose something: kills, torn and flipped files, failing and full disks
+    #[command(after_help = "Examples:\n  axon torture\n  axon torture --minutes 0.2 --seed 7 --json\n\n\
+        Starts a relay of its own in a scratch directory, loads it, and after each fault compares the whole store \
+        with its own record of every answer. As root the disk is one in memory that is really filled; with a C \
+        compiler writes and syncs fail and the clock jumps. Exit code 1: something was lost, and how to see it again.")]
+    Torture(TortureFlags),
     /// Print the effective configuration, every key with its meaning
     Config,
 }
@@ -108,7 +160,13 @@ pub(super) enum Command {
 impl Cli {
     /// Which relay of this machine is meant.
     pub(super) fn settings(&self) -> Settings {
-        Settings { config: self.config.clone(), overrides: self.set.clone() }
+        let mut overrides = self.set.clone();
+        if let Command::Serve(ServeFlags { log_format, log_level }) = &self.command {
+            for (key, value) in [("log.format", log_format), ("log.level", log_level)] {
+                overrides.extend(value.clone().map(|value| (key.to_owned(), value)));
+            }
+        }
+        Settings { config: self.config.clone(), overrides }
     }
 }
 
@@ -118,31 +176,20 @@ fn setting(text: &str) -> Result<(String, String), String> {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ServeFlags {
+    /// How the relay logs, to standard error; as --set log.format=…
+    #[arg(long, value_parser = ["text", "json"])]
+    pub(super) log_format: Option<String>,
+    /// What it logs: error, warn, info, debug, trace, or one per module; as --set log.level=…
+    #[arg(long, value_name = "LEVEL")]
+    pub(super) log_level: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct KeygenFlags {
     /// The new file [default: ~/.config/axon/key.pem]
     #[arg(long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum AllowCommand {
-    /// Allow a key, or change its role and name
-    Add {
-        #[arg(value_parser = pubkey, value_name = "PUBKEY")]
-        pubkey: PubKey,
-        #[arg(long, default_value = "member")]
-        role: Role,
-        /// For people
-        #[arg(long, default_value = "")]
-        name: String,
-    },
-    /// Remove a key and close its connections
-    Remove {
-        #[arg(value_parser = pubkey, value_name = "PUBKEY")]
-        pubkey: PubKey,
-    },
-    /// Print all allowed keys
-    List,
 }
 
 /// Which relay, and as whom.
@@ -154,12 +201,28 @@ pub(super) struct RelayFlags {
     /// Private key (PKCS#8 PEM) [default: axon-data/operator.pem if present, else ~/.config/axon/key.pem]
     #[arg(long, value_name = "FILE", env = "AXON_KEY")]
     key: Option<PathBuf>,
+    #[command(flatten)]
+    trust: TrustFlags,
 }
 
 impl RelayFlags {
     pub(super) fn client(&self) -> Result<Client, super::Failure> {
         let path = self.key.clone().map_or_else(existing_key, Ok)?;
-        Ok(Client::new(&self.url, KeyPair::load(&path)?))
+        Ok(Client::new(&self.url, KeyPair::load(&path)?).roots(self.trust.roots()?))
+    }
+}
+
+/// Who vouches for a relay.
+#[derive(Debug, Args)]
+pub(super) struct TrustFlags {
+    /// For wss://: the certificate authorities to trust (PEM) [default: those that browsers trust]
+    #[arg(long, value_name = "FILE", env = "AXON_CA")]
+    ca: Option<PathBuf>,
+}
+
+impl TrustFlags {
+    pub(super) fn roots(&self) -> Result<Roots, RootsError> {
+        self.ca.as_deref().map_or_else(|| Ok(Roots::public()), Roots::from_file)
     }
 }
 
@@ -168,6 +231,8 @@ pub(super) struct InfoFlags {
     /// The relay
     #[arg(long, default_value = DEFAULT_URL, env = "AXON_URL")]
     pub(super) url: String,
+    #[command(flatten)]
+    pub(super) trust: TrustFlags,
 }
 
 #[derive(Debug, Args)]
@@ -234,47 +299,6 @@ pub(super) struct QueryFlags {
     pub(super) after: Option<u64>,
 }
 
-/// Which events.
-#[derive(Debug, Args)]
-pub(super) struct FilterFlags {
-    /// A kind, or a range of kinds; may be given again
-    #[arg(long = "kind", value_name = "KIND[-KIND]", value_parser = kinds)]
-    kinds: Vec<(u16, u16)>,
-    /// An author's public key; may be given again
-    #[arg(long = "author", value_name = "PUBKEY", value_parser = pubkey)]
-    authors: Vec<PubKey>,
-    /// An event's id; may be given again
-    #[arg(long = "id", value_name = "ID", value_parser = event_id)]
-    ids: Vec<EventId>,
-    /// A tag that must be there, its first value one of those given; all given tags must be there
-    #[arg(long = "tag", value_name = "NAME[=VALUE,VALUE]", value_parser = tag)]
-    tags: Vec<(String, Vec<String>)>,
-    /// Not created before (unix seconds)
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
-    since: Option<i64>,
-    /// Not created after (unix seconds)
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
-    until: Option<i64>,
-}
-
-impl FilterFlags {
-    pub(super) fn filter(&self) -> Filter {
-        let is_one = |(low, high): &&(u16, u16)| low == high;
-        let tag =
-            |(name, values): &(String, Vec<String>)| TagFilter { name: name.clone(), values: values.clone() };
-        Filter {
-            ids: self.ids.clone(),
-            authors: self.authors.clone(),
-            kinds: self.kinds.iter().filter(is_one).map(|(kind, _)| *kind).collect(),
-            kind_ranges: self.kinds.iter().filter(|range| !is_one(range)).copied().collect(),
-            since: self.since,
-            until: self.until,
-            tags: self.tags.iter().map(tag).collect(),
-            ..Filter::default()
-        }
-    }
-}
-
 /// `~/.config/axon/key.pem`.
 pub(super) fn own_key_path() -> Result<PathBuf, super::Failure> {
     let home = std::env::home_dir().ok_or("no home directory is known; name a key file")?;
@@ -284,33 +308,4 @@ pub(super) fn own_key_path() -> Result<PathBuf, super::Failure> {
 fn existing_key() -> Result<PathBuf, super::Failure> {
     let operator = Path::new(DEFAULT_KEY);
     if operator.exists() { Ok(operator.to_owned()) } else { own_key_path() }
-}
-
-fn pubkey(text: &str) -> Result<PubKey, String> {
-    PubKey::from_hex(text).ok_or_else(|| "a public key is 64 hex digits".to_owned())
-}
-
-fn event_id(text: &str) -> Result<EventId, String> {
-    EventId::from_hex(text).ok_or_else(|| "an event id is 64 hex digits".to_owned())
-}
-
-fn kinds(text: &str) -> Result<(u16, u16), String> {
-    let number = |text: &str| text.parse::<u16>().map_err(|_| "a kind is 0 to 65535".to_owned());
-    let (low, high) = match text.split_once('-') {
-        Some((low, high)) => (number(low)?, number(high)?),
-        None => (number(text)?, number(text)?),
-    };
-    if low > high { Err("the range runs backwards".to_owned()) } else { Ok((low, high)) }
-}
-
-fn tag(text: &str) -> Result<(String, Vec<String>), String> {
-    let (name, values) = match text.split_once('=') {
-        Some((name, values)) => (name, values.split(',').map(str::to_owned).collect()),
-        None => (text, Vec::new()),
-    };
-    if name.is_empty() {
-        Err("a tag has a name: NAME=VALUE".to_owned())
-    } else {
-        Ok((name.to_owned(), values))
-    }
 }

@@ -1,12 +1,14 @@
 //! `axon info`
 
+use super::args::InfoFlags;
 use super::output::Output;
 use super::{Failure, Outcome};
 use crate::client::describe;
 use serde_json::Value;
 
-pub(super) async fn run(url: &str, output: &mut Output) -> Result<Outcome, Failure> {
-    let text = describe(url).await?;
+pub(super) async fn run(flags: &InfoFlags, output: &mut Output) -> Result<Outcome, Failure> {
+    let url = &flags.url;
+    let text = describe(url, &flags.trust.roots()?).await?;
     let description: Value = serde_json::from_str(&text)
         .map_err(|_| format!("{url}: not an Axon relay: its answer is not JSON"))?;
     print(&description, output)?;

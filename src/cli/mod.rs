@@ -8,18 +8,24 @@
 mod admin;
 mod allow;
 mod args;
+mod doctor;
+mod filter;
 mod follow;
 mod info;
 mod keygen;
 mod output;
 mod plan;
 mod publish;
+mod reload;
+mod service;
 mod state;
 #[cfg(test)]
 mod tests;
 mod top;
+mod torture;
+mod upkeep;
 
-pub use admin::{AllowedKey, Operator, OperatorError, Role, Settings};
+pub use admin::{AllowedKey, Operator, OperatorError, Progress, Role, Settings};
 pub use args::{DEFAULT_KEY, DEFAULT_URL};
 pub use top::{Exposition, Figures, LogFigures, Sample, ShardFigures, StageFigures};
 
@@ -66,10 +72,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>, operator: &dyn Operator) ->
 fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Outcome, Failure> {
     let settings = cli.settings();
     match cli.command {
-        Command::Serve => operator.serve(&settings, output.is_json())?,
+        Command::Serve(_) => operator.serve(&settings, output.is_json())?,
         Command::Config => output.line(&operator.config(&settings, output.is_json())?)?,
+        Command::Doctor => return doctor::print(&operator.doctor(&settings)?, output),
+        Command::Service(flags) => service::run(&flags, output)?,
+        Command::Reload => reload::print(&operator.reload(&settings)?, output)?,
         Command::Keygen(flags) => keygen::run(&flags, output)?,
         Command::Allow(command) => return allow::run(&command, &settings, operator, output),
+        Command::Check(flags) => return upkeep::check(&flags, &settings, operator, output),
+        Command::Repair(flags) => return upkeep::repair(&flags, &settings, operator, output),
+        Command::Backup(flags) => return upkeep::backup(&flags, &settings, operator, output),
+        Command::Restore(flags) => return upkeep::restore(&flags, &settings, operator, output),
+        Command::Torture(flags) => return torture::torture(&flags, output),
         Command::Pub(flags) => return block_on(publish::run(&flags, output)),
         Command::Sub(flags) => return block_on(follow::sub(&flags, output)),
         Command::Query(flags) => return block_on(follow::query(&flags, output)),
@@ -77,7 +91,7 @@ fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Out
         Command::Plan(flags) => return plan::run(&flags, output),
         Command::Info(flags) => match settings.config {
             Some(_) => info::print(&operator.info(&settings)?, output)?,
-            None => return block_on(info::run(&flags.url, output)),
+            None => return block_on(info::run(&flags, output)),
         },
     }
     Ok(Outcome::Done)

@@ -5,10 +5,12 @@ use super::*;
 use crate::base::{Kind, LogId, PubKey, Reason, Seq};
 use crate::client::relay_double::{Quirks, RelayDouble};
 use crate::client::{Position, TagFilter};
+use crate::doctor::{Finding, State};
 use clap::CommandFactory;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::io::Write;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
@@ -22,6 +24,25 @@ struct Keys(RefCell<Vec<AllowedKey>>);
 impl Operator for Keys {
     fn serve(&self, settings: &Settings, json: bool) -> Result<(), OperatorError> {
         Err(OperatorError(format!("{settings:?} {json}")))
+    }
+    fn check(&self, _: &Settings, deep: bool, _: &Progress<'_>) -> Result<Value, OperatorError> {
+        let findings = json!([{ "about": "tag", "seq": 7, "what": "the event's row is missing" }]);
+        Ok(json!({ "sound": !deep, "findings": if deep { findings } else { json!([]) } }))
+    }
+    fn repair(&self, _: &Settings, yes: bool, _: &Progress<'_>) -> Result<Value, OperatorError> {
+        Ok(json!({ "dry_run": !yes, "losses": ["the events from 5 to 9"] }))
+    }
+    fn backup(&self, _: &Settings, to: &Path, _: &Progress<'_>) -> Result<Value, OperatorError> {
+        Ok(json!({ "position": 5, "to": to }))
+    }
+    fn restore(
+        &self,
+        _: &Settings,
+        from: &Path,
+        to: &Path,
+        _: &Progress<'_>,
+    ) -> Result<Value, OperatorError> {
+        Err(OperatorError(format!("{from:?} {to:?}")))
     }
     fn config(&self, settings: &Settings, json: bool) -> Result<String, OperatorError> {
         Ok(format!("{:?} {json}", settings.config))
@@ -37,6 +58,18 @@ impl Operator for Keys {
         let before = self.0.borrow().len();
         self.0.borrow_mut().retain(|key| key.pubkey != *pubkey);
         Ok(self.0.borrow().len() < before)
+    }
+    fn doctor(&self, _: &Settings) -> Result<Vec<Finding>, OperatorError> {
+        let finding = |name, state, advice: &str| Finding {
+            name,
+            state,
+            value: "7".to_owned(),
+            advice: advice.to_owned(),
+        };
+        Ok(vec![finding("swap", State::Ok, ""), finding("disk sync", State::Fail, "buy one")])
+    }
+    fn reload(&self, _: &Settings) -> Result<Value, OperatorError> {
+        Ok(json!({ "changed": ["log.level"], "restart_needed": ["relay.shards"] }))
     }
     fn info(&self, _: &Settings) -> Result<Value, OperatorError> {
         Ok(json!({ "head": 7 }))
@@ -219,7 +252,7 @@ fn the_allowlist_is_kept_through_the_operator() {
     let (printed, outcome) =
         axon(&["--json", "allow", "add", &key, "--role", "auditor", "--name", "eve"], &keys);
     assert_eq!(outcome.expect("added"), Outcome::Done);
-    let entry = json!({ "pubkey": key, "role": "auditor", "name": "eve" });
+    let entry = json!({ "pubkey": key, "role": "auditor", "name": "eve", "limits": {} });
     assert_eq!(printed.json(), std::slice::from_ref(&entry));
     assert_eq!(axon(&["--json", "allow", "list"], &keys).0.json(), [entry]);
     assert_eq!(axon(&["allow", "remove", &key], &keys).1.expect("removed"), Outcome::Done);

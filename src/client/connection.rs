@@ -3,7 +3,7 @@
 //! Everything here may be cancelled: a cancelled [`Connection::receive`] loses no message; a
 //! cancelled send may have sent its message or not.
 
-use super::KeyPair;
+use super::{Client, KeyPair, Roots};
 use crate::base::Reason;
 use crate::wire::{ClientMessage, RelayMessage};
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 
 /// Connect and login together. A relay drops logins after 10 s; more would only hide a fault.
 const OPEN_MS_MAX: u64 = 10_000;
@@ -28,10 +28,14 @@ pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// Why there is no connection.
 #[derive(Debug, Error)]
 pub enum ConnectError {
-    #[error("{url}: not a usable relay address ({why}); it looks like ws://127.0.0.1:7447")]
+    #[error(
+        "{url}: not a usable relay address ({why}); it looks like ws://127.0.0.1:7447 or wss://relay.example"
+    )]
     Url { url: String, why: String },
     #[error("{url}: {source}; is the relay running? Start one with `axon serve`, or give --url")]
     Unreachable { url: String, source: io::Error },
+    #[error("{url}: its certificate is not trusted ({why}); give the authority's file with --ca")]
+    Untrusted { url: String, why: String },
     #[error("{url}: no answer within {} s; is this the relay's address?", OPEN_MS_MAX / 1_000)]
     Timeout { url: String },
     #[error("{url}: the relay does not take connections now ({message}); try again soon")]
@@ -48,11 +52,26 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// What failed while connecting; TLS reports as I/O, too.
+    pub(super) fn of_io(url: String, source: io::Error) -> ConnectError {
+        let tls = source.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        match tls {
+            Some(rustls::Error::InvalidCertificate(why)) => {
+                ConnectError::Untrusted { url, why: format!("{why:?}") }
+            }
+            Some(rustls::Error::InvalidMessage(_)) => {
+                ConnectError::NotARelay { url, what: "it does not speak TLS; try ws://".to_owned() }
+            }
+            Some(other) => ConnectError::NotARelay { url, what: other.to_string() },
+            None => ConnectError::Unreachable { url, source },
+        }
+    }
+
     /// Whether trying again later cannot help.
     pub fn is_final(&self) -> bool {
         use ConnectError::*;
         match self {
-            Url { .. } | LoginRefused { .. } | NotARelay { .. } => true,
+            Url { .. } | Untrusted { .. } | LoginRefused { .. } | NotARelay { .. } => true,
             Unreachable { .. } | Timeout { .. } | Unavailable { .. } | Lost { .. } => false,
         }
     }
@@ -82,11 +101,12 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects to `url` and logs in with a signature over `login_url`.
-    pub(super) async fn open(url: &str, login_url: &str, key: &KeyPair) -> Result<Self, ConnectError> {
+    /// Connects to the client's url and logs in.
+    pub(super) async fn open(client: &Client) -> Result<Self, ConnectError> {
+        let url = &*client.url;
         let opening = async {
-            let mut connection = Connection { socket: dial(url).await? };
-            connection.log_in(url, login_url, key).await?;
+            let mut connection = Connection { socket: dial(url, &client.roots).await? };
+            connection.log_in(url, &client.login_url, &client.key).await?;
             Ok(connection)
         };
         tokio::time::timeout(Duration::from_millis(OPEN_MS_MAX), opening)
@@ -168,17 +188,14 @@ where
     }
 }
 
-async fn dial(url: &str) -> Result<Socket, ConnectError> {
-    if url.starts_with("wss:") {
-        let why = "TLS is not built in: let a forwarder on this machine speak it".to_owned();
-        return Err(ConnectError::Url { url: url.to_owned(), why });
-    }
+async fn dial(url: &str, roots: &Roots) -> Result<Socket, ConnectError> {
     let config = WebSocketConfig::default()
         .max_message_size(Some(MESSAGE_BYTES_MAX))
         .max_frame_size(Some(MESSAGE_BYTES_MAX));
     // Publishes gather in tungstenite's buffer; what is flushed should leave at once.
     let disable_nagle = true;
-    match connect_async_with_config(url, Some(config), disable_nagle).await {
+    let tls = Connector::Rustls(roots.config());
+    match connect_async_tls_with_config(url, Some(config), disable_nagle, Some(tls)).await {
         Ok((socket, _)) => Ok(socket),
         Err(error) => Err(dial_error(url.to_owned(), error)),
     }
@@ -186,7 +203,7 @@ async fn dial(url: &str) -> Result<Socket, ConnectError> {
 
 fn dial_error(url: String, error: tungstenite::Error) -> ConnectError {
     match error {
-        tungstenite::Error::Io(source) => ConnectError::Unreachable { url, source },
+        tungstenite::Error::Io(source) => ConnectError::of_io(url, source),
         tungstenite::Error::Url(why) => ConnectError::Url { url, why: why.to_string() },
         tungstenite::Error::HttpFormat(why) => ConnectError::Url { url, why: why.to_string() },
         tungstenite::Error::Http(response) if response.status().is_server_error() => {

@@ -43,6 +43,7 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod tls;
 mod verifier;
 
 pub use crate::event::EventBuilder;
@@ -54,6 +55,7 @@ pub use keys::{KeyError, KeyPair, SignError};
 pub use publisher::{PublishError, Published, Publisher, Receipt};
 pub use subscription::{Delivery, Position, Start, SubscribeError, Subscription, Update};
 pub use thread::{Thread, ThreadError};
+pub use tls::{Roots, RootsError};
 pub use verifier::Verifier;
 
 use std::sync::Arc;
@@ -64,18 +66,25 @@ pub struct Client {
     url: Arc<str>,
     login_url: Arc<str>,
     key: Arc<KeyPair>,
+    roots: Roots,
     verifies: bool,
 }
 
 impl Client {
     /// `url` is where to connect and what the login signs; it must be one of the relay's `urls`.
     pub fn new(url: &str, key: impl Into<Arc<KeyPair>>) -> Client {
-        Client { url: url.into(), login_url: url.into(), key: key.into(), verifies: true }
+        let (login_url, roots) = (url.into(), Roots::public());
+        Client { url: url.into(), login_url, key: key.into(), roots, verifies: true }
     }
 
     /// Signs another url at login than the one it connects to, for relays behind a forwarder.
     pub fn login_url(self, url: &str) -> Client {
         Client { login_url: url.into(), ..self }
+    }
+
+    /// Who vouches for the relay of a `wss://` url (default: [`Roots::public`]).
+    pub fn roots(self, roots: Roots) -> Client {
+        Client { roots, ..self }
     }
 
     /// Whether ids and signatures of received events are checked (default: yes). Without it the
@@ -95,7 +104,7 @@ impl Client {
     /// # Errors
     /// Not reachable, not a relay, or the login was refused.
     pub async fn connect(&self) -> Result<Connection, ConnectError> {
-        Connection::open(&self.url, &self.login_url, &self.key).await
+        Connection::open(self).await
     }
 
     /// Connects for publishing.

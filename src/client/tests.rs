@@ -247,7 +247,7 @@ async fn a_query_says_at_once_that_nobody_answers() {
     let error = first_error(Client::new(&url, KeyPair::from_seed(&[1; 32])).query(Filter::default())).await;
     assert!(matches!(error, SubscribeError::Connect(ConnectError::Unreachable { .. })), "{error}");
     let secure = Client::new("wss://127.0.0.1:1", KeyPair::from_seed(&[1; 32]));
-    assert!(matches!(secure.connect().await, Err(ConnectError::Url { .. })));
+    assert!(matches!(secure.connect().await, Err(ConnectError::Unreachable { .. })));
 }
 
 #[tokio::test]

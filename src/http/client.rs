@@ -1,6 +1,6 @@
 //! The other end of the control socket, for the command line.
 
-use super::control::{CONTROL_SOCKET, KeyEntry, KeyJson};
+use super::control::{CONTROL_SOCKET, CheckpointJson, KeyEntry, KeyJson};
 use crate::base::PubKey;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -84,6 +84,32 @@ impl ControlClient {
     /// See [`ControlError`].
     pub async fn info(&self) -> Result<serde_json::Value, ControlError> {
         self.ask(Method::GET, "/info", Bytes::new()).await.and_then(decode)
+    }
+
+    /// Makes a checkpoint of the running store and says where it is.
+    ///
+    /// # Errors
+    /// See [`ControlError`].
+    pub async fn make_checkpoint(&self) -> Result<PathBuf, ControlError> {
+        let made: CheckpointJson =
+            self.ask(Method::POST, "/checkpoints", Bytes::new()).await.and_then(decode)?;
+        Ok(made.path)
+    }
+
+    /// Removes the checkpoint of that name.
+    ///
+    /// # Errors
+    /// See [`ControlError`].
+    pub async fn remove_checkpoint(&self, name: &str) -> Result<(), ControlError> {
+        self.ask(Method::DELETE, &format!("/checkpoints/{name}"), Bytes::new()).await.map(drop)
+    }
+
+    /// Has the relay reload its configuration; what that changed.
+    ///
+    /// # Errors
+    /// The relay's refusal names everything that is wrong; nothing has changed then.
+    pub async fn reload(&self) -> Result<serde_json::Value, ControlError> {
+        self.ask(Method::POST, "/reload", Bytes::new()).await.and_then(decode)
     }
 
     async fn ask(&self, method: Method, target: &str, body: Bytes) -> Result<Bytes, ControlError> {

@@ -2,25 +2,30 @@
 //!
 //! | request | body | answer |
 //! |---|---|---|
-//! | `GET /keys` | - | 200, list of `{pubkey, role, name}` |
-//! | `POST /keys` | `{pubkey, role, name}` | 204; 400 if a field is wrong |
+//! | `GET /keys` | - | 200, list of `{pubkey, role, name, limits}` |
+//! | `POST /keys` | `{pubkey, role, name, limits}` | 204; 400 if a field is wrong |
 //! | `DELETE /keys/{pubkey}` | - | 204; 404 if the key was not allowed |
 //! | `GET /info` | - | 200, the relay's description and figures |
+//! | `POST /checkpoints` | - | 200, `{path}` of a directory with the store's files of now |
+//! | `DELETE /checkpoints/{name}` | - | 204, removed or not there |
+//! | `POST /reload` | - | 200, what a reload of the configuration changed; 400 if it is wrong |
 //!
 //! Errors are `{"error": text}`; 500 carries the store's own message, which stays between the
 //! relay and its operator.
 
-use crate::base::PubKey;
 use crate::base::limits::NAME_BYTES_MAX;
+use crate::base::{KeyLimit, KeyOverrides, PubKey};
 use crate::log::Role;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The socket's file name in the data directory.
@@ -33,6 +38,8 @@ pub struct KeyEntry {
     pub role: Role,
     /// A name for people; may be empty.
     pub name: String,
+    /// What it says instead of its role's limits.
+    pub limits: KeyOverrides,
 }
 
 /// Changes the allowlist of the running relay. Calls may block; an error is a text for the
@@ -43,7 +50,7 @@ pub trait KeyAdmin: Send + Sync {
     /// # Errors
     /// The store's own message.
     fn list(&self) -> Result<Vec<KeyEntry>, String>;
-    /// Allows a key, or changes its role and name. In force when it returns.
+    /// Allows a key, or changes its role, name and limits. In force when it returns.
     ///
     /// # Errors
     /// The store's own message.
@@ -59,11 +66,30 @@ pub trait KeyAdmin: Send + Sync {
 /// Makes the answer to `GET /info`; may block.
 pub type Info = dyn Fn() -> serde_json::Value + Send + Sync;
 
+/// Makes the files of a running store available to a backup or a check. Calls may block.
+pub trait Checkpoints: Send + Sync {
+    /// Makes a checkpoint and says where it is.
+    ///
+    /// # Errors
+    /// The store's own message.
+    fn make(&self) -> Result<PathBuf, String>;
+    /// Removes the checkpoint of that name.
+    ///
+    /// # Errors
+    /// The store's own message.
+    fn remove(&self, name: &str) -> Result<(), String>;
+}
+
+/// Reloads the configuration: what that changed, or why it changed nothing; may block.
+pub type Reload = dyn Fn() -> Result<serde_json::Value, String> + Send + Sync;
+
 /// What the control door works on.
 #[derive(Clone)]
 pub struct ControlOptions {
     pub keys: Arc<dyn KeyAdmin>,
+    pub checkpoints: Arc<dyn Checkpoints>,
     pub info: Arc<Info>,
+    pub reload: Arc<Reload>,
 }
 
 /// A [`KeyEntry`] as JSON.
@@ -74,6 +100,9 @@ pub(super) struct KeyJson {
     role: String,
     #[serde(default)]
     name: String,
+    /// By name, see [`KeyLimit`].
+    #[serde(default)]
+    limits: BTreeMap<String, u64>,
 }
 
 impl From<&KeyEntry> for KeyJson {
@@ -82,6 +111,7 @@ impl From<&KeyEntry> for KeyJson {
             pubkey: entry.pubkey.to_hex(),
             role: entry.role.name().to_owned(),
             name: entry.name.clone(),
+            limits: entry.limits.iter().map(|(limit, n)| (limit.name().to_owned(), n)).collect(),
         }
     }
 }
@@ -96,8 +126,28 @@ impl TryFrom<KeyJson> for KeyEntry {
         if json.name.len() > NAME_BYTES_MAX {
             return Err(format!("name: at most {NAME_BYTES_MAX} bytes are allowed"));
         }
-        Ok(KeyEntry { pubkey, role, name: json.name })
+        Ok(KeyEntry { pubkey, role, name: json.name, limits: overrides(&json.limits)? })
     }
+}
+
+/// Where a checkpoint is, as JSON.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct CheckpointJson {
+    pub(super) path: PathBuf,
+}
+
+fn overrides(json: &BTreeMap<String, u64>) -> Result<KeyOverrides, String> {
+    let mut overrides = KeyOverrides::default();
+    for (name, &value) in json {
+        let known = || KeyLimit::ALL.map(KeyLimit::name).join(", ");
+        let limit = KeyLimit::from_name(name).ok_or_else(|| format!("limits: must be among {}", known()))?;
+        let most = limit.value_max();
+        if value > most {
+            return Err(format!("limits.{limit}: must be at most {most}"));
+        }
+        overrides.set(limit, value);
+    }
+    Ok(overrides)
 }
 
 fn pubkey(text: &str) -> Result<PubKey, String> {
@@ -109,6 +159,9 @@ pub(super) fn router(options: ControlOptions) -> Router {
         .route("/keys", get(list).post(add))
         .route("/keys/{pubkey}", delete(remove))
         .route("/info", get(info))
+        .route("/checkpoints", post(make_checkpoint))
+        .route("/checkpoints/{name}", delete(remove_checkpoint))
+        .route("/reload", post(reload))
         .with_state(options)
 }
 
@@ -143,6 +196,26 @@ async fn remove(State(options): State<ControlOptions>, Path(text): Path<String>)
 
 async fn info(State(options): State<ControlOptions>) -> Response {
     answer(move || Ok(Json((options.info)()).into_response())).await
+}
+
+async fn make_checkpoint(State(options): State<ControlOptions>) -> Response {
+    answer(move || {
+        let path = options.checkpoints.make().map_err(internal)?;
+        Ok(Json(CheckpointJson { path }).into_response())
+    })
+    .await
+}
+
+async fn remove_checkpoint(State(options): State<ControlOptions>, Path(name): Path<String>) -> Response {
+    answer(move || {
+        options.checkpoints.remove(&name).map_err(internal)?;
+        Ok(StatusCode::NO_CONTENT.into_response())
+    })
+    .await
+}
+
+async fn reload(State(options): State<ControlOptions>) -> Response {
+    answer(move || Ok(Json((options.reload)().map_err(bad_request)?).into_response())).await
 }
 
 type Refusal = (StatusCode, String);

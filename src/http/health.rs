@@ -9,7 +9,8 @@ pub enum Status {
     /// Not serving yet, with what it is waiting for.
     Starting(String),
     Serving,
-    /// The store failed; only a restart helps.
+    /// The store takes nothing, because a write has failed or the disk is full. It comes back by
+    /// itself once the cause is gone.
     Failed(String),
     Stopping,
 }
@@ -35,8 +36,8 @@ impl Status {
     }
 }
 
-/// The present [`Status`]: set by whoever starts and stops the relay, read by `/healthz`. That
-/// the store has failed is known from the log's counters.
+/// The present [`Status`]: set by whoever starts and stops the relay, read by `/healthz`. Whether
+/// the store works is known from the log's counters.
 #[derive(Debug)]
 pub struct Health {
     status: Mutex<Status>,
@@ -58,7 +59,7 @@ impl Health {
     pub fn get(&self) -> Status {
         let status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match (status, self.log.failure.get()) {
-            (Status::Serving, Some(failure)) => Status::Failed(failure.clone()),
+            (Status::Serving, Some(failure)) => Status::Failed(failure),
             (status, _) => status,
         }
     }

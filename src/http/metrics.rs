@@ -2,9 +2,9 @@
 
 use super::health::{Health, Status};
 use super::process;
-use crate::base::Stage;
 use crate::base::counters::{Distribution, LogCounters, RESULT_CODES, ShardCounters};
 use crate::base::stages::StageCounters;
+use crate::base::{Closing, Closings, KeyLimit, Stage};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
@@ -61,7 +61,10 @@ const LOG_GAUGES: &[Number<LogCounters>] = &[
 const LOG_TOTALS: &[Number<LogCounters>] = &[
     ("axon_commits", "Commits.", |c| c.commits.get()),
     ("axon_duplicates", "Submissions that were stored before.", |c| c.duplicates.get()),
-    ("axon_store_failures", "Commits that failed.", |c| c.failures.get()),
+    ("axon_store_failures", "Submissions that were not stored because the store had failed.", |c| {
+        c.failures.get()
+    }),
+    ("axon_store_reopened", "Times the store was opened again after a failure.", |c| c.reopened.get()),
 ];
 
 const LOG_SECONDS: &[Spread<LogCounters>] = &[
@@ -105,6 +108,7 @@ pub(super) struct Metrics {
     pub shards: Vec<Arc<ShardCounters>>,
     pub log: Arc<LogCounters>,
     pub health: Arc<Health>,
+    pub refusals: Arc<Closings>,
 }
 
 /// A registry that reads `metrics` whenever it is rendered.
@@ -181,7 +185,9 @@ impl Metrics {
                 spread(metric, of(shard), &SIZES, 1.0)
             })?;
         }
-        self.publishes(encoder)
+        self.publishes(encoder)?;
+        self.over_limit(encoder)?;
+        self.closings(encoder)
     }
 
     fn stages(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
@@ -220,6 +226,34 @@ impl Metrics {
             for (code, answered) in RESULT_CODES.iter().zip(&shard.publishes) {
                 let labels = [("shard", index.to_string()), ("code", code.to_string())];
                 count(&mut family.encode_family(&labels)?, answered.get())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn over_limit(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let help =
+            "Refused with 429, by the limit of the key; thread_publishes_per_min is the storm breaker.";
+        let mut family = encoder.encode_descriptor("axon_over_limit", help, None, MetricType::Counter)?;
+        for (index, shard) in self.shards.iter().enumerate() {
+            let refused = KeyLimit::ALL.iter().zip(&shard.over_limit);
+            for (limit, refused) in refused.filter(|(limit, _)| limit.answers_429()) {
+                let labels = [("shard", index.to_string()), ("limit", limit.to_string())];
+                count(&mut family.encode_family(&labels)?, refused.get())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn closings(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let help = "Connections that ended, by reason; of no shard: not let in.";
+        let mut family =
+            encoder.encode_descriptor("axon_connections_closed", help, None, MetricType::Counter)?;
+        let shards = self.shards.iter().enumerate().map(|(n, shard)| (n.to_string(), &shard.closings));
+        for (shard, closings) in shards.chain([("none".to_owned(), &*self.refusals)]) {
+            for closing in Closing::ALL.into_iter().filter(|closing| closings.get(*closing) > 0) {
+                let labels = [("shard", shard.clone()), ("reason", closing.to_string())];
+                count(&mut family.encode_family(&labels)?, closings.get(closing))?;
             }
         }
         Ok(())

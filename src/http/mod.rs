@@ -18,7 +18,7 @@ mod public;
 mod serve;
 
 pub use client::{ControlClient, ControlError};
-pub use control::{CONTROL_SOCKET, ControlOptions, Info, KeyAdmin, KeyEntry};
+pub use control::{CONTROL_SOCKET, Checkpoints, ControlOptions, Info, KeyAdmin, KeyEntry, Reload};
 pub use health::{Health, Status};
 pub use public::PublicOptions;
 pub use serve::HttpThread;

@@ -2,6 +2,7 @@
 
 use super::health::{Health, Status};
 use super::metrics::{self, Metrics};
+use crate::base::Closings;
 use crate::base::counters::{LogCounters, ShardCounters};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -17,6 +18,8 @@ pub struct PublicOptions {
     pub health: Arc<Health>,
     pub shards: Vec<Arc<ShardCounters>>,
     pub log: Arc<LogCounters>,
+    /// Connections that were not let in.
+    pub refusals: Arc<Closings>,
 }
 
 struct Public {
@@ -26,8 +29,9 @@ struct Public {
 }
 
 pub(super) fn router(options: PublicOptions) -> Router {
-    let PublicOptions { health, shards, log } = options;
-    let registry = metrics::registry(Metrics { shards, log: Arc::clone(&log), health: Arc::clone(&health) });
+    let PublicOptions { health, shards, log, refusals } = options;
+    let (of_log, of_health) = (Arc::clone(&log), Arc::clone(&health));
+    let registry = metrics::registry(Metrics { shards, log: of_log, health: of_health, refusals });
     Router::new()
         .route("/healthz", get(healthz))
         .route("/metrics", get(render))

@@ -1,7 +1,8 @@
 //! Who may publish and log in: the union of the configuration file's rows and the database's,
 //! where a database row wins, also when it is a removal (protocol §3).
 
-use crate::base::PubKey;
+use super::pass::{Pass, Rules};
+use crate::base::{KeyOverrides, PubKey};
 use crate::log::{KeyRow, Role};
 use arc_swap::{ArcSwap, Guard};
 use std::collections::HashMap;
@@ -14,6 +15,8 @@ pub struct Grant {
     pub role: Role,
     /// A name for people; may be empty.
     pub name: String,
+    /// What it says instead of its role's limits.
+    pub limits: KeyOverrides,
 }
 
 /// Where an entry comes from.
@@ -29,6 +32,7 @@ pub struct ListedKey {
     pub pubkey: PubKey,
     pub role: Role,
     pub name: String,
+    pub limits: KeyOverrides,
     pub source: Source,
 }
 
@@ -36,30 +40,38 @@ pub struct ListedKey {
 ///
 /// [`Keys`]: super::Keys
 pub struct Allowlist {
-    current: ArcSwap<Roles>,
+    current: ArcSwap<Passes>,
     /// Held only while the rows change or are listed, never by a publishing thread.
     rows: Mutex<Rows>,
 }
 
 /// What a publishing thread looks at.
-pub(super) type Roles = HashMap<PubKey, Role>;
+pub(super) type Passes = HashMap<PubKey, Arc<Pass>>;
 
 struct Rows {
+    rules: Rules,
     config: Vec<Grant>,
     database: HashMap<PubKey, KeyRow>,
 }
 
 impl Allowlist {
     /// The union of both lists; of several rows of one key in a list the last one counts.
-    pub fn new(config: Vec<Grant>, database: Vec<KeyRow>) -> Self {
+    /// `rules` say what each role may do.
+    pub fn new(rules: Rules, config: Vec<Grant>, database: Vec<KeyRow>) -> Self {
         let database = database.into_iter().map(|row| (row.pubkey, row)).collect();
-        let rows = Rows { config, database };
-        Allowlist { current: ArcSwap::from_pointee(rows.roles()), rows: Mutex::new(rows) }
+        let rows = Rows { rules, config, database };
+        let passes = rows.passes(&Passes::new());
+        Allowlist { current: ArcSwap::from_pointee(passes), rows: Mutex::new(rows) }
     }
 
     /// What this key may do; `None` if it is not allowed.
     pub fn role(&self, pubkey: &PubKey) -> Option<Role> {
-        self.current.load().get(pubkey).copied()
+        self.current.load().get(pubkey).map(|pass| pass.role())
+    }
+
+    /// What this key may use up; `None` if it is not allowed.
+    pub fn pass(&self, pubkey: &PubKey) -> Option<Arc<Pass>> {
+        self.current.load().get(pubkey).cloned()
     }
 
     /// How many keys are allowed.
@@ -81,7 +93,7 @@ impl Allowlist {
     }
 
     /// The state that one batch is judged by.
-    pub(super) fn load(&self) -> Guard<Arc<Roles>> {
+    pub(super) fn load(&self) -> Guard<Arc<Passes>> {
         self.current.load()
     }
 
@@ -89,20 +101,29 @@ impl Allowlist {
     pub(super) fn put(&self, row: KeyRow) {
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         rows.database.insert(row.pubkey, row);
-        self.current.store(Arc::new(rows.roles()));
+        let passes = rows.passes(&self.current.load());
+        self.current.store(Arc::new(passes));
+    }
+
+    /// Puts other rules and other rows of the configuration file into force.
+    pub(super) fn replace_config(&self, rules: Rules, config: Vec<Grant>) {
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        (rows.rules, rows.config) = (rules, config);
+        let passes = rows.passes(&self.current.load());
+        self.current.store(Arc::new(passes));
     }
 }
 
 impl Rows {
     fn merged(&self) -> HashMap<PubKey, ListedKey> {
         let mut merged = HashMap::new();
-        for Grant { pubkey, role, name } in self.config.iter().cloned() {
-            merged.insert(pubkey, ListedKey { pubkey, role, name, source: Source::Config });
+        for Grant { pubkey, role, name, limits } in self.config.iter().cloned() {
+            merged.insert(pubkey, ListedKey { pubkey, role, name, limits, source: Source::Config });
         }
-        for KeyRow { pubkey, role, name } in self.database.values().cloned() {
+        for KeyRow { pubkey, role, name, limits } in self.database.values().cloned() {
             match role {
                 Some(role) => {
-                    merged.insert(pubkey, ListedKey { pubkey, role, name, source: Source::Database })
+                    merged.insert(pubkey, ListedKey { pubkey, role, name, limits, source: Source::Database })
                 }
                 None => merged.remove(&pubkey),
             };
@@ -110,7 +131,16 @@ impl Rows {
         merged
     }
 
-    fn roles(&self) -> Roles {
-        self.merged().into_values().map(|entry| (entry.pubkey, entry.role)).collect()
+    /// What is in force; a key that was there keeps its meters, and its very pass if that
+    /// would be the same.
+    fn passes(&self, before: &Passes) -> Passes {
+        let pass = |entry: ListedKey| {
+            let rules = self.rules.of(entry.role);
+            let old = before.get(&entry.pubkey);
+            let new = Pass::new(entry.role, rules, rules.limits.with(&entry.limits), old.map(|old| &**old));
+            let kept = old.filter(|old| old.grants_as(&new)).cloned();
+            (entry.pubkey, kept.unwrap_or_else(|| Arc::new(new)))
+        };
+        self.merged().into_values().map(pass).collect()
     }
 }

@@ -1,10 +1,9 @@
 //! Judging what arrives: every check of protocol §4, in its order, a batch at a time.
 
-use super::allowlist::Roles;
-use super::{Gate, Seen};
-use crate::base::{EventId, PubKey, Reason, Signature, Stage, Stopwatch, limits};
-use crate::event::{Envelope, EventView, canonical_id, scan_id};
-use crate::log::Role;
+use super::allowlist::Passes;
+use super::{Gate, Pass, Seat, Seen};
+use crate::base::{EventId, KeyLimit, Now, PubKey, Reason, Signature, Stage, Stopwatch, limits};
+use crate::event::{Envelope, EventView, Tag, canonical_id, scan_id};
 use crate::verify::{Claim, Verifier, verify_stranger};
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
@@ -67,12 +66,12 @@ impl Door {
     pub fn judge(
         &mut self,
         watch: &Stopwatch,
-        unix_now: i64,
+        now: Now,
         arrivals: &[Arrival<'_>],
         verdicts: &mut Vec<Verdict>,
     ) {
         verdicts.clear();
-        self.judge_into(watch, unix_now, arrivals, verdicts);
+        self.judge_into(watch, now, arrivals, verdicts);
         if self.arena.allocated_bytes() > ARENA_BYTES_KEPT {
             self.arena = Bump::new();
         } else {
@@ -83,17 +82,17 @@ impl Door {
     fn judge_into(
         &mut self,
         watch: &Stopwatch,
-        unix_now: i64,
+        now: Now,
         arrivals: &[Arrival<'_>],
         verdicts: &mut Vec<Verdict>,
     ) {
         let Door { gate, verifier, arena, held, scratch } = self;
-        let roles = gate.allowlist.load();
+        let passes = gate.allowlist.load();
         watch.enter(Stage::Decode);
         let decoded = arrivals.iter().map(|arrival| decode(arrival.wire, arena));
         let decoded = BumpVec::from_iter_in(decoded, arena);
         watch.enter(Stage::Hash);
-        let admit = |event| admit(gate, &roles, unix_now, event, arena);
+        let admit = |event| admit(gate, &passes, now.unix_seconds, event, arena);
         let admitted = decoded.into_iter().map(|decoded| decoded.and_then(admit));
         let admitted = BumpVec::from_iter_in(admitted, arena);
 
@@ -118,29 +117,32 @@ impl Door {
                         }
                         false => held.next() == Some(&true),
                     };
-                    conclude(gate, unix_now, event, held, arrival.wire, scratch)
+                    match held {
+                        true => conclude(gate, &passes, now, event, arrival.wire, scratch),
+                        false => refused(event, Reason::BadSignature),
+                    }
                 }
             });
         }
     }
 
-    /// What the key may do, if `sig` is over `SHA-256(nonce ‖ url)` for one of the relay's urls
+    /// A seat of the key, if `sig` is over `SHA-256(nonce ‖ url)` for one of the relay's urls
     /// and the key is on the allowlist.
     ///
     /// # Errors
-    /// [`Reason::BadLogin`], then [`Reason::KeyNotAllowed`].
-    pub fn login(&mut self, nonce: &[u8; 32], pubkey: &PubKey, sig: &Signature) -> Result<Role, Reason> {
+    /// [`Reason::BadLogin`], then [`Reason::KeyNotAllowed`], then [`Reason::KeyConnections`].
+    pub fn login(&mut self, nonce: &[u8; 32], pubkey: &PubKey, sig: &Signature) -> Result<Seat, Reason> {
         let Door { gate, verifier, .. } = self;
-        let role = gate.allowlist.role(pubkey);
+        let pass = gate.allowlist.pass(pubkey);
         let held = gate.urls.iter().any(|url| {
             let id = Sha256::new().chain_update(nonce).chain_update(url).finalize().into();
             let claim = Claim { pubkey, id: &id, sig };
-            if role.is_some() { verifier.verify_one(&claim) } else { verify_stranger(&claim) }
+            if pass.is_some() { verifier.verify_one(&claim) } else { verify_stranger(&claim) }
         });
         if !held {
             return Err(Reason::BadLogin);
         }
-        role.ok_or(Reason::KeyNotAllowed)
+        pass.ok_or(Reason::KeyNotAllowed).and_then(Seat::take)
     }
 }
 
@@ -151,21 +153,21 @@ fn decode<'a>(wire: &'a [u8], arena: &'a Bump) -> Result<EventView<'a>, Refusal>
 /// Everything between the form and the signature.
 fn admit<'a>(
     gate: &Gate,
-    roles: &Roles,
+    passes: &Passes,
     unix_now: i64,
     event: EventView<'a>,
     arena: &Bump,
 ) -> Result<EventView<'a>, Refusal> {
-    match check(gate, roles, unix_now, &event, arena) {
+    match check(gate, passes, unix_now, &event, arena) {
         Ok(()) => Ok(event),
         Err(reason) => Err((Some(event.id), reason)),
     }
 }
 
-/// Size, clock, tags, id, author, known duplicate.
+/// Size, clock, tags, id, author, kind, known duplicate.
 fn check(
     gate: &Gate,
-    roles: &Roles,
+    passes: &Passes,
     unix_now: i64,
     event: &EventView<'_>,
     arena: &Bump,
@@ -180,8 +182,9 @@ fn check(
     if canonical_id(&event.canonical(), arena)? != event.id {
         return Err(Reason::IdMismatch);
     }
-    if !roles.contains_key(&event.pubkey) {
-        return Err(Reason::AuthorNotAllowed);
+    let author = passes.get(&event.pubkey).ok_or(Reason::AuthorNotAllowed)?;
+    if !author.may_sign(event.kind) {
+        return Err(Reason::KindNotAllowed { kind: event.kind.0 });
     }
     if seen == Seen::Duplicate { Err(Reason::Duplicate) } else { Ok(()) }
 }
@@ -190,27 +193,49 @@ fn claim<'a>(event: &'a EventView<'_>) -> Claim<'a> {
     Claim { pubkey: &event.pubkey, id: &event.id.0, sig: &event.sig }
 }
 
-/// The signature's verdict, and for ephemeral kinds the place in the seen set.
+/// What is left once the signature has held: the storm breaker, whose count nobody else can
+/// spoil by forging, and for ephemeral kinds the place in the seen set.
 fn conclude(
     gate: &Gate,
-    unix_now: i64,
+    passes: &Passes,
+    now: Now,
     event: &EventView<'_>,
-    held: bool,
     wire: &[u8],
     scratch: &mut Vec<u8>,
 ) -> Verdict {
-    let refused = |reason| Verdict::Refused { id: Some(event.id), reason };
-    if !held {
-        return refused(Reason::BadSignature);
+    if let Err(reason) = check_storm(gate, passes, now, event) {
+        return refused(event, reason);
     }
     if !event.kind.is_ephemeral() {
         return Verdict::Stored(Envelope::new(event, wire, scratch));
     }
-    match gate.seen.insert(&event.id, event.created_at, unix_now) {
+    match gate.seen.insert(&event.id, event.created_at, now.unix_seconds) {
         Seen::Fresh => Verdict::Ephemeral(Envelope::new(event, wire, scratch)),
-        Seen::Duplicate => refused(Reason::Duplicate),
-        Seen::TooOld { limit } => refused(too_old(unix_now, event, limit)),
+        Seen::Duplicate => refused(event, Reason::Duplicate),
+        Seen::TooOld { limit } => refused(event, too_old(now.unix_seconds, event, limit)),
     }
+}
+
+fn refused(event: &EventView<'_>, reason: Reason) -> Verdict {
+    Verdict::Refused { id: Some(event.id), reason }
+}
+
+/// Counts an answer in a thread. Events outside of threads cost a look at their tags.
+fn check_storm(gate: &Gate, passes: &Passes, now: Now, event: &EventView<'_>) -> Result<(), Reason> {
+    let Some(root) = thread_root(event) else { return Ok(()) };
+    let limit = |pass: &Pass| pass.limits().get(KeyLimit::ThreadPublishesPerMinute);
+    let value = passes.get(&event.pubkey).map_or(0, |pass| limit(pass));
+    if value == 0 {
+        return Ok(());
+    }
+    let counted = gate.storms.count(&event.pubkey, &root, value, now.ms.0);
+    counted.map_err(|retry_ms| Reason::ThreadStorm { value, retry_ms })
+}
+
+/// The first event of the thread that this one is in (protocol §10).
+fn thread_root(event: &EventView<'_>) -> Option<EventId> {
+    let marked = |tag: &&Tag<'_>| tag.name == "e" && tag.values.get(1) == Some(&"root");
+    event.tags.iter().find(marked).and_then(|tag| EventId::from_hex(tag.first()?))
 }
 
 fn too_old(unix_now: i64, event: &EventView<'_>, limit: i64) -> Reason {

@@ -1,8 +1,8 @@
 //! Administration of the allowlist. Blocks; called by the control socket, never by a shard.
 
-use super::{Allowlist, ListedKey};
-use crate::base::PubKey;
+use super::{Allowlist, Grant, ListedKey, Pass, Rules};
 use crate::base::limits::NAME_BYTES_MAX;
+use crate::base::{KeyOverrides, PubKey};
 use crate::log::{Append, KeyRow, KeyStore, Role};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use thiserror::Error;
@@ -11,9 +11,9 @@ use thiserror::Error;
 pub trait Publishers: Send + Sync {
     /// Returns when every publishing thread has submitted what it judged before this call.
     fn quiesce(&self);
-    /// The key's role is now `role`; `None`: it was removed and its connections are to be
+    /// The key's entry is now `pass`; `None`: it was removed and its connections are to be
     /// answered 403 and closed.
-    fn key_changed(&self, pubkey: &PubKey, role: Option<Role>);
+    fn key_changed(&self, pubkey: &PubKey, pass: Option<&Arc<Pass>>);
 }
 
 /// Why a change of the allowlist did not succeed.
@@ -29,6 +29,15 @@ pub enum KeysError {
     /// key that was submitted before may still appear when the log is reopened.
     #[error("the key was removed, but the log stopped before it confirmed the key's last events")]
     LogStopped,
+}
+
+/// What another configuration has changed in the allowlist, in keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GrantChanges {
+    pub added: usize,
+    /// Their role is another one, or what they may do.
+    pub changed: usize,
+    pub removed: usize,
 }
 
 /// Changes the allowlist of a running relay, one change at a time.
@@ -51,19 +60,20 @@ impl Keys {
         Keys { allowlist, store, log, publishers, one_at_a_time: Mutex::new(()) }
     }
 
-    /// Allows a key, or changes its role or name.
+    /// Allows a key, or changes its role, name or limits.
     ///
     /// # Errors
     /// The row could not be written or the name is too long; nothing has changed then.
-    pub fn add(&self, pubkey: PubKey, role: Role, name: &str) -> Result<(), KeysError> {
+    pub fn add(&self, pubkey: PubKey, role: Role, name: &str, limits: KeyOverrides) -> Result<(), KeysError> {
         if name.len() > NAME_BYTES_MAX {
             return Err(KeysError::NameTooLong { have: name.len() });
         }
         let _turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = self.allowlist.role(&pubkey);
-        self.put(KeyRow { pubkey, role: Some(role), name: name.to_owned() })?;
-        if before != Some(role) {
-            self.publishers.key_changed(&pubkey, Some(role));
+        let before = self.allowlist.pass(&pubkey);
+        self.put(KeyRow { pubkey, role: Some(role), name: name.to_owned(), limits })?;
+        let now = self.allowlist.pass(&pubkey);
+        if now.as_ref().map(Arc::as_ptr) != before.as_ref().map(Arc::as_ptr) {
+            self.publishers.key_changed(&pubkey, now.as_ref());
         }
         Ok(())
     }
@@ -78,9 +88,39 @@ impl Keys {
         if self.allowlist.role(pubkey).is_none() {
             return Ok(false);
         }
-        self.put(KeyRow { pubkey: *pubkey, role: None, name: String::new() })?;
-        self.expel(pubkey)?;
+        let limits = KeyOverrides::default();
+        self.put(KeyRow { pubkey: *pubkey, role: None, name: String::new(), limits })?;
+        self.expel(&[*pubkey])?;
         Ok(true)
+    }
+
+    /// Replaces the rules of the roles and the configuration file's rows. What keys have used
+    /// up stays counted. When this returns `Ok`, no later position of the log has an author who
+    /// is no longer allowed.
+    ///
+    /// # Errors
+    /// [`KeysError::LogStopped`].
+    pub fn replace_grants(&self, rules: Rules, grants: Vec<Grant>) -> Result<GrantChanges, KeysError> {
+        let _turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = Arc::clone(&self.allowlist.load());
+        self.allowlist.replace_config(rules, grants);
+        let now = Arc::clone(&self.allowlist.load());
+        let removed: Vec<PubKey> = before.keys().filter(|key| !now.contains_key(*key)).copied().collect();
+        let mut changes = GrantChanges { removed: removed.len(), ..GrantChanges::default() };
+        for (pubkey, pass) in now.iter() {
+            match before.get(pubkey) {
+                None => changes.added += 1,
+                Some(before) if !Arc::ptr_eq(before, pass) => {
+                    changes.changed += 1;
+                    self.publishers.key_changed(pubkey, Some(pass));
+                }
+                Some(_) => {}
+            }
+        }
+        if !removed.is_empty() {
+            self.expel(&removed)?;
+        }
+        Ok(changes)
     }
 
     /// Every allowed key, by public key.
@@ -94,9 +134,9 @@ impl Keys {
         Ok(())
     }
 
-    /// Sees a key out that the allowlist no longer has. What was judged by the old list is
+    /// Sees keys out that the allowlist no longer has. What was judged by the old list is
     /// submitted first, then committed and answered; only then are its connections told.
-    fn expel(&self, removed: &PubKey) -> Result<(), KeysError> {
+    fn expel(&self, removed: &[PubKey]) -> Result<(), KeysError> {
         self.publishers.quiesce();
         let (done, committed) = mpsc::channel();
         self.log.barrier(Box::new(move || {
@@ -104,7 +144,7 @@ impl Keys {
             let _ = done.send(());
         }));
         let confirmed = committed.recv();
-        self.publishers.key_changed(removed, None);
+        removed.iter().for_each(|pubkey| self.publishers.key_changed(pubkey, None));
         confirmed.map_err(|_| KeysError::LogStopped)
     }
 }

@@ -4,6 +4,8 @@
 //! [`Door::judge`], and every check of protocol §4 is behind it, in the protocol's order: form,
 //! content size, clock, tags, id, author, signature, duplicate. Logins pass [`Door::login`],
 //! changes of the allowlist pass [`Keys`]. This room knows no connection and no transport.
+//! What a key may use up is in its [`Pass`]: whoever takes events from somebody charges him
+//! with [`Pass::charge_publish`] before they are judged.
 //!
 //! # What others rely on
 //!
@@ -18,12 +20,15 @@ mod allowlist;
 mod door;
 mod gate;
 mod keys;
+mod pass;
 mod seen;
+mod storms;
 
 pub use allowlist::{Allowlist, Grant, ListedKey, Source};
 pub use door::{Arrival, Door, Verdict};
 pub use gate::Gate;
-pub use keys::{Keys, KeysError, Publishers};
+pub use keys::{GrantChanges, Keys, KeysError, Publishers};
+pub use pass::{Pass, RoleRules, Rules, Seat};
 pub use seen::{Seen, SeenSet};
 
 #[cfg(test)]

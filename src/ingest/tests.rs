@@ -1,7 +1,9 @@
 //! The door against the vectors, in its order of checks, and the administration of keys.
 
 use super::*;
-use crate::base::{EventId, Kind, Limits, LogId, PubKey, Reason, Signature, Stopwatch};
+use crate::base::{
+    EventId, KeyLimit, KeyOverrides, Kind, Limits, LogId, Now, PubKey, Reason, Signature, Stopwatch,
+};
 use crate::codec::Reader;
 use crate::event::{EventBuilder, EventFields};
 use crate::log::{Append, CommitSink, CommittedBatch, KeyRow, KeyStore, LogClient, MemLog, Role, Submission};
@@ -20,13 +22,13 @@ fn pubkey(n: u8) -> PubKey {
 }
 
 fn grant(pubkey: PubKey, role: Role) -> Grant {
-    Grant { pubkey, role, name: String::new() }
+    Grant { pubkey, role, name: String::new(), limits: KeyOverrides::default() }
 }
 
 /// Keys 1 to 8 are members.
 fn gate_with(limits: Limits) -> Arc<Gate> {
     let config = (1..=8).map(|n| grant(pubkey(n), Role::Member)).collect();
-    Arc::new(Gate::new(Arc::new(Allowlist::new(config, Vec::new())), limits, Vec::new()))
+    Arc::new(Gate::new(Arc::new(Allowlist::new(Rules::default(), config, Vec::new())), limits, Vec::new()))
 }
 
 fn builder(kind: u16, created_at: i64, content: &[u8]) -> EventBuilder {
@@ -43,10 +45,14 @@ fn forge(event: &EventBuilder, n: u8) -> Vec<u8> {
     event.finish(&pubkey(n), |_| Signature(key(n).sign(b"something else").to_bytes())).unwrap().1
 }
 
+fn at(unix_seconds: i64) -> Now {
+    Now { unix_seconds, ..Now::default() }
+}
+
 fn judge(door: &mut Door, now: i64, wires: &[Vec<u8>]) -> Vec<Verdict> {
     let arrivals: Vec<_> = wires.iter().map(|wire| Arrival { wire, suspect: false }).collect();
     let mut verdicts = Vec::new();
-    door.judge(&Stopwatch::sampling(Arc::default()), now, &arrivals, &mut verdicts);
+    door.judge(&Stopwatch::sampling(Arc::default()), at(now), &arrivals, &mut verdicts);
     assert_eq!(verdicts.len(), wires.len());
     verdicts
 }
@@ -92,7 +98,7 @@ fn every_event_vector_is_accepted_as_received() {
     let cases = file.as_array().unwrap();
     let authors =
         cases.iter().map(|case| grant(PubKey(hex_of(&case["pubkey"]).try_into().unwrap()), Role::Member));
-    let allowlist = Arc::new(Allowlist::new(authors.collect(), Vec::new()));
+    let allowlist = Arc::new(Allowlist::new(Rules::default(), authors.collect(), Vec::new()));
     for wire_key in ["wire", "wire_other_key_order"] {
         let gate = Gate::new(Arc::clone(&allowlist), Limits::default(), Vec::new());
         let mut door = Door::new(Arc::new(gate));
@@ -139,7 +145,7 @@ fn every_event_of_the_reject_vectors_is_refused_with_its_code() {
     let file = vectors(include_str!("../../tests/vectors/reject.json"));
     let seed: [u8; 32] = hex_of(&file["author_seed"]).try_into().unwrap();
     let author = PubKey(SigningKey::from_bytes(&seed).verifying_key().to_bytes());
-    let allowlist = Allowlist::new(vec![grant(author, Role::Member)], Vec::new());
+    let allowlist = Allowlist::new(Rules::default(), vec![grant(author, Role::Member)], Vec::new());
     let mut door = Door::new(Arc::new(Gate::new(Arc::new(allowlist), Limits::default(), Vec::new())));
     let (mut events, mut with_id) = (0, 0);
     for case in file["cases"].as_array().unwrap() {
@@ -242,7 +248,7 @@ fn suspects_and_others_get_their_own_verdicts_in_order() {
     let arrivals: Vec<_> =
         wires.iter().enumerate().map(|(i, wire)| Arrival { wire, suspect: i % 3 == 0 }).collect();
     let mut verdicts = vec![Verdict::Refused { id: None, reason: Reason::Duplicate }];
-    door.judge(&Stopwatch::sampling(Arc::default()), NOW, &arrivals, &mut verdicts);
+    door.judge(&Stopwatch::sampling(Arc::default()), at(NOW), &arrivals, &mut verdicts);
     assert_eq!(verdicts.len(), 40);
     for (i, (verdict, wire)) in verdicts.iter().zip(&wires).enumerate() {
         match (i % 7, verdict) {
@@ -298,15 +304,16 @@ fn logins_follow_the_vectors() {
         let door = |url: &str, allowed: &[PubKey]| {
             let config = allowed.iter().map(|key| grant(*key, Role::Auditor)).collect();
             let urls = vec!["ws://elsewhere".to_owned(), url.to_owned()];
-            let allowlist = Arc::new(Allowlist::new(config, Vec::new()));
+            let allowlist = Arc::new(Allowlist::new(Rules::default(), config, Vec::new()));
             Door::new(Arc::new(Gate::new(allowlist, Limits::default(), urls)))
         };
         let mut open = door(&url, &[pubkey]);
-        assert_eq!(open.login(&nonce, &pubkey, &sig), Ok(Role::Auditor));
-        assert_eq!(open.login(&[0; 32], &pubkey, &sig), Err(Reason::BadLogin));
-        assert_eq!(door("ws://other", &[pubkey]).login(&nonce, &pubkey, &sig), Err(Reason::BadLogin));
-        assert_eq!(door(&url, &[]).login(&nonce, &pubkey, &sig), Err(Reason::KeyNotAllowed));
-        assert_eq!(door(&url, &[]).login(&[0; 32], &pubkey, &sig), Err(Reason::BadLogin));
+        let login = |door: &mut Door, nonce| door.login(nonce, &pubkey, &sig).map(|seat| seat.pass().role());
+        assert_eq!(login(&mut open, &nonce), Ok(Role::Auditor));
+        assert_eq!(login(&mut open, &[0; 32]), Err(Reason::BadLogin));
+        assert_eq!(login(&mut door("ws://other", &[pubkey]), &nonce), Err(Reason::BadLogin));
+        assert_eq!(login(&mut door(&url, &[]), &nonce), Err(Reason::KeyNotAllowed));
+        assert_eq!(login(&mut door(&url, &[]), &[0; 32]), Err(Reason::BadLogin));
     }
 }
 
@@ -350,7 +357,8 @@ impl Publishers for Diary {
     fn quiesce(&self) {
         self.note(format!("quiesce, key 1 allowed: {}", self.allowed(&pubkey(1))));
     }
-    fn key_changed(&self, key: &PubKey, role: Option<Role>) {
+    fn key_changed(&self, key: &PubKey, pass: Option<&Arc<Pass>>) {
+        let role = pass.map(|pass| pass.role());
         self.note(format!("changed {} {role:?}", (1..=9).find(|n| pubkey(*n) == *key).unwrap()));
     }
 }
@@ -379,7 +387,7 @@ impl Append for NotingLog {
 
 fn keys_over(diary: Diary) -> (Keys, Arc<Diary>, Arc<Allowlist>) {
     let config = vec![grant(pubkey(1), Role::Member), grant(pubkey(2), Role::Auditor)];
-    let allowlist = Arc::new(Allowlist::new(config, Vec::new()));
+    let allowlist = Arc::new(Allowlist::new(Rules::default(), config, Vec::new()));
     let diary = Arc::new(diary);
     *diary.allowlist.lock().unwrap() = Some(Arc::clone(&allowlist));
     let log = MemLog::new(LogId([1; 16]), Arc::clone(&diary) as Arc<dyn CommitSink>);
@@ -406,11 +414,11 @@ fn a_removal_is_written_then_in_force_then_settled_then_told() {
 #[test]
 fn an_added_key_is_allowed_and_a_changed_role_is_told() {
     let (keys, diary, allowlist) = keys_over(Diary::default());
-    keys.add(pubkey(3), Role::Member, "three").unwrap();
+    keys.add(pubkey(3), Role::Member, "three", KeyOverrides::default()).unwrap();
     assert_eq!(diary.take(), ["row Some(Member), allowed before: false", "changed 3 Some(Member)"]);
-    keys.add(pubkey(3), Role::Member, "drei").unwrap();
+    keys.add(pubkey(3), Role::Member, "drei", KeyOverrides::default()).unwrap();
     assert_eq!(diary.take(), ["row Some(Member), allowed before: true"]);
-    keys.add(pubkey(2), Role::Admin, "two").unwrap();
+    keys.add(pubkey(2), Role::Admin, "two", KeyOverrides::default()).unwrap();
     assert_eq!(diary.take(), ["row Some(Admin), allowed before: true", "changed 2 Some(Admin)"]);
     let list = keys.list();
     assert!(list.is_sorted_by_key(|entry| entry.pubkey) && list.len() == allowlist.len());
@@ -425,9 +433,9 @@ fn a_failed_write_changes_nothing() {
     let (keys, diary, allowlist) = keys_over(Diary { fail_writes: true, ..Diary::default() });
     let failed = Err(KeysError::Store("disk full".to_owned()));
     assert_eq!(keys.remove(&pubkey(1)).map(|_| ()), failed);
-    assert_eq!(keys.add(pubkey(3), Role::Member, ""), failed);
+    assert_eq!(keys.add(pubkey(3), Role::Member, "", KeyOverrides::default()), failed);
     assert_eq!(
-        keys.add(pubkey(3), Role::Member, &"x".repeat(257)),
+        keys.add(pubkey(3), Role::Member, &"x".repeat(257), KeyOverrides::default()),
         Err(KeysError::NameTooLong { have: 257 })
     );
     assert!(diary.take().is_empty());
@@ -444,9 +452,10 @@ fn a_log_that_stops_is_reported_and_the_key_is_out_nevertheless() {
 
 #[test]
 fn a_removal_in_the_database_wins_over_the_file() {
-    let removal = KeyRow { pubkey: pubkey(1), role: None, name: String::new() };
+    let removal =
+        KeyRow { pubkey: pubkey(1), role: None, name: String::new(), limits: KeyOverrides::default() };
     let config = vec![grant(pubkey(1), Role::Member), grant(pubkey(2), Role::Member)];
-    let allowlist = Allowlist::new(config, vec![removal]);
+    let allowlist = Allowlist::new(Rules::default(), config, vec![removal]);
     assert_eq!(allowlist.role(&pubkey(1)), None);
     assert_eq!(allowlist.role(&pubkey(2)), Some(Role::Member));
 }
@@ -464,4 +473,138 @@ fn a_removed_author_is_refused_from_the_next_batch_on() {
         other => panic!("{other:?}"),
     };
     assert!(id.is_some_and(|EventId(id)| wire.windows(32).any(|bytes| bytes == id)));
+}
+
+/// Rules under which members have these limits.
+fn members_may(limits: &[(KeyLimit, u64)]) -> Rules {
+    let mut rules = Rules::default();
+    limits.iter().for_each(|(limit, value)| rules.of_mut(Role::Member).limits.set(*limit, *value));
+    rules
+}
+
+fn member(n: u8) -> Grant {
+    grant(pubkey(n), Role::Member)
+}
+
+#[test]
+fn a_role_signs_its_kinds_and_no_other() {
+    let mut rules = Rules::default();
+    rules.of_mut(Role::Agent).kinds = Arc::from([(0, 999), (2000, 2000)]);
+    let config = vec![grant(pubkey(1), Role::Agent), member(2)];
+    let allowlist = Arc::new(Allowlist::new(rules, config, Vec::new()));
+    let mut door = Door::new(Arc::new(Gate::new(allowlist, Limits::default(), Vec::new())));
+    let mut said = |kind, n| judge_one(&mut door, NOW, sign(&builder(kind, NOW, b"x"), n));
+    assert_eq!((said(999, 1), said(2000, 1)), (Ok("stored"), Ok("stored")));
+    assert_eq!(said(1000, 1), Err(Reason::KindNotAllowed { kind: 1000 }));
+    assert_eq!(Reason::KindNotAllowed { kind: 1000 }.code(), 403);
+    assert_eq!(said(1000, 2), Ok("stored"));
+}
+
+#[test]
+fn all_doors_and_seats_of_a_key_share_its_budget_and_bytes_that_do_not_fit_cost_no_publish() {
+    let rules = members_may(&[(KeyLimit::PublishesPerSecond, 3), (KeyLimit::BytesPerSecond, 1_000)]);
+    let allowlist = Allowlist::new(rules, vec![member(1), member(2)], Vec::new());
+    let passes = [allowlist.pass(&pubkey(1)).unwrap(), allowlist.pass(&pubkey(1)).unwrap()];
+    assert_eq!(passes[0].charge_publish(0, 400), Ok(()));
+    assert_eq!(passes[1].charge_publish(0, 400), Ok(()));
+    let over = Reason::OverRate { limit: KeyLimit::BytesPerSecond, value: 1_000, retry_ms: 200 };
+    assert_eq!(passes[0].charge_publish(0, 400), Err(over));
+    assert_eq!(passes[0].charge_publish(0, 200), Ok(()), "the publish was given back");
+    let over = Reason::OverRate { limit: KeyLimit::PublishesPerSecond, value: 3, retry_ms: 334 };
+    assert_eq!(passes[1].charge_publish(0, 0), Err(over));
+    assert_eq!(over.code(), 429);
+    let text = over.to_string();
+    assert!(["publishes_per_s", "3", "334 ms"].iter().all(|part| text.contains(part)), "{text}");
+    assert_eq!(allowlist.pass(&pubkey(2)).unwrap().charge_publish(0, 1_000), Ok(()));
+}
+
+#[test]
+fn a_changed_entry_goes_on_with_what_was_used() {
+    let (keys, diary, allowlist) = keys_over(Diary::default());
+    let mut overrides = KeyOverrides::default();
+    overrides.set(KeyLimit::PublishesPerSecond, 2);
+    keys.add(pubkey(1), Role::Member, "", overrides).unwrap();
+    assert_eq!(diary.take().last().unwrap(), "changed 1 Some(Member)", "new limits are told");
+    let pass = allowlist.pass(&pubkey(1)).unwrap();
+    assert!((0..2).all(|_| pass.charge_publish(0, 1).is_ok()));
+    keys.add(pubkey(1), Role::Auditor, "", overrides).unwrap();
+    let pass = allowlist.pass(&pubkey(1)).unwrap();
+    assert_eq!(pass.role(), Role::Auditor);
+    assert!(pass.charge_publish(0, 1).is_err());
+    keys.add(pubkey(1), Role::Auditor, "", KeyOverrides::default()).unwrap();
+    assert!(allowlist.pass(&pubkey(1)).unwrap().charge_publish(0, 1).is_ok());
+    let listed = keys.list();
+    let one = listed.iter().find(|entry| entry.pubkey == pubkey(1)).unwrap();
+    assert_eq!(one.limits, KeyOverrides::default());
+}
+
+#[test]
+fn connections_and_subscriptions_of_a_key_are_counted_over_all_seats() {
+    let rules = members_may(&[(KeyLimit::Connections, 2), (KeyLimit::Subscriptions, 3)]);
+    let allowlist = Allowlist::new(rules, vec![member(1)], Vec::new());
+    let seat = || Seat::take(allowlist.pass(&pubkey(1)).unwrap());
+    let (mut first, mut second) = (seat().unwrap(), seat().unwrap());
+    assert_eq!(seat().err(), Some(Reason::KeyConnections { limit: 2 }));
+    assert!(first.open_subscription().is_ok() && second.open_subscription().is_ok());
+    assert!(second.open_subscription().is_ok());
+    assert_eq!(first.open_subscription().unwrap_err().code(), 400);
+    first.close_subscription();
+    assert!(first.open_subscription().is_err());
+    first.close_subscription();
+    drop(second);
+    let mut third = seat().unwrap();
+    assert!(third.open_subscription().is_ok() && third.open_subscription().is_ok());
+    assert!(third.open_subscription().is_err());
+}
+
+#[test]
+fn a_reader_in_debt_waits_and_a_look_that_finds_nothing_is_counted_too() {
+    let rules = members_may(&[(KeyLimit::ReplayBytesPerSecond, 8_192)]);
+    let allowlist = Allowlist::new(rules, vec![member(1)], Vec::new());
+    let pass = allowlist.pass(&pubkey(1)).unwrap();
+    pass.charge_replay(0, 0);
+    pass.charge_replay(0, 0);
+    assert!(pass.may_replay(0));
+    pass.charge_replay(0, 100_000);
+    assert!(!pass.may_replay(12_000_000_000) && pass.may_replay(13_000_000_000));
+}
+
+/// An answer of key `n` in a thread.
+fn answer(kind: u16, n: u8, thread: u8, content: usize) -> Vec<u8> {
+    let root = EventId([thread; 32]).to_hex();
+    let tags = vec![("e".to_owned(), vec![root, "root".to_owned()])];
+    sign(&EventBuilder { tags, ..builder(kind, NOW, content.to_string().as_bytes()) }, n)
+}
+
+#[test]
+fn a_storm_in_a_thread_is_broken_and_nothing_else() {
+    let rules = members_may(&[(KeyLimit::ThreadPublishesPerMinute, 60)]);
+    let config = vec![member(1), member(2), grant(pubkey(3), Role::Admin)];
+    let allowlist = Arc::new(Allowlist::new(rules, config, Vec::new()));
+    let gate = Arc::new(Gate::new(allowlist, Limits::default(), Vec::new()));
+    let mut doors = [Door::new(Arc::clone(&gate)), Door::new(gate)];
+    // Forged answers do not count against their author.
+    let mut forged = answer(1000, 1, 1, 0);
+    let at = forged.windows(4).position(|bytes| bytes == b"\xa3sig").unwrap();
+    forged[at + 10] ^= 1;
+    assert!((0..100).all(|_| judge_one(&mut doors[0], NOW, forged.clone()) == Err(Reason::BadSignature)));
+    let mut passed = |n, thread, kind| {
+        let said = (0..40).map(|i| judge_one(&mut doors[i % 2], NOW, answer(kind, n, thread, i)));
+        said.filter(Result::is_ok).count()
+    };
+    assert_eq!(passed(1, 1, 1000), 30);
+    assert_eq!(passed(1, 1, 3000), 0, "ephemeral kinds are answers, too");
+    assert_eq!((passed(1, 2, 3000), passed(2, 1, 1000), passed(3, 1, 1000)), (30, 30, 40));
+    let storm = judge_one(&mut doors[0], NOW, answer(3000, 1, 1, 99)).unwrap_err();
+    assert_eq!(storm, Reason::ThreadStorm { value: 60, retry_ms: 1_000 });
+    // What was refused was not marked as seen: it passes later.
+    let later = Now { ms: crate::base::Millis(1_000), unix_seconds: NOW, ..Now::default() };
+    let mut verdicts = Vec::new();
+    let wire = answer(3000, 1, 1, 99);
+    let arrivals = [Arrival { wire: &wire, suspect: false }];
+    doors[1].judge(&Stopwatch::sampling(Arc::default()), later, &arrivals, &mut verdicts);
+    assert_eq!(word(&verdicts[0]), Ok("ephemeral"));
+    let (first, other) = (builder(1000, NOW, b"first of a thread"), answer(1000, 2, 9, 0));
+    assert!(judge_one(&mut doors[0], NOW, sign(&first, 1)).is_ok());
+    assert!(judge_one(&mut doors[0], NOW, other).is_ok());
 }

@@ -23,7 +23,7 @@ pub use mem::MemLog;
 pub use query::{Page, PageEntry, Query, QueryError, Span};
 pub use tail::{CommittedBatch, Tail};
 
-use crate::base::{PubKey, Seq};
+use crate::base::{KeyOverrides, PubKey, Seq};
 use crate::event::Envelope;
 use std::sync::Arc;
 
@@ -47,6 +47,8 @@ pub enum Outcome {
     Duplicate,
     /// The write failed; whether it is stored is unknown until the log has been reopened.
     Failed,
+    /// The disk is full: it was not written.
+    Full,
 }
 
 /// Receives the log's answers. Called on the log's threads: hand over and return.
@@ -90,11 +92,13 @@ pub enum Role {
     Auditor,
     /// An operator's key.
     Admin,
+    /// An agent that registered itself: publishes the kinds its role names.
+    Agent,
 }
 
 impl Role {
     /// Every role, for messages that list them.
-    pub const ALL: [Role; 3] = [Role::Member, Role::Auditor, Role::Admin];
+    pub const ALL: [Role; 4] = [Role::Member, Role::Auditor, Role::Admin, Role::Agent];
 
     /// The name used in configuration, on the command line and on disk.
     pub fn name(self) -> &'static str {
@@ -102,6 +106,7 @@ impl Role {
             Role::Member => "member",
             Role::Auditor => "auditor",
             Role::Admin => "admin",
+            Role::Agent => "agent",
         }
     }
 
@@ -119,6 +124,8 @@ pub struct KeyRow {
     pub role: Option<Role>,
     /// A name for people; may be empty.
     pub name: String,
+    /// What it says instead of its role's limits.
+    pub limits: KeyOverrides,
 }
 
 /// The allowlist's rows kept with the log. Blocks on disk: never called on a shard.

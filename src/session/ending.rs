@@ -1,9 +1,8 @@
 //! The session and time: keep-alive, limits on waiting, draining, ending.
 
-use super::machine::{Ending, Session, State};
+use super::machine::{Admission, Ending, Session, State};
 use super::replies::About;
-use crate::base::{Millis, Reason};
-use crate::filter::ReadAccess;
+use crate::base::{Closing, Millis, Reason};
 use crate::wire::{CloseCode, put_close, put_ping};
 
 impl Session {
@@ -21,21 +20,21 @@ impl Session {
             self.last_alive = now;
         }
         if self.out.stalled_ms(now) >= stall_ms {
-            self.abort();
+            self.abort(Closing::Stalled);
         }
         match self.state {
             State::Leaving(_) | State::Ended(_) => {
                 // A peer that takes a byte now and then may not stay for ever.
                 let since = *self.leaving_since.get_or_insert(now);
                 if now.since(since) >= stall_ms {
-                    self.abort();
+                    self.abort(Closing::Stalled);
                 }
                 return true;
             }
             State::AwaitingAuth { since, .. } if now.since(since) >= auth_ms => {
                 self.end_with(Reason::AuthTimeout { limit_ms: auth_ms });
             }
-            State::Open { .. } if now.since(self.last_alive) >= idle_ms => self.abort(),
+            State::Open { .. } if now.since(self.last_alive) >= idle_ms => self.abort(Closing::Idle),
             State::Open { .. } if now.since(self.last_ping) >= ping_ms => {
                 self.last_ping = now;
                 put_ping(self.out.end());
@@ -55,11 +54,14 @@ impl Session {
         self.waited = !self.out.is_empty();
     }
 
-    /// The key's role has changed. A page that is under way was chosen for the old one and is
-    /// asked for again.
-    pub fn set_access(&mut self, changed: ReadAccess) {
-        let State::Open { access, .. } = &mut self.state else { return };
-        *access = changed;
+    /// The key's entry has changed. A page that is under way was chosen for the old one and is
+    /// asked for again if it could hold other events now.
+    pub fn readmit(&mut self, changed: Admission) {
+        let State::Open { admission } = &mut self.state else { return };
+        let before = std::mem::replace(admission, changed);
+        if before.access == changed.access {
+            return;
+        }
         if let Some((index, _)) = self.reading {
             self.subs.renew(index);
         }
@@ -79,27 +81,36 @@ impl Session {
             _ => return,
         };
         if self.replies.len() == 0 {
+            self.closing.get_or_insert(Closing::Stopping);
             put_close(self.out.end(), code);
             self.state = State::Ended(Ending::Closing);
         }
     }
 
+    /// Why the connection has ended, now that it has; without a reason of ours its peer is gone.
+    pub fn closing(&self) -> Closing {
+        self.closing.unwrap_or(Closing::Gone)
+    }
+
     /// The socket is gone or given up: nothing more can be said.
-    pub fn abort(&mut self) {
+    pub fn abort(&mut self, closing: Closing) {
+        self.closing.get_or_insert(closing);
         self.state = State::Ended(Ending::Abort);
     }
 
     /// Queues an Error, which takes its place behind the replies that are due, then closes.
     pub fn end_with(&mut self, reason: Reason) {
         self.refuse(About::Nothing, reason);
-        self.leave(match reason {
+        let code = match reason {
             Reason::MessageTooLarge { .. } => CloseCode::TooLarge,
             _ => CloseCode::Policy,
-        });
+        };
+        self.leave(code, Closing::of(reason));
     }
 
-    pub(super) fn leave(&mut self, code: CloseCode) {
+    pub(super) fn leave(&mut self, code: CloseCode, closing: Closing) {
         if self.is_listening() {
+            self.closing.get_or_insert(closing);
             self.state = State::Leaving(code);
             self.close_if_answered();
         }

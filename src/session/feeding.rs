@@ -1,6 +1,6 @@
 //! The session's subscriptions: opened, fed by the log, fed by the fan-out.
 
-use super::machine::{Session, State};
+use super::machine::{Admission, Session, State};
 use super::replies::About;
 use super::subscription::{Left, LiveTarget, NextRead, Phase, Span, SubIndex};
 use crate::base::{Reason, Seq};
@@ -18,13 +18,21 @@ pub struct Subscribed {
 
 impl Session {
     /// Opens a subscription at the log position `head`. On failure the Error is queued and an
-    /// open one of that name stays as it is.
+    /// open one of that name stays as it is. `room` is whether the key may have one more than
+    /// it has; one that is replaced needs none.
     ///
     /// # Errors
     /// Too many subscriptions, a position of another log, or one beyond `head`.
-    pub fn subscribe(&mut self, sub_id: &str, filter: Arc<Filter>, head: Seq) -> Result<Subscribed, Reason> {
+    pub fn subscribe(
+        &mut self,
+        sub_id: &str,
+        filter: Arc<Filter>,
+        head: Seq,
+        room: Result<(), Reason>,
+    ) -> Result<Subscribed, Reason> {
         let open = self.subs.find(sub_id);
-        if let Err(reason) = self.check_subscribe(&filter, head, open.is_some()) {
+        let room = if open.is_some() { Ok(()) } else { room };
+        if let Err(reason) = room.and_then(|()| self.check_subscribe(&filter, head, open.is_some())) {
             self.refuse(About::Sub(sub_id.into()), reason);
             return Err(reason);
         }
@@ -58,8 +66,8 @@ impl Session {
     /// What the log should deliver next, if anything: at most one page is under way per
     /// connection, and only while the queue is below half its bound.
     pub fn next_read(&mut self) -> Option<NextRead> {
-        let State::Open { access, .. } = self.state else { return None };
-        if self.reading.is_some() || self.out.len() > self.terms.limits.queue_bytes_max / 2 {
+        let State::Open { admission: Admission { access, .. } } = self.state else { return None };
+        if !self.may_read() {
             return None;
         }
         loop {
@@ -80,6 +88,15 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Whether [`next_read`](Self::next_read) would find something to do.
+    pub fn wants_read(&self) -> bool {
+        matches!(self.state, State::Open { .. }) && self.may_read() && self.subs.any_hungry()
+    }
+
+    fn may_read(&self) -> bool {
+        self.reading.is_none() && self.out.len() <= self.terms.limits.queue_bytes_max / 2
     }
 
     /// The driver answers [`NextRead::CatchUp`] by a page instead of the tail ring.
@@ -182,7 +199,7 @@ impl Session {
     /// Whether the fan-out feeds this subscription with a stored event at `seq`, or, without a
     /// position, with an ephemeral one: those come as soon as Eose is queued.
     pub fn live_target(&self, index: SubIndex, seq: Option<Seq>) -> Option<LiveTarget<'_>> {
-        let State::Open { access, .. } = &self.state else { return None };
+        let State::Open { admission: Admission { access, .. } } = &self.state else { return None };
         let sub = self.subs.get(index)?;
         let is_fed = match seq {
             Some(seq) => sub.phase == Phase::Live && seq > sub.position,

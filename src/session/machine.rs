@@ -3,7 +3,7 @@
 use super::outgoing::Outgoing;
 use super::replies::{About, Replies};
 use super::subscription::{SubIndex, Subscriptions};
-use crate::base::{EventId, Limits, LogId, Millis, PubKey, Reason, Signature};
+use crate::base::{Closing, EventId, Limits, LogId, Millis, PubKey, Reason, Signature};
 use crate::event::scan_id;
 use crate::filter::{Filter, FilterLimits, ReadAccess};
 use crate::wire::{ClientMessage, CloseCode, FrameError, Incoming, Problem, put_pong, relay};
@@ -16,10 +16,12 @@ pub struct Terms {
     pub log_id: LogId,
 }
 
-impl Terms {
-    fn filter_limits(&self) -> FilterLimits {
-        FilterLimits { entries_max: self.limits.filter_entries_max, tags_max: self.limits.filter_tags_max }
-    }
+/// What a login is let in with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admission {
+    pub access: ReadAccess,
+    /// The key's own bound on a filter's lists, beside the relay's; 0: none.
+    pub filter_entries_max: usize,
 }
 
 /// What a message asks of the driver.
@@ -66,8 +68,7 @@ pub(super) enum State {
         since: Millis,
     },
     Open {
-        pubkey: PubKey,
-        access: ReadAccess,
+        admission: Admission,
     },
     /// Nothing is taken and no event is sent any more; closes once every reply has been queued.
     Leaving(CloseCode),
@@ -91,6 +92,10 @@ pub struct Session {
     /// The socket has left bytes in the queue.
     pub(super) waited: bool,
     pub(super) draining: bool,
+    /// Whose login it was.
+    key: Option<PubKey>,
+    /// Why it ends; the first reason counts.
+    pub(super) closing: Option<Closing>,
 }
 
 /// A message before the login is an Auth: 64 + 32 bytes and their keys.
@@ -112,10 +117,17 @@ impl Session {
             leaving_since: None,
             waited: false,
             draining: false,
+            key: None,
+            closing: None,
         };
         session.out.shrink(now);
         relay::put_challenge(session.out.end(), &nonce);
         session
+    }
+
+    /// Goes on under other terms, of the same log.
+    pub fn set_terms(&mut self, terms: Arc<Terms>) {
+        self.terms = terms;
     }
 
     /// The queue of bytes to send.
@@ -130,10 +142,12 @@ impl Session {
 
     /// The key behind an open session.
     pub fn pubkey(&self) -> Option<&PubKey> {
-        match &self.state {
-            State::Open { pubkey, .. } => Some(pubkey),
-            _ => None,
-        }
+        self.key.as_ref().filter(|_| matches!(self.state, State::Open { .. }))
+    }
+
+    /// Whose login it was, also when the connection is ending.
+    pub fn key(&self) -> Option<PubKey> {
+        self.key
     }
 
     /// Set once the connection must end (after its queue is sent).
@@ -199,7 +213,7 @@ impl Session {
             }
             Incoming::Pong => Request::Nothing,
             Incoming::Close => {
-                self.leave(CloseCode::Normal);
+                self.leave(CloseCode::Normal, Closing::Left);
                 Request::Nothing
             }
         }
@@ -217,12 +231,24 @@ impl Session {
             (FrameError::TooLarge { have, limit }, _) => {
                 self.end_with(Reason::MessageTooLarge { have, limit })
             }
-            (FrameError::Protocol(_), _) => self.leave(CloseCode::Protocol),
+            (FrameError::Protocol(_), _) => self.leave(CloseCode::Protocol, Closing::Protocol),
         }
     }
 
+    /// The bounds on a filter: the relay's, and the key's own.
+    fn filter_limits(&self) -> FilterLimits {
+        let Limits { filter_entries_max, filter_tags_max, .. } = self.terms.limits;
+        let entries_max = match &self.state {
+            State::Open { admission } if admission.filter_entries_max != 0 => {
+                filter_entries_max.min(admission.filter_entries_max)
+            }
+            _ => filter_entries_max,
+        };
+        FilterLimits { entries_max, tags_max: filter_tags_max }
+    }
+
     fn message<'a>(&mut self, bytes: &'a [u8]) -> Request<'a> {
-        let parsed = ClientMessage::parse(bytes, &self.terms.filter_limits());
+        let parsed = ClientMessage::parse(bytes, &self.filter_limits());
         match &self.state {
             State::AwaitingAuth { nonce, .. } => match parsed {
                 Ok(ClientMessage::Auth { pubkey, sig }) => Request::Login { nonce: *nonce, pubkey, sig },
@@ -263,10 +289,11 @@ impl Session {
     // ── answers to requests ─────────────────────────────────────────────────────────────
 
     /// The login's verdict.
-    pub fn logged_in(&mut self, pubkey: PubKey, outcome: Result<ReadAccess, Reason>) {
+    pub fn logged_in(&mut self, pubkey: PubKey, outcome: Result<Admission, Reason>) {
         match outcome {
-            Ok(access) => {
-                self.state = State::Open { pubkey, access };
+            Ok(admission) => {
+                self.key = Some(pubkey);
+                self.state = State::Open { admission };
                 self.replies.welcome();
                 self.replies.write(self.out.end());
             }

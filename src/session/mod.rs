@@ -27,6 +27,6 @@ mod replies;
 mod subscription;
 
 pub use feeding::Subscribed;
-pub use machine::{Ending, Request, Session, Terms};
+pub use machine::{Admission, Ending, Request, Session, Terms};
 pub use outgoing::Outgoing;
 pub use subscription::{LiveTarget, NextRead, Span, SubIndex};

@@ -155,6 +155,11 @@ impl Subscriptions {
         self.slots.iter_mut().enumerate().filter_map(|(i, s)| s.as_mut().map(|s| (SubIndex(i as u32), s)))
     }
 
+    /// Whether the log has to feed one.
+    pub fn any_hungry(&self) -> bool {
+        self.slots.iter().flatten().any(|sub| sub.phase != Phase::Live)
+    }
+
     /// The next subscription, in turns, that the log has to feed.
     pub fn next_hungry(&mut self) -> Option<SubIndex> {
         let n = self.slots.len();

@@ -1,6 +1,7 @@
 //! The connections of a shard, at stable places.
 
 use crate::base::Millis;
+use crate::ingest::Seat;
 use crate::session::Session;
 use crate::wire::Assembler;
 use std::collections::VecDeque;
@@ -15,6 +16,8 @@ pub struct ConnIndex(pub u32);
 pub(super) struct Conn {
     pub session: Session,
     pub assembler: Assembler,
+    /// Its share of its key, once it has logged in.
+    pub seat: Option<Seat>,
     /// Publishes without an outcome, and queries the log has not answered.
     pub unanswered: u32,
     /// Its signatures are verified apart from the others' until then.
@@ -25,6 +28,10 @@ pub(super) struct Conn {
     pub dirty: bool,
     /// Its reader waits until the session takes more.
     pub paused: bool,
+    /// In the queue of connections that had their share of a turn.
+    pub hungry: bool,
+    /// In the list of connections that wait for their key's replay budget.
+    pub paced: bool,
     /// In the list of connections that wait for the committer.
     pub held_back: bool,
     /// The socket took less than it was offered and has not said that it takes more.
@@ -46,11 +53,14 @@ impl Conns {
         let conn = Box::new(Conn {
             session,
             assembler: Assembler::default(),
+            seat: None,
             unanswered: 0,
             suspect_until: Millis::default(),
             counted_bytes: 0,
             dirty: false,
             paused: false,
+            hungry: false,
+            paced: false,
             held_back: false,
             blocked: false,
             gone: false,

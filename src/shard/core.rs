@@ -6,26 +6,19 @@ use super::arrivals::Arrivals;
 use super::conns::{ConnIndex, Conns};
 use super::deliver::Deliver;
 use super::dispatch::Dispatcher;
+use super::feed::Turns;
 use super::inbox::{Inbox, Message};
 use super::publish::Tickets;
 use crate::base::counters::ShardCounters;
-use crate::base::{Millis, PubKey, Reason, Seq, Stage, Stopwatch};
+use crate::base::{Closing, Limits, Millis, Now, PubKey, Seq, Stage, Stopwatch};
 use crate::fanout::{FilterIndex, Interest};
-use crate::filter::{Filter, ReadAccess};
+use crate::filter::Filter;
 use crate::ingest::Door;
-use crate::log::{Append, LogClient, Read, Role, Tail};
+use crate::log::{Append, LogClient, Read, Tail};
 use crate::session::{Ending, Request, Session, SubIndex, Subscribed, Terms};
 use crate::wire::Incoming;
 use std::rc::Rc;
 use std::sync::Arc;
-
-/// The time of one input, read once.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Now {
-    pub ms: Millis,
-    pub nanos: u64,
-    pub unix_seconds: i64,
-}
 
 /// What a socket did with bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +33,12 @@ pub enum Sent {
 pub trait Net {
     /// Offers bytes to a socket. After a short take the net calls [`Core::writable`] later.
     fn send(&mut self, conn: ConnIndex, bytes: &[u8]) -> Sent;
+    /// The connection has logged in.
+    fn opened(&mut self, conn: ConnIndex);
+    /// Bytes it took and holds itself until the socket takes them.
+    fn held_bytes(&self, _conn: ConnIndex) -> usize {
+        0
+    }
     /// A reader that waits in [`Core::may_read`] may try again.
     fn resume(&mut self, conn: ConnIndex);
     /// Ends a connection; [`Core::disconnected`] follows.
@@ -74,7 +73,7 @@ pub struct Core<N> {
     /// The inbox, as the log sees it.
     pub(super) client: Arc<dyn LogClient>,
     pub(super) terms: Arc<Terms>,
-    private_kinds: bool,
+    pub(super) private_kinds: bool,
     /// Connections to flush at the end of the turn.
     pub(super) dirty: Vec<ConnIndex>,
     /// Bytes queued for all connections.
@@ -83,12 +82,18 @@ pub struct Core<N> {
     pub(super) submitted_bytes: usize,
     /// Connections not read because the committer has too much of this shard's.
     pub(super) held_back: Vec<ConnIndex>,
-    draining: bool,
+    pub(super) turns: Turns,
+    /// Since when the relay is stopping.
+    pub(super) draining: Option<Millis>,
     stopped: bool,
 }
 
 /// How long a connection that sent a bad signature is verified apart from the others.
 pub(super) const SUSPECT_MS: u64 = 60_000;
+
+/// How long a stopping relay waits for a reader that has been answered and takes nothing: as
+/// long as a packet that was lost several times takes to arrive.
+const DRAIN_STALL_MS_MAX: u64 = 2_000;
 
 impl<N: Net> Core<N> {
     /// A shard without connections. `private_kinds`: whether kinds 2000–2999 are kept private.
@@ -122,7 +127,8 @@ impl<N: Net> Core<N> {
             queued_bytes: 0,
             submitted_bytes: 0,
             held_back: Vec::new(),
-            draining: false,
+            turns: Turns::default(),
+            draining: None,
             stopped: false,
         }
     }
@@ -139,7 +145,12 @@ impl<N: Net> Core<N> {
 
     /// Whether the loop should end.
     pub fn is_stopped(&self) -> bool {
-        self.stopped || (self.draining && self.conns.len() == 0)
+        self.stopped || (self.draining.is_some() && self.conns.len() == 0)
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.terms.limits
     }
 
     // ── connections ─────────────────────────────────────────────────────────────────────
@@ -150,20 +161,30 @@ impl<N: Net> Core<N> {
         let index = self.conns.insert(Session::new(Arc::clone(&self.terms), nonce, accepted, now.ms));
         self.ports.counters.connections.add(1);
         self.ports.counters.connections_total.add(1);
+        if self.draining.is_some()
+            && let Some(conn) = self.conns.get_mut(index)
+        {
+            conn.session.drain();
+        }
         self.mark_dirty(index);
         index
     }
 
-    /// The connection is gone, for whatever reason.
-    pub fn disconnected(&mut self, index: ConnIndex) {
-        let Some(conn) = self.conns.get_mut(index).filter(|conn| !conn.gone) else { return };
+    /// The connection is gone; why, and whose it was.
+    pub fn disconnected(&mut self, index: ConnIndex) -> (Closing, Option<PubKey>) {
+        let Some(conn) = self.conns.get_mut(index).filter(|conn| !conn.gone) else {
+            return (Closing::Gone, None);
+        };
+        let farewell = (conn.session.closing(), conn.session.key());
         conn.gone = true;
+        conn.seat = None;
         self.queued_bytes -= std::mem::take(&mut conn.counted_bytes);
         for (sub, filter) in conn.session.take_subscriptions() {
             self.drop_subscription(index, sub, &filter);
         }
         self.ports.counters.connections.sub(1);
         self.conns.release(index);
+        farewell
     }
 
     /// Whether this connection may be read now; if not, [`Net::resume`] will say so.
@@ -201,23 +222,8 @@ impl<N: Net> Core<N> {
         let conn = self.conns.get_mut(index)?;
         match conn.session.incoming(incoming) {
             Request::Nothing => {}
-            Request::Login { nonce, pubkey, sig } => {
-                let stage = self.watch.enter(Stage::Verify);
-                let outcome = self.door.login(&nonce, &pubkey, &sig);
-                self.watch.enter(stage);
-                let access = outcome.map(|role| access_of(self.private_kinds, pubkey, role));
-                conn.session.logged_in(pubkey, access);
-            }
-            Request::Publish { number, event } => {
-                if self.draining {
-                    conn.session.settle(number, Err((crate::event::scan_id(event), Reason::ShuttingDown)));
-                } else {
-                    // Until its verdict the place must not pass to another connection.
-                    conn.unanswered += 1;
-                    let suspect = now.ms < conn.suspect_until;
-                    self.arrivals.push(index, number, event, suspect, now.nanos);
-                }
-            }
+            Request::Login { nonce, pubkey, sig } => self.login(index, &nonce, pubkey, &sig),
+            Request::Publish { number, event } => self.publish(now, index, number, event),
             Request::Subscribe { sub_id, filter } => self.subscribe(index, sub_id, filter),
             Request::Unsubscribed { sub, filter } => self.drop_subscription(index, sub, &filter),
         }
@@ -231,7 +237,8 @@ impl<N: Net> Core<N> {
         self.interest.add(&filter);
         let head = self.ports.tail.head();
         let Some(conn) = self.conns.get_mut(index) else { return };
-        match conn.session.subscribe(sub_id, Arc::clone(&filter), head) {
+        let room = conn.open_subscription();
+        match conn.session.subscribe(sub_id, Arc::clone(&filter), head, room) {
             Ok(Subscribed { sub, replaced }) => {
                 if let Some((sub, old)) = replaced {
                     self.drop_subscription(index, sub, &old);
@@ -240,13 +247,19 @@ impl<N: Net> Core<N> {
                 // From the start, so that ephemeral events reach it as soon as Eose is queued.
                 self.index.insert((index.0, sub.0), filter);
             }
-            Err(_) => self.interest.remove(&filter),
+            Err(_) => {
+                conn.close_subscription();
+                self.interest.remove(&filter);
+            }
         }
     }
 
     pub(super) fn drop_subscription(&mut self, index: ConnIndex, sub: SubIndex, filter: &Filter) {
         self.index.remove((index.0, sub.0));
         self.interest.remove(filter);
+        if let Some(conn) = self.conns.get_mut(index) {
+            conn.close_subscription();
+        }
         self.ports.counters.subscriptions.sub(1);
     }
 
@@ -266,11 +279,17 @@ impl<N: Net> Core<N> {
                     // It is we who do not read.
                     conn.session.alive(now.ms);
                 }
+                let draining_ms = self.draining.map_or(0, |since| now.ms.since(since));
+                let waited_ms = conn.session.out().stalled_ms(now.ms).min(draining_ms);
+                if conn.session.ending().is_some() && waited_ms >= DRAIN_STALL_MS_MAX {
+                    conn.session.abort(Closing::Stalled);
+                }
                 if conn.session.tick(now.ms) {
                     self.mark_dirty(index);
                 }
             }
         }
+        self.resume_paced();
         self.ports.counters.queue_bytes.set(self.queued_bytes as u64);
         self.ports.counters.in_flight_bytes.set(self.submitted_bytes as u64);
     }
@@ -297,38 +316,25 @@ impl<N: Net> Core<N> {
                 Message::Outcomes(outcomes) => self.outcomes(now, outcomes),
                 Message::Page(ticket, page) => {
                     let stage = self.watch.enter(Stage::Encode);
-                    self.page(ticket, page);
+                    self.page(now, ticket, page);
                     self.watch.enter(stage);
                 }
                 Message::Connect(stream, lease) => connect(stream, lease),
-                Message::KeyChanged(pubkey, role) => self.key_changed(&pubkey, role),
+                Message::KeyChanged(pubkey, pass) => self.key_changed(&pubkey, pass.as_ref()),
+                Message::NewTerms(terms, private_kinds) => self.set_terms(terms, private_kinds),
                 Message::Quiesce(done) => {
                     // What was read but not judged meets the new allowlist; what was judged
                     // was submitted in the same turn.
                     let _ = done.send(());
                 }
-                Message::Drain => self.begin_draining(),
+                Message::Drain => self.begin_draining(now),
                 Message::Stop => self.stopped = true,
             }
         }
     }
 
-    fn key_changed(&mut self, pubkey: &PubKey, role: Option<Role>) {
-        for index in self.conns.indexes() {
-            let Some(conn) = self.conns.get_mut(index) else { continue };
-            if conn.session.pubkey() != Some(pubkey) {
-                continue;
-            }
-            match role {
-                Some(role) => conn.session.set_access(access_of(self.private_kinds, *pubkey, role)),
-                None => conn.session.end_with(Reason::KeyRemoved),
-            }
-            self.mark_dirty(index);
-        }
-    }
-
-    fn begin_draining(&mut self) {
-        self.draining = true;
+    fn begin_draining(&mut self, now: Now) {
+        self.draining = Some(now.ms);
         for index in self.conns.indexes() {
             if let Some(conn) = self.conns.get_mut(index) {
                 conn.session.drain();
@@ -336,9 +342,4 @@ impl<N: Net> Core<N> {
             }
         }
     }
-}
-
-/// What a key may read.
-fn access_of(private_kinds: bool, pubkey: PubKey, role: Role) -> ReadAccess {
-    if !private_kinds || role == Role::Auditor { ReadAccess::All } else { ReadAccess::As(pubkey) }
 }

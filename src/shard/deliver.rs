@@ -7,10 +7,10 @@
 //! save nothing but that one copy.
 
 use super::conns::{Conn, ConnIndex, Conns};
-use super::core::{Core, Net, Now, Sent};
+use super::core::{Core, Net, Sent};
 use super::dispatch::Routed;
 use super::inbox::Inbox;
-use crate::base::{Seq, Stage};
+use crate::base::{Closing, Now, Seq, Stage};
 use crate::event::{Envelope, EventFields};
 use crate::session::SubIndex;
 use crate::wire::put_envelope;
@@ -142,7 +142,7 @@ impl<N: Net> Core<N> {
             match took {
                 Sent::Took(n) => sent = n,
                 Sent::Gone => {
-                    conn.session.abort();
+                    conn.session.abort(Closing::Gone);
                     self.mark_dirty(index);
                     return;
                 }

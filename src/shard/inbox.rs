@@ -7,7 +7,9 @@ use super::accept::Lease;
 use super::dispatch::Routed;
 use crate::base::limits::{LIVE_BATCHES_PER_SHARD_MAX, LIVE_BYTES_PER_SHARD_MAX};
 use crate::base::{PubKey, Seq};
-use crate::log::{LogClient, Outcome, Page, QueryError, Role, Ticket};
+use crate::ingest::Pass;
+use crate::log::{LogClient, Outcome, Page, QueryError, Ticket};
+use crate::session::Terms;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -26,8 +28,10 @@ pub enum Message {
     Page(Ticket, Result<Page, QueryError>),
     /// A new connection, and the share of the limit that it holds.
     Connect(TcpStream, Lease),
-    /// A key's role has changed, or (`None`) it was removed.
-    KeyChanged(PubKey, Option<Role>),
+    /// A key's entry has changed, or (`None`) it was removed.
+    KeyChanged(PubKey, Option<Arc<Pass>>),
+    /// Go on under these terms, with private kinds kept private or not.
+    NewTerms(Arc<Terms>, bool),
     /// Answer when everything judged before was submitted.
     Quiesce(Sender<()>),
     /// Finish what is under way and close every connection.
@@ -205,9 +209,9 @@ impl crate::ingest::Publishers for ShardGroup {
         for () in all_done {}
     }
 
-    fn key_changed(&self, pubkey: &PubKey, role: Option<Role>) {
+    fn key_changed(&self, pubkey: &PubKey, pass: Option<&Arc<Pass>>) {
         for inbox in &self.inboxes {
-            inbox.send(Message::KeyChanged(*pubkey, role));
+            inbox.send(Message::KeyChanged(*pubkey, pass.cloned()));
         }
     }
 }

@@ -13,32 +13,48 @@
 //! 5. [`Core::drain`] matches the batch against the shard's filter index and writes once per
 //!    connection.
 //!
-//! `core` and its parts know no runtime: the simulation drives the same code with a network
+//! With TLS, [`io`](self) opens records on the way in and seals them on the way out; nothing
+//! else knows. `core` and its parts know no runtime: the simulation drives the same code with a network
 //! made of vectors. Only `io`, `accept` and `run` name monoio.
 //!
 //! # What others rely on
 //!
 //! * Nothing blocks: disk and other threads answer through the [`Inbox`].
 //! * Cancelling a connection's task loses nothing: reads happen only after readiness.
+//! * Nobody holds a shard: a turn reads at most [`READ_BYTES_PER_TURN`] from one connection, asks
+//!   the log for at most one page of it, and catches it up by a bounded number of events; what
+//!   is left waits behind the others.
+//!
+//! [`READ_BYTES_PER_TURN`]: crate::base::limits::READ_BYTES_PER_TURN
 
 mod accept;
+mod addresses;
+mod admission;
 mod arrivals;
 mod conns;
 mod core;
 mod deliver;
 mod dispatch;
+mod farewell;
 mod feed;
+mod half_open;
 mod inbox;
 mod io;
 mod publish;
+mod records;
 mod run;
 mod signal;
 mod socket;
+mod tls;
 mod turn;
 
-pub use accept::{Acceptor, Description, Lease};
+pub use accept::{AcceptOptions, Acceptor, Description, Lease};
 pub use conns::ConnIndex;
-pub use core::{Core, Net, Now, Ports, Sent};
+pub use core::{Core, Net, Ports, Sent};
 pub use dispatch::{Dispatcher, Routed};
 pub use inbox::{Inbox, Message, ShardGroup, Wake};
 pub use run::{Shard, ShardOptions, WakePipe, inbox, start, uses_io_uring};
+pub use tls::{TlsError, TlsTerms};
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! One batch of publishes: judged together, then to the log, or at once to the fan-out.
 
 use super::conns::ConnIndex;
-use super::core::{Core, Net, Now, SUSPECT_MS};
-use crate::base::{EventId, Reason, Stage};
+use super::core::{Core, Net, SUSPECT_MS};
+use crate::base::{EventId, Now, Reason, Stage};
 use crate::event::{Envelope, EventFields};
 use crate::ingest::{Arrival, Verdict};
 use crate::log::{Outcome, Submission, Ticket};
@@ -77,7 +77,7 @@ impl<N: Net> Core<N> {
         let arrivals: Vec<Arrival<'_>> =
             waiting.iter().map(|w| Arrival { wire: &bytes[w.range.clone()], suspect: w.suspect }).collect();
         let mut verdicts = Vec::with_capacity(arrivals.len());
-        self.door.judge(&self.watch, now.unix_seconds, &arrivals, &mut verdicts);
+        self.door.judge(&self.watch, now, &arrivals, &mut verdicts);
         if long {
             self.watch.end_long(Stage::HandOff);
         }
@@ -96,6 +96,7 @@ impl<N: Net> Core<N> {
                     {
                         conn.suspect_until = now.ms.plus(SUSPECT_MS);
                     }
+                    self.ports.counters.count_over_limit(reason);
                     self.settle(w.conn, w.number, Err((id, reason)));
                 }
                 Verdict::Ephemeral(envelope) => {
@@ -151,6 +152,7 @@ impl<N: Net> Core<N> {
             Outcome::Stored(_) => Ok(submitted.id),
             Outcome::Duplicate => Err((Some(submitted.id), Reason::Duplicate)),
             Outcome::Failed => Err((Some(submitted.id), Reason::WriteFailed)),
+            Outcome::Full => Err((Some(submitted.id), Reason::DiskFull)),
         };
         self.settle(submitted.conn, submitted.number, reply);
     }

@@ -2,11 +2,14 @@
 
 use super::accept::{Description, Lease};
 use super::core::{Core, Ports};
+use super::farewell::Farewells;
 use super::inbox::{Inbox, Wake};
 use super::io::{Local, Sockets, serve};
-use super::signal::{Broadcast, Signal};
+use super::records::TlsShard;
+use super::signal::{Broadcast, Signal, yield_now};
+use super::tls::TlsTerms;
 use crate::base::Clock;
-use crate::base::limits::READ_BYTES_PER_TURN;
+use crate::base::limits::{READ_BYTES_PER_TURN, RING_ENTRIES};
 use crate::fanout::{Interest, InterestTable};
 use crate::ingest::{Door, Gate};
 use crate::session::Terms;
@@ -20,10 +23,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-
-/// Entries of a shard's ring: more than the sockets that get ready in one turn. A ring of this
-/// size locks up to 512 kB of memory.
-const RING_ENTRIES: u32 = 4_096;
 
 /// io_uring, or epoll where that is missing; with timers.
 type ShardRuntime = FusionRuntime<TimeDriver<IoUringDriver>, TimeDriver<LegacyDriver>>;
@@ -40,7 +39,11 @@ pub struct ShardOptions {
     pub terms: Arc<Terms>,
     pub private_kinds: bool,
     pub clock: Clock,
+    /// How many shards the relay has.
+    pub shards: usize,
     pub description: Description,
+    /// Set if connections speak TLS.
+    pub tls: Option<Arc<TlsTerms>>,
     /// The reading end of the pipe whose writing end is the inbox's [`Wake`].
     pub wake: WakePipe,
 }
@@ -136,7 +139,7 @@ async fn shard_main(options: ShardOptions) -> io::Result<()> {
     let spare = monoio::net::UnixStream::pair()?;
     let inbox = Arc::clone(&options.ports.inbox);
     let local = Rc::new_cyclic(|local| {
-        let limits = options.terms.limits.clone();
+        let counters = Arc::clone(&options.ports.counters);
         let core = Core::new(
             Sockets::new(local.clone()),
             options.number,
@@ -149,16 +152,21 @@ async fn shard_main(options: ShardOptions) -> io::Result<()> {
         Local {
             watch: Rc::clone(core.watch()),
             core: RefCell::new(core),
-            limits,
             clock: options.clock,
             description: options.description,
+            by_epoll: !uses_io_uring(),
+            half_open: Rc::default(),
+            shards: options.shards,
+            farewells: Farewells::default(),
+            counters,
+            tls: options.tls.map(TlsShard::new),
             read_buf: RefCell::new(vec![0; READ_BYTES_PER_TURN]),
             batch_ready: Signal::default(),
             batch_done: Broadcast::default(),
             maybe_stopped: Signal::default(),
         }
     });
-    monoio::spawn(judge_batches(Rc::clone(&local), spare));
+    monoio::spawn(work(Rc::clone(&local), spare));
     monoio::spawn(tick(Rc::clone(&local)));
     monoio::spawn(watch_inbox(Rc::clone(&local), wake, wake_ready));
     // Whatever came before the pipe was watched.
@@ -170,20 +178,34 @@ async fn shard_main(options: ShardOptions) -> io::Result<()> {
     Ok(())
 }
 
-/// Judges what has arrived, batch after batch; between two batches the ring is served, by
-/// waiting for a `spare` socket pair that is always writable.
-async fn judge_batches(local: Rc<Local>, spare: (monoio::net::UnixStream, monoio::net::UnixStream)) {
+/// Judges what has arrived, batch after batch, and feeds whoever had its share of a turn; between
+/// two rounds the ring is served, by waiting for a `spare` socket pair that is always writable.
+async fn work(local: Rc<Local>, spare: (monoio::net::UnixStream, monoio::net::UnixStream)) {
+    let mut turn = 0u32;
     loop {
         local.batch_ready.wait().await;
-        while local.core.borrow().has_arrivals() {
-            local.turn(|core, now| core.run_batch(now));
+        while has_work(&local) {
+            local.turn(|core, now| {
+                core.run_batch(now);
+                core.feed_hungry();
+            });
             local.batch_done.raise();
-            // A fair yield: through the ring, so that sockets, timers and wake-ups run too.
+            // A fair yield: through the ring, so that sockets, timers and wake-ups run too. Epoll
+            // says at once that the pair is writable: there, behind the tasks that are ready.
+            if local.by_epoll {
+                turn = turn.wrapping_add(1);
+                yield_now(turn).await;
+            }
             if spare.0.writable(true).await.is_err() {
                 return;
             }
         }
     }
+}
+
+fn has_work(local: &Local) -> bool {
+    let core = local.core.borrow();
+    core.has_arrivals() || core.is_hungry()
 }
 
 async fn tick(local: Rc<Local>) {

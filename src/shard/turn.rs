@@ -2,8 +2,8 @@
 //! bytes go out, and what has ended is closed.
 
 use super::conns::ConnIndex;
-use super::core::{Core, Net, Now, Sent};
-use crate::base::Stage;
+use super::core::{Core, Net, Sent};
+use crate::base::{Closing, Now, Stage};
 use crate::session::Ending;
 
 impl<N: Net> Core<N> {
@@ -53,7 +53,7 @@ impl<N: Net> Core<N> {
                     conn.blocked = conn.session.queued_bytes() > 0;
                 }
                 // A reader that waits for the queue to shrink has to see the end.
-                Sent::Gone => conn.session.abort(),
+                Sent::Gone => conn.session.abort(Closing::Gone),
             }
         }
         self.account(index);
@@ -74,7 +74,7 @@ impl<N: Net> Core<N> {
     /// Brings the shard's queue budget up to date with one connection.
     pub(super) fn account(&mut self, index: ConnIndex) {
         if let Some(conn) = self.conns.get_mut(index) {
-            let bytes = conn.session.queued_bytes();
+            let bytes = conn.session.queued_bytes() + self.net.held_bytes(index);
             self.queued_bytes = self.queued_bytes - conn.counted_bytes + bytes;
             conn.counted_bytes = bytes;
         }

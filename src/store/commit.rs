@@ -5,24 +5,35 @@
 //! only then do the outcomes go out, duplicates' too, so that a duplicate of an event of the
 //! same group is answered when its first copy is durable.
 //!
+//! When a write fails, all that wait are told so, and everything that comes is, until `mend` has
+//! opened the database again.
+//!
 //! The inbox has no bound of its own: each submitter bounds what it has in flight
 //! (`shard_in_flight_bytes_max`), and their number is fixed.
 
 use super::StoreError;
+use super::database::Database;
 use super::families::Family;
+use super::index::Indexing;
+use super::mend::{self, Attempts};
 use super::options::Durability;
+use super::room::Room;
 use super::shared::Shared;
 use crate::base::limits::{COMMIT_BYTES_MAX, COMMIT_EVENTS_MAX};
 use crate::base::{EventId, Seq, Stage, Stopwatch};
 use crate::event::EventFields;
 use crate::log::{CommitSink, CommittedBatch, LogClient, Outcome, Submission, Ticket};
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use rocksdb::WriteBatch;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Bytes of a row's header and key in a write batch, to size it once.
 const BATCH_EVENT_BYTES: usize = 80;
+
+/// How often a committer without work looks at the disk and at a failed store.
+const IDLE: Duration = Duration::from_millis(500);
 
 /// What is asked of the committer.
 pub(super) enum Message {
@@ -35,10 +46,13 @@ pub(super) struct Committer {
     shared: Arc<Shared>,
     sink: Arc<dyn CommitSink>,
     inbox: Receiver<Message>,
-    /// Taken away when the store fails, which ends the indexer.
-    indexer: Option<Sender<Arc<CommittedBatch>>>,
+    indexing: Indexing,
+    /// The last position that was answered.
     head: Seq,
     group: Group,
+    room: Room,
+    /// There while the store has failed.
+    attempts: Option<Attempts>,
     watch: Stopwatch,
 }
 
@@ -64,28 +78,39 @@ impl Committer {
         shared: Arc<Shared>,
         sink: Arc<dyn CommitSink>,
         inbox: Receiver<Message>,
-        indexer: Sender<Arc<CommittedBatch>>,
+        indexing: Indexing,
     ) -> Self {
         let head = shared.tail.head();
         let watch = Stopwatch::exact(Arc::clone(&shared.counters.stages));
-        Committer { shared, sink, inbox, indexer: Some(indexer), head, group: Group::default(), watch }
+        let (group, room) = (Group::default(), Room::new());
+        Committer { shared, sink, inbox, indexing, head, group, room, attempts: None, watch }
     }
 
     /// Runs until the store lets go of the inbox; everything submitted before is answered.
     pub(super) fn serve(mut self) {
-        while let Ok(message) = self.inbox.recv() {
-            self.watch.enter(Stage::Commit);
-            self.gather(message);
-            // A bug must not leave publishers without an answer.
-            if catch_unwind(AssertUnwindSafe(|| self.commit())).is_err() {
-                self.shared.fail("the committer panicked");
-                self.refuse();
+        loop {
+            match self.inbox.recv_timeout(IDLE) {
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout) => _ = self.room.has(&self.shared, 0),
+                Err(RecvTimeoutError::Disconnected) => break,
             }
-            if let Some(done) = self.group.barrier.take() {
-                done();
-            }
-            self.watch.enter(Stage::HandOff);
+            self.mend();
         }
+        self.indexing.stop();
+    }
+
+    fn take(&mut self, message: Message) {
+        self.watch.enter(Stage::Commit);
+        self.gather(message);
+        // A bug must not leave publishers without an answer.
+        if catch_unwind(AssertUnwindSafe(|| self.commit())).is_err() {
+            self.shared.fail("the committer panicked");
+            self.refuse(Outcome::Failed);
+        }
+        if let Some(done) = self.group.barrier.take() {
+            done();
+        }
+        self.watch.enter(Stage::HandOff);
     }
 
     fn gather(&mut self, first: Message) {
@@ -103,19 +128,56 @@ impl Committer {
             return;
         }
         if self.shared.failure().is_some() {
-            self.refuse();
+            self.refuse(Outcome::Failed);
+        } else if !self.room.has(&self.shared, self.group.bytes) {
+            self.refuse(Outcome::Full);
         } else if let Err(error) = self.store() {
             self.shared.fail(&error.to_string());
-            self.refuse();
+            self.refuse(Outcome::Failed);
         }
     }
 
-    /// Answers everything that still waits with a failure.
-    fn refuse(&mut self) {
-        self.indexer = None;
-        let verdicts = vec![Outcome::Failed; self.group.waiting.len()];
+    /// Answers everything that still waits with the same.
+    fn refuse(&mut self, outcome: Outcome) {
+        let verdicts = vec![outcome; self.group.waiting.len()];
         self.shared.counters.failures.add(verdicts.len() as u64);
         self.group.answer(&verdicts);
+    }
+
+    /// Opens a failed store again, when it is time for the next attempt.
+    fn mend(&mut self) {
+        if self.shared.failure().is_none() {
+            return;
+        }
+        let now = self.shared.clock.now();
+        let attempts = self.attempts.get_or_insert_with(|| Attempts::begin(now));
+        if !attempts.is_due(now) {
+            return;
+        }
+        match self.reopen() {
+            Ok(()) => self.attempts = None,
+            Err(error) => {
+                tracing::error!(%error, "the store cannot be opened again yet");
+                if let Some(attempts) = &mut self.attempts {
+                    attempts.back_off(self.shared.clock.now());
+                }
+            }
+        }
+    }
+
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        mend::try_disk(&self.shared)?;
+        // It uses the database that is about to be closed, and its unwritten rows are found
+        // again in the log.
+        self.indexing.stop();
+        let found = self.shared.reopen(|| mend::open_again(&self.shared, self.head))?;
+        let indexed = found.run.complete();
+        self.indexing = Indexing::start(&self.shared, found.run)?;
+        self.shared.mended(indexed);
+        if let Some(batch) = found.unanswered {
+            self.publish(Arc::new(batch));
+        }
+        Ok(())
     }
 
     fn store(&mut self) -> Result<(), StoreError> {
@@ -144,7 +206,7 @@ impl Committer {
         let mut known = vec![true; self.group.waiting.len()];
         let mut firsts = by_id.to_vec();
         firsts.dedup_by_key(|index| *id(index));
-        let db = &self.shared.db;
+        let db = self.shared.database()?;
         let rows = db.raw().batched_multi_get_cf(db.cf(Family::Ids), firsts.iter().map(id), true);
         for (index, row) in firsts.iter().zip(rows) {
             known[*index as usize] = row.map_err(|e| db.error(e))?.is_some();
@@ -154,7 +216,7 @@ impl Committer {
 
     /// Gives the new events their positions, writes them and syncs.
     fn write(&self, by_id: &[u32], known: &[bool]) -> Result<(CommittedBatch, Vec<Outcome>), StoreError> {
-        let db = &self.shared.db;
+        let db = self.shared.database()?;
         let waiting = &self.group.waiting;
         let (log, ids) = (db.cf(Family::Log), db.cf(Family::Ids));
         let mut rows = WriteBatch::with_capacity_bytes(self.group.bytes + BATCH_EVENT_BYTES * waiting.len());
@@ -181,7 +243,7 @@ impl Committer {
         }
         if !events.is_empty() {
             db.write_logged(rows)?;
-            self.sync()?;
+            self.sync(&db)?;
         }
         let batch =
             CommittedBatch { first: self.head.next(), events, committed_nanos: self.shared.clock.nanos() };
@@ -189,10 +251,10 @@ impl Committer {
     }
 
     /// Apart from the write, so that its time is known; a synced write costs the same.
-    fn sync(&self) -> Result<(), StoreError> {
+    fn sync(&self, db: &Database) -> Result<(), StoreError> {
         if self.shared.options.durability == Durability::Fsync {
             let begin = self.shared.clock.nanos();
-            self.shared.db.sync()?;
+            db.sync()?;
             self.shared.counters.sync_nanos.record(self.shared.clock.nanos().saturating_sub(begin), 1);
         }
         Ok(())
@@ -203,12 +265,7 @@ impl Committer {
         self.shared.tail.publish(&batch);
         self.shared.counters.head.set(self.head.0);
         self.sink.committed(&batch);
-        if let Some(indexer) = &self.indexer
-            && indexer.send(batch).is_err()
-        {
-            // The indexer ends before the committer only when it has failed, and has said so.
-            self.indexer = None;
-        }
+        self.indexing.send(batch);
     }
 }
 

@@ -1,12 +1,14 @@
 //! RocksDB as this room uses it: the options of each family, and reads and writes by family.
 
 use super::families::{Family, INDEX_FAMILIES, MARK_KEY};
-use super::{StoreError, StoreOptions};
+use super::{StoreError, StoreOptions, wal};
 use crate::base::Seq;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
-    FlushOptions, Options, Snapshot, WriteBatch, WriteOptions,
+    FlushOptions, Options, Snapshot, WriteBatch, WriteOptions, checkpoint::Checkpoint,
 };
+use rustix::fs::FlockOperation;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// Log bytes of one compressed block: large enough to compress and to replay well, small
@@ -45,19 +47,52 @@ impl Database {
     pub(super) fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let dir = options.dir.join("log");
         std::fs::create_dir_all(&dir).map_err(|source| StoreError::Directory { dir: dir.clone(), source })?;
+        Database::open_with(options, dir, true)
+    }
+
+    /// Opens the database of a data directory, which must be there.
+    pub(super) fn open_existing(options: &StoreOptions) -> Result<Self, StoreError> {
+        Database::open_with(options, options.dir.join("log"), false)
+    }
+
+    fn open_with(options: &StoreOptions, dir: PathBuf, create: bool) -> Result<Self, StoreError> {
+        refuse_headless(&dir)?;
+        wal::inspect(&dir)?;
         let cache = Cache::new_lru_cache(options.cache_bytes);
         let families = Family::ALL.map(|family| {
             ColumnFamilyDescriptor::new(family.name(), family_options(family, options, &cache))
         });
-        let db = DB::open_cf_descriptors(&database_options(options), &dir, families).map_err(|e| {
-            let message = e.into_string();
-            if message.contains("While lock file") || message.contains("lock hold by current process") {
-                StoreError::InUse { dir: dir.clone() }
-            } else {
-                StoreError::Storage { dir: dir.clone(), message }
-            }
-        })?;
+        let db = DB::open_cf_descriptors(&database_options(options, create), &dir, families)
+            .map_err(|e| refusal(&dir, e))?;
         Ok(Database { db, dir, cache })
+    }
+
+    /// Opens the database in `dir` for reading alone; nothing on disk changes.
+    pub(super) fn open_read_only(options: &StoreOptions, dir: &Path) -> Result<Self, StoreError> {
+        refuse_headless(dir)?;
+        wal::inspect(dir)?;
+        let cache = Cache::new_lru_cache(options.cache_bytes);
+        let families = Family::ALL.map(|family| {
+            ColumnFamilyDescriptor::new(family.name(), family_options(family, options, &cache))
+        });
+        let db = DB::open_cf_descriptors_read_only(&database_options(options, false), dir, families, false)
+            .map_err(|e| refusal(dir, e))?;
+        Ok(Database { db, dir: dir.to_owned(), cache })
+    }
+
+    /// Keeps every relay from the database in `dir` until the file is dropped.
+    pub(super) fn lock(dir: &Path) -> Result<File, StoreError> {
+        let path = dir.join("LOCK");
+        let opened = File::options().write(true).create(true).truncate(false).open(&path);
+        let file = opened.map_err(|source| StoreError::Directory { dir: dir.to_owned(), source })?;
+        let locked = rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive);
+        locked.map(|()| file).map_err(|_| StoreError::InUse { dir: dir.to_owned() })
+    }
+
+    /// Puts the whole state, as files that never change, into `dir`, which must not exist and
+    /// must be on the same disk.
+    pub(super) fn checkpoint(&self, dir: &Path) -> Result<(), StoreError> {
+        Checkpoint::new(&self.db).and_then(|it| it.create_checkpoint(dir)).map_err(|e| self.error(e))
     }
 
     /// Where it lies.
@@ -125,6 +160,12 @@ impl Database {
         iter.key().map_or(Ok(Seq::ZERO), read_seq)
     }
 
+    /// RocksDB's estimate of a family's rows; 0 if it gives none.
+    pub(super) fn rows_estimate(&self, family: Family) -> u64 {
+        let rows = self.db.property_int_value_cf(self.cf(family), "rocksdb.estimate-num-keys");
+        rows.ok().flatten().unwrap_or(0)
+    }
+
     /// Drops an index family and makes it anew, empty.
     pub(super) fn recreate(&mut self, family: Family, options: &StoreOptions) -> Result<(), StoreError> {
         let made = self
@@ -153,15 +194,40 @@ pub(super) fn read_seq(bytes: &[u8]) -> Result<Seq, StoreError> {
     Ok(Seq(u64::from_be_bytes(bytes)))
 }
 
+fn refusal(dir: &Path, error: rocksdb::Error) -> StoreError {
+    let (dir, message) = (dir.to_owned(), error.into_string());
+    if message.contains("While lock file") || message.contains("lock hold by current process") {
+        StoreError::InUse { dir }
+    } else {
+        StoreError::Storage { dir, message }
+    }
+}
+
+/// Without `CURRENT` RocksDB would make a new, empty database over the files of the old one.
+fn refuse_headless(dir: &Path) -> Result<(), StoreError> {
+    let current = dir.join("CURRENT");
+    let is_data = |path: PathBuf| path.extension().is_some_and(|e| e == "sst" || e == "log");
+    let entries =
+        std::fs::read_dir(dir).map_err(|source| StoreError::Directory { dir: dir.to_owned(), source })?;
+    if !current.exists() && entries.flatten().any(|entry| is_data(entry.path())) {
+        return Err(StoreError::DamagedFile { file: current, what: "it is missing".to_owned() });
+    }
+    Ok(())
+}
+
 fn synced() -> WriteOptions {
     let mut options = WriteOptions::default();
     options.set_sync(true);
     options
 }
 
-fn database_options(options: &StoreOptions) -> Options {
-    let mut db = Options::default();
-    db.create_if_missing(true);
+fn database_options(options: &StoreOptions, create: bool) -> Options {
+    // The database must not go on by itself after an error of the disk: see `mend`.
+    let mut db = match Options::default().get_options_from_string("max_bgerror_resume_count=0") {
+        Ok(options) => options,
+        Err(_) => unreachable!("RocksDB knows this option"),
+    };
+    db.create_if_missing(create);
     db.create_missing_column_families(true);
     // Only what a crash can tear may be missing. The default would open silently without
     // everything behind a damaged record.

@@ -18,11 +18,18 @@ pub enum StoreError {
     #[error("{dir} has format {found}, this version reads format {expected}: use the version that made it")]
     Format { dir: PathBuf, found: u16, expected: u16 },
     /// A row does not read as what it must be.
-    #[error("the log is damaged: {what}: restore the data directory from a backup")]
+    #[error(
+        "the log is damaged: {what}: see what is there with `axon check`, then cut the log at the damage with `axon repair` or restore a backup with `axon restore`"
+    )]
     Damaged { what: String },
+    /// A file whose bytes are not those that were written.
+    #[error(
+        "{file} is damaged: {what}: see what is there with `axon check`, then cut the log at the damage with `axon repair` or restore a backup with `axon restore`"
+    )]
+    DamagedFile { file: PathBuf, what: String },
     /// RocksDB's own message.
     #[error(
-        "{dir}: {message}: if the disk is healthy and not full, restore the data directory from a backup"
+        "{dir}: {message}: if the disk is healthy and not full, try `axon check`, `axon repair` and the backup"
     )]
     Storage { dir: PathBuf, message: String },
     /// No random numbers for a new log.
@@ -34,4 +41,24 @@ pub enum StoreError {
     /// A write failed earlier; what was answered is safe, the rest is unknown.
     #[error("the store had failed: {0}: mend the cause and start again")]
     Failed(String),
+    /// Closed after a failure and not open again yet.
+    #[error("the store has failed and is not open again yet")]
+    Closed,
+    /// A trial write, before the store is opened again.
+    #[error("{dir} cannot be written: {source}")]
+    Unwritable { dir: PathBuf, source: std::io::Error },
+    /// Checkpoints for backups and checks that are under way.
+    #[error("{max} backups or checks are under way already: try again when one has ended")]
+    Checkpoints { max: usize },
+    /// A file or directory beside the database.
+    #[error("{path}: {source}")]
+    File { path: PathBuf, source: std::io::Error },
+    /// The backup is not one, or is incomplete.
+    #[error("{dir}: {what}")]
+    Backup { dir: PathBuf, what: String },
+    /// Less room than the reserve.
+    #[error(
+        "{dir} has {free} bytes free, which is below the reserve of {reserve} bytes (store.reserve_bytes)"
+    )]
+    Full { dir: PathBuf, free: u64, reserve: u64 },
 }

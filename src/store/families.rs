@@ -135,6 +135,11 @@ impl Prefixes {
         self.hash([name.as_bytes(), value.as_bytes()])
     }
 
+    /// A hash of a whole row, for sums of rows.
+    pub(super) fn row(&self, key: &[u8], value: &[u8]) -> u64 {
+        self.hash([key, value])
+    }
+
     /// The first part's length stands before it, so that no two pairs read the same.
     fn hash(&self, [first, second]: [&[u8]; 2]) -> u64 {
         let mut hasher = SipHasher13::new_with_key(&self.key);

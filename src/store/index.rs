@@ -7,14 +7,47 @@ use super::StoreError;
 use super::families::INDEX_FAMILIES;
 use super::run::Run;
 use super::shared::Shared;
+use super::spawn;
 use crate::base::{Stage, Stopwatch};
 use crate::log::CommittedBatch;
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+/// The indexer's thread, as the committer has it.
+pub(super) struct Indexing {
+    /// Both are taken away by `stop`.
+    batches: Option<Sender<Arc<CommittedBatch>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Indexing {
+    /// Starts the thread; `run` goes on where recovery has ended.
+    pub(super) fn start(shared: &Arc<Shared>, run: Run) -> Result<Self, StoreError> {
+        let (batches, inbox) = unbounded();
+        let indexer = Indexer::new(Arc::clone(shared), inbox, run);
+        let thread = spawn("axon-index", shared, move || indexer.follow())?;
+        Ok(Indexing { batches: Some(batches), thread: Some(thread) })
+    }
+
+    pub(super) fn send(&self, batch: Arc<CommittedBatch>) {
+        if let Some(batches) = &self.batches {
+            // The indexer ends before the committer only when it has failed, and has said so.
+            let _ = batches.send(batch);
+        }
+    }
+
+    /// Returns when everything sent is indexed, or the indexer has failed.
+    pub(super) fn stop(&mut self) {
+        self.batches = None;
+        // Its panic was caught and has failed the store.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
 /// The indexer's state.
-pub(super) struct Indexer {
+struct Indexer {
     shared: Arc<Shared>,
     inbox: Receiver<Arc<CommittedBatch>>,
     run: Run,
@@ -23,14 +56,13 @@ pub(super) struct Indexer {
 }
 
 impl Indexer {
-    /// `run` goes on where recovery has ended.
-    pub(super) fn new(shared: Arc<Shared>, inbox: Receiver<Arc<CommittedBatch>>, run: Run) -> Self {
+    fn new(shared: Arc<Shared>, inbox: Receiver<Arc<CommittedBatch>>, run: Run) -> Self {
         let watch = Stopwatch::exact(Arc::clone(&shared.counters.stages));
         Indexer { shared, inbox, run, unflushed: 0, watch }
     }
 
     /// Runs until the committer is gone and everything is indexed, or a write fails.
-    pub(super) fn follow(mut self) {
+    fn follow(mut self) {
         if let Err(error) = self.index() {
             self.shared.fail(&error.to_string());
         }
@@ -78,11 +110,12 @@ impl Indexer {
 
     fn write(&mut self) -> Result<(), StoreError> {
         let (events, _) = self.run.size();
-        self.run.write(&self.shared.db)?;
+        let db = self.shared.database()?;
+        self.run.write(&db)?;
         self.shared.set_indexed(self.run.complete());
         self.unflushed += events as u64;
         if self.unflushed >= self.shared.options.index_flush_events {
-            self.shared.db.flush(&INDEX_FAMILIES, false)?;
+            db.flush(&INDEX_FAMILIES, false)?;
             self.unflushed = 0;
         }
         Ok(())

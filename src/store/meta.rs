@@ -47,6 +47,37 @@ impl Meta {
         db.delete_synced(Family::Meta, b"open")
     }
 
+    /// Reads the rows and changes nothing.
+    pub(super) fn peek(db: &Database) -> Result<Meta, StoreError> {
+        match db.get(Family::Meta, b"format")? {
+            Some(found) if *found == FORMAT.to_be_bytes() => {
+                Ok(Meta { log_id: LogId(bytes16(db, b"log_id")?), hash_key: bytes16(db, b"hash_key")? })
+            }
+            found => {
+                let found =
+                    found.and_then(|it| it.try_into().ok()).map(u16::from_be_bytes).unwrap_or_default();
+                Err(StoreError::Format { dir: db.dir().to_owned(), found, expected: FORMAT })
+            }
+        }
+    }
+
+    /// Begins another history: answered positions may be gone. The log counts as closed.
+    pub(super) fn rename(db: &Database) -> Result<LogId, StoreError> {
+        let log_id = LogId(random()?);
+        db.put_synced(Family::Meta, b"log_id", &log_id.0)?;
+        Meta::close(db)?;
+        Ok(log_id)
+    }
+
+    /// Copies the rows that stay when the log is written anew.
+    pub(super) fn copy(from: &Database, to: &Database) -> Result<Meta, StoreError> {
+        let meta = Meta::peek(from)?;
+        to.put_synced(Family::Meta, b"hash_key", &meta.hash_key)?;
+        to.put_synced(Family::Meta, b"log_id", &meta.log_id.0)?;
+        to.put_synced(Family::Meta, b"format", &FORMAT.to_be_bytes())?;
+        Ok(meta)
+    }
+
     fn create(db: &Database) -> Result<Meta, StoreError> {
         let meta = Meta { log_id: LogId(random()?), hash_key: random()? };
         db.put_synced(Family::Meta, b"log_id", &meta.log_id.0)?;

@@ -9,29 +9,41 @@
 //! * The order of effects of a commit is the one `log` promises.
 //! * To whoever asks, nothing shows of the index being written later than the log: a query
 //!   sees every event up to its end, each once.
-//! * After a failed write nothing is written any more: every submission is answered
-//!   `Failed` until the store is opened again. Queries go on.
+//! * After a failed write nothing is written, and every submission is answered `Failed`, until
+//!   the database was closed, opened again and found to hold everything that was answered.
+//!   Until the disk takes a trial write, queries go on.
+//! * With less room on the disk than the reserve every submission is answered `Full`.
 //! * After a crash, what was answered is there, with all its index rows, before
 //!   [`Store::open`] returns.
 
+mod backup;
+mod check;
+mod checkpoint;
 mod commit;
 mod database;
 mod error;
 mod families;
 mod index;
 mod keys;
+mod mend;
 mod meta;
 mod options;
 mod query;
 mod recover;
+mod repair;
+mod room;
 mod run;
 mod shared;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod wal;
 
+pub use backup::{BackupReport, Beside, backup, restore};
+pub use check::{CheckOptions, CheckReport, Examine, FINDINGS_MAX, Finding, check};
 pub use error::StoreError;
 pub use options::{Durability, StoreOptions};
+pub use repair::{RepairReport, repair};
 pub use stats::{FamilyStats, StoreStats};
 
 use crate::base::Clock;
@@ -42,11 +54,13 @@ use crate::log::{
 use commit::{Committer, Message};
 use crossbeam_channel::{Sender, unbounded};
 use database::Database;
-use index::Indexer;
+use index::Indexing;
 use meta::Meta;
 use query::Task;
-use shared::{Progress, Shared};
+use shared::Shared;
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
@@ -76,6 +90,7 @@ impl Store {
         counters: Arc<LogCounters>,
     ) -> Result<Store, StoreError> {
         let mut db = Database::open(&options)?;
+        checkpoint::remove_all(&options)?;
         let meta = Meta::open(&db, options.durability, &meta::boot_id())?;
         let prefixes = families::Prefixes::new(meta.hash_key);
         let head = db.head()?;
@@ -83,19 +98,16 @@ impl Store {
         counters.head.set(head.0);
         counters.indexed.set(head.0);
         let tail = Arc::new(Tail::new(meta.log_id, head));
-        let progress = Progress::new(head);
-        let shared = Arc::new(Shared { db, prefixes, options, tail, clock, counters, progress });
+        let shared = Arc::new(Shared::new(db, prefixes, options, tail, clock, counters));
         Store::start(shared, sink, run)
     }
 
     fn start(shared: Arc<Shared>, sink: Arc<dyn CommitSink>, run: run::Run) -> Result<Store, StoreError> {
         let (commit, submissions) = unbounded();
-        let (batches_in, batches) = unbounded();
         let (query, mut threads) = query::start(&shared)?;
-        let committer = Committer::new(Arc::clone(&shared), sink, submissions, batches_in);
+        let indexing = Indexing::start(&shared, run)?;
+        let committer = Committer::new(Arc::clone(&shared), sink, submissions, indexing);
         threads.push(spawn("axon-commit", &shared, move || committer.serve())?);
-        let indexer = Indexer::new(Arc::clone(&shared), batches, run);
-        threads.push(spawn("axon-index", &shared, move || indexer.follow())?);
         let inboxes = RwLock::new(Some(Inboxes { commit, query }));
         Ok(Store { shared, inboxes, threads: Mutex::new(threads) })
     }
@@ -108,6 +120,22 @@ impl Store {
     /// Figures for people.
     pub fn stats(&self) -> StoreStats {
         stats::gather(&self.shared)
+    }
+
+    /// Makes a checkpoint, for [`backup`] and [`check`], and says where it is. Writing goes on.
+    ///
+    /// # Errors
+    /// The store has failed, the disk is full, or several are there already.
+    pub fn checkpoint(&self) -> Result<PathBuf, StoreError> {
+        checkpoint::make(&*self.shared.database()?, &self.shared.options)
+    }
+
+    /// Removes the checkpoint of that name; if there is none, that is well.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove_checkpoint(&self, name: &str) -> Result<(), StoreError> {
+        checkpoint::remove(&self.shared.options, name)
     }
 
     /// Answers what was submitted, refuses queries that wait, and puts everything on disk.
@@ -131,9 +159,10 @@ impl Store {
         if let Some(message) = self.shared.failure() {
             return Err(StoreError::Failed(message));
         }
-        self.shared.db.sync()?;
-        self.shared.db.flush(&families::Family::ALL, true)?;
-        Meta::close(&self.shared.db)
+        let db = self.shared.database()?;
+        db.sync()?;
+        db.flush(&families::Family::ALL, true)?;
+        Meta::close(&db)
     }
 
     fn with_inboxes<T>(&self, work: impl FnOnce(Option<&Inboxes>) -> T) -> T {
@@ -191,12 +220,20 @@ impl Read for Store {
 
 impl KeyStore for Store {
     fn keys(&self) -> Result<Vec<KeyRow>, String> {
-        keys::read_all(&self.shared.db)
+        keys::read_all(&*self.shared.database().map_err(|e| e.to_string())?)
     }
 
     fn put_key(&self, row: &KeyRow) -> Result<(), String> {
-        keys::write(&self.shared.db, row)
+        keys::write(&*self.shared.database().map_err(|e| e.to_string())?, row)
     }
+}
+
+/// Keeps every relay from the stopped store of `options` until the file is dropped.
+///
+/// # Errors
+/// There is none, or a relay runs on it.
+pub fn lock(options: &StoreOptions) -> Result<File, StoreError> {
+    Database::lock(&options.dir.join("log"))
 }
 
 /// Starts a thread whose panic fails the store.

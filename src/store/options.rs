@@ -49,6 +49,9 @@ pub struct StoreOptions {
     /// Events after which index rows are flushed to disk: what a start after a crash has to
     /// index again, at about 3 µs per event.
     pub index_flush_events: u64,
+    /// Room on the disk that publishes leave free: what is in the memtables must fit, and what a
+    /// merge needs for a while.
+    pub reserve_bytes: u64,
     /// How long a query may hold a reader thread before it goes to the back of the queue.
     pub slice_nanos: u64,
 }
@@ -71,6 +74,7 @@ impl Default for StoreOptions {
             index_run_bytes: 32 << 20,
             index_delay_ms: 100,
             index_flush_events: 131_072,
+            reserve_bytes: 256 << 20,
             slice_nanos: 2_000_000,
         }
     }

@@ -1,83 +1,153 @@
 //! What the store's threads share: the database, the tail, how far the index is, and whether
-//! the store still works.
+//! the store works.
 
-use super::StoreOptions;
 use super::database::Database;
 use super::families::Prefixes;
+use super::{StoreError, StoreOptions};
 use crate::base::counters::LogCounters;
 use crate::base::{Clock, Seq};
 use crate::log::Tail;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::ops::Deref;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 /// One per store.
 pub(super) struct Shared {
-    pub(super) db: Database,
+    /// `None` while the store is closed after a failure.
+    db: RwLock<Option<Database>>,
     pub(super) prefixes: Prefixes,
     pub(super) options: StoreOptions,
     pub(super) tail: Arc<Tail>,
     pub(super) clock: Clock,
     pub(super) counters: Arc<LogCounters>,
-    pub(super) progress: Progress,
-}
-
-/// How far the index is, and the first failure.
-pub(super) struct Progress {
-    state: Mutex<State>,
+    progress: Mutex<Progress>,
     changed: Condvar,
 }
 
-struct State {
+/// How far the index is, and what is wrong.
+struct Progress {
     indexed: Seq,
     failed: Option<String>,
+    /// Why there is no room.
+    full: Option<String>,
 }
 
-impl Progress {
-    pub(super) fn new(indexed: Seq) -> Self {
-        Progress { state: Mutex::new(State { indexed, failed: None }), changed: Condvar::new() }
-    }
+/// The database, which stays open while this is held: for a slice of a query or a write, not
+/// longer, and never twice by one thread.
+pub(super) struct Opened<'a>(RwLockReadGuard<'a, Option<Database>>);
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Deref for Opened<'_> {
+    type Target = Database;
+
+    fn deref(&self) -> &Database {
+        match &*self.0 {
+            Some(db) => db,
+            None => unreachable!("made only of an open database"),
+        }
     }
 }
 
 impl Shared {
+    /// Everything up to the tail's head is indexed.
+    pub(super) fn new(
+        db: Database,
+        prefixes: Prefixes,
+        options: StoreOptions,
+        tail: Arc<Tail>,
+        clock: Clock,
+        counters: Arc<LogCounters>,
+    ) -> Self {
+        let progress = Mutex::new(Progress { indexed: tail.head(), failed: None, full: None });
+        let db = RwLock::new(Some(db));
+        Shared { db, prefixes, options, tail, clock, counters, progress, changed: Condvar::new() }
+    }
+
+    /// The database; waits while it is being opened again.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`].
+    pub(super) fn database(&self) -> Result<Opened<'_>, StoreError> {
+        let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
+        if db.is_some() { Ok(Opened(db)) } else { Err(StoreError::Closed) }
+    }
+
+    /// Closes the database, when nobody uses it any more, and puts what `open` makes in its place.
+    pub(super) fn reopen<T>(
+        &self,
+        open: impl FnOnce() -> Result<(Database, T), StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        *db = None;
+        let (opened, rest) = open()?;
+        *db = Some(opened);
+        Ok(rest)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Every index family is complete up to here.
     pub(super) fn indexed(&self) -> Seq {
-        self.progress.lock().indexed
+        self.lock().indexed
     }
 
     pub(super) fn set_indexed(&self, indexed: Seq) {
         self.counters.indexed.set(indexed.0);
-        self.progress.lock().indexed = indexed;
-        self.progress.changed.notify_all();
+        self.lock().indexed = indexed;
+        self.changed.notify_all();
     }
 
-    /// The first failure, if there was one. After it nothing is written any more: what a failed
-    /// sync has left on disk is unknown, and asking again would not tell.
+    /// The first failure, if there was one. After it nothing is written until the store was
+    /// opened again: what a failed sync has left on disk is unknown, and asking again would not
+    /// tell.
     pub(super) fn failure(&self) -> Option<String> {
-        self.progress.lock().failed.clone()
+        self.lock().failed.clone()
     }
 
     pub(super) fn fail(&self, message: &str) {
-        tracing::error!(message, "the store has failed: nothing is stored until the relay is started again");
-        self.counters.failure.get_or_init(|| message.to_owned());
-        self.progress.lock().failed.get_or_insert_with(|| message.to_owned());
-        self.progress.changed.notify_all();
+        tracing::error!(message, "the store has failed: nothing is stored until it is open again");
+        self.say(|progress| {
+            progress.failed.get_or_insert_with(|| message.to_owned());
+        });
+    }
+
+    /// The store was opened again; its index is complete up to `indexed`.
+    pub(super) fn mended(&self, indexed: Seq) {
+        tracing::info!(head = indexed.0, "the store is open again and consistent");
+        self.counters.reopened.add(1);
+        self.set_indexed(indexed);
+        self.say(|progress| progress.failed = None);
+    }
+
+    /// There is no room, or there is again.
+    pub(super) fn set_full(&self, full: Option<String>) {
+        match &full {
+            Some(message) => tracing::error!(message, "the disk is full: nothing is stored"),
+            None => tracing::info!("the disk has room again"),
+        }
+        self.say(|progress| progress.full = full);
+    }
+
+    fn say(&self, change: impl FnOnce(&mut Progress)) {
+        let mut progress = self.lock();
+        change(&mut progress);
+        self.counters.failure.set(progress.failed.clone().or_else(|| progress.full.clone()));
+        drop(progress);
+        self.changed.notify_all();
     }
 
     /// Trims the ring to its bounds, waiting for the indexer where it holds events that are not
     /// indexed yet. Returns at once when the store has failed.
     pub(super) fn trim_ring(&self) {
         let (events_max, bytes_max) = (self.options.ring_events_max, self.options.ring_bytes_max);
-        let mut state = self.progress.lock();
+        let mut progress = self.lock();
         loop {
-            self.tail.trim(state.indexed, events_max, bytes_max);
+            self.tail.trim(progress.indexed, events_max, bytes_max);
             let (events, bytes) = self.tail.size();
-            if state.failed.is_some() || (events <= events_max && bytes <= bytes_max) {
+            if progress.failed.is_some() || (events <= events_max && bytes <= bytes_max) {
                 return;
             }
-            state = self.progress.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            progress = self.changed.wait(progress).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }

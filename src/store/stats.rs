@@ -1,5 +1,6 @@
 //! Figures for people.
 
+use super::database::Database;
 use super::families::Family;
 use super::shared::Shared;
 use crate::base::{LogId, Seq};
@@ -17,6 +18,7 @@ pub struct StoreStats {
     pub ring_bytes: usize,
     /// Bytes in the block cache.
     pub cache_bytes: usize,
+    /// None while the store is closed after a failure.
     pub families: Vec<FamilyStats>,
 }
 
@@ -33,6 +35,7 @@ pub struct FamilyStats {
 }
 
 pub(super) fn gather(shared: &Shared) -> StoreStats {
+    let db = shared.database().ok();
     let (ring_events, ring_bytes) = shared.tail.size();
     StoreStats {
         log_id: shared.tail.log_id(),
@@ -40,15 +43,17 @@ pub(super) fn gather(shared: &Shared) -> StoreStats {
         indexed: shared.indexed(),
         ring_events,
         ring_bytes,
-        cache_bytes: shared.db.cache_bytes(),
-        families: Family::ALL.map(|family| family_stats(shared, family)).to_vec(),
+        cache_bytes: db.as_ref().map_or(0, |db| db.cache_bytes()),
+        families: db
+            .map(|db| Family::ALL.map(|family| family_stats(&db, family)).to_vec())
+            .unwrap_or_default(),
     }
 }
 
-fn family_stats(shared: &Shared, family: Family) -> FamilyStats {
-    let cf = shared.db.cf(family);
+fn family_stats(db: &Database, family: Family) -> FamilyStats {
+    let cf = db.cf(family);
     // A property that RocksDB does not give shows as 0.
-    let property = |name: &str| shared.db.raw().property_int_value_cf(cf, name).ok().flatten().unwrap_or(0);
+    let property = |name: &str| db.raw().property_int_value_cf(cf, name).ok().flatten().unwrap_or(0);
     FamilyStats {
         name: family.name(),
         rows: property("rocksdb.estimate-num-keys"),

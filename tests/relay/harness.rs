@@ -7,8 +7,12 @@ use axon::event::EventBuilder;
 use axon::filter::Filter;
 use axon::wire::{ClientMessage, RelayMessage};
 use ed25519_dalek::{Signer as _, SigningKey};
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use sha2::{Digest as _, Sha256};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -60,6 +64,11 @@ pub struct Setup {
     pub sections: String,
     /// Allowed keys and their roles.
     pub allow: Vec<(PubKey, &'static str)>,
+    /// What the process is given beside the configuration.
+    pub env: Vec<(&'static str, PathBuf)>,
+    /// Whether it speaks TLS.
+    pub tls: bool,
+    pub listen: String,
 }
 
 impl Setup {
@@ -69,11 +78,33 @@ impl Setup {
             urls: vec!["ws://test".to_owned()],
             sections: String::new(),
             allow: keys.into_iter().map(|n| (pubkey(&key(n)), "member")).collect(),
+            env: Vec::new(),
+            tls: false,
+            listen: "127.0.0.1:0".to_owned(),
         }
+    }
+
+    /// By epoll, also where there is io_uring.
+    pub fn by_epoll(mut self) -> Setup {
+        self.env.push(("MONOIO_FORCE_LEGACY_DRIVER", "1".into()));
+        self
     }
 
     pub fn fsync(mut self) -> Setup {
         self.relay = self.relay.replace("\"os\"", "\"fsync\"");
+        self
+    }
+
+    /// With the certificate of `tests/tls/`, copied beside the configuration as `tls.pem` and
+    /// `tls.key`.
+    pub fn tls(mut self) -> Setup {
+        self.tls = true;
+        self
+    }
+
+    /// At that address instead of one of the system's choice.
+    pub fn listen(mut self, address: &str) -> Setup {
+        self.listen = address.to_owned();
         self
     }
 
@@ -89,20 +120,38 @@ impl Setup {
     }
 
     pub fn start(self) -> Relay {
-        let dir = tempfile::tempdir().expect("a scratch directory");
+        self.start_in(tempfile::tempdir().expect("a scratch directory"))
+    }
+
+    /// In a directory of the test's own.
+    pub fn start_in(self, dir: tempfile::TempDir) -> Relay {
         let mut toml = format!(
-            "[relay]\nlisten = \"127.0.0.1:0\"\nurls = {:?}\ndata_dir = {:?}\n{}\n[http]\nlisten = \"127.0.0.1:0\"\n{}\n",
+            "[relay]\nlisten = {:?}\nurls = {:?}\ndata_dir = {:?}\n{}\n[http]\nlisten = \"127.0.0.1:0\"\n{}\n",
+            self.listen,
             self.urls,
             dir.path().join("data"),
             self.relay,
             self.sections
         );
+        if self.tls {
+            let (cert, key) = (dir.path().join("tls.pem"), dir.path().join("tls.key"));
+            toml.push_str(&format!("[tls]\ncert = {cert:?}\nkey = {key:?}\n"));
+            put_certificate(dir.path(), "relay");
+        }
         for (pubkey, role) in &self.allow {
             toml.push_str(&format!("[[allow]]\npubkey = \"{pubkey}\"\nrole = \"{role}\"\n"));
         }
         std::fs::write(dir.path().join("axon.toml"), toml).expect("a configuration file");
-        let (child, facts) = spawn(&dir.path().join("axon.toml"));
-        Relay { child, facts, dir }
+        let (child, facts) = spawn(&dir.path().join("axon.toml"), &self.env);
+        Relay { child, facts, dir, env: self.env }
+    }
+}
+
+/// Puts the certificate and key of that name where [`Setup::tls`] has them.
+pub fn put_certificate(dir: &std::path::Path, name: &str) {
+    for (from, to) in [("pem", "tls.pem"), ("key", "tls.key")] {
+        let from = format!("{}/tests/tls/{name}.{from}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::copy(from, dir.join(to)).expect("a certificate");
     }
 }
 
@@ -111,13 +160,16 @@ pub struct Relay {
     child: Child,
     facts: serde_json::Value,
     pub dir: tempfile::TempDir,
+    env: Vec<(&'static str, PathBuf)>,
 }
 
-fn spawn(config: &std::path::Path) -> (Child, serde_json::Value) {
+fn spawn(config: &std::path::Path, env: &[(&'static str, PathBuf)]) -> (Child, serde_json::Value) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_axon"))
         .args(["serve", "--json", "--config"])
         .arg(config)
+        .envs(env.iter().map(|(name, value)| (name, value)))
         .stdout(Stdio::piped())
+        .stderr(log_file(config))
         .spawn()
         .expect("the axon binary");
     let mut line = String::new();
@@ -127,7 +179,18 @@ fn spawn(config: &std::path::Path) -> (Child, serde_json::Value) {
     (child, facts)
 }
 
+/// Beside the configuration.
+fn log_file(config: &std::path::Path) -> std::fs::File {
+    let path = config.with_file_name("relay.log");
+    std::fs::OpenOptions::new().create(true).append(true).open(path).expect("a log file")
+}
+
 impl Relay {
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("relay.log")).expect("its log")
+    }
+
     pub fn address(&self) -> String {
         self.facts["listen"].as_str().expect("an address").to_owned()
     }
@@ -155,16 +218,21 @@ impl Relay {
         line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).expect("a number") * 1024
     }
 
-    /// kill −9, then a new process on the same data.
-    pub fn crash_and_restart(&mut self) {
+    /// kill −9.
+    pub fn kill(&mut self) {
         self.child.kill().expect("the process");
         self.child.wait().expect("its end");
-        (self.child, self.facts) = spawn(&self.config());
+    }
+
+    /// kill −9, then a new process on the same data.
+    pub fn crash_and_restart(&mut self) {
+        self.kill();
+        (self.child, self.facts) = spawn(&self.config(), &self.env);
     }
 
     /// A new process on the same data, after [`Relay::terminate`].
     pub fn restart(&mut self) {
-        (self.child, self.facts) = spawn(&self.config());
+        (self.child, self.facts) = spawn(&self.config(), &self.env);
     }
 
     /// From now on it is started at the address it has.
@@ -186,8 +254,7 @@ impl Relay {
     }
 
     pub fn signal_term(&self) {
-        let pid = rustix::process::Pid::from_raw(self.pid() as i32).expect("a pid");
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a living process");
+        self.signal(rustix::process::Signal::TERM);
     }
 
     /// Runs `axon` with these arguments against this relay's data directory.
@@ -204,6 +271,16 @@ impl Relay {
     pub fn get(&self, address: &str, path: &str) -> String {
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         String::from_utf8(converse(address, request.as_bytes())).expect("text")
+    }
+
+    /// The answer to a plain GET over TLS on the relay's port.
+    pub fn get_tls(&self, path: &str) -> String {
+        let mut stream = Stream::tls(&self.address(), &trusting());
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).and_then(|()| stream.flush()).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer and a clean end");
+        answer
     }
 
     /// A figure of `/metrics`, summed over its labels; 0 if it is not there.
@@ -224,8 +301,16 @@ impl Relay {
         }
     }
 
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_raw(self.pid() as i32).expect("a pid");
+        rustix::process::kill_process(pid, signal).expect("a living process");
+    }
+
     pub fn client(&self, key: &SigningKey) -> Client {
-        let mut client = Client::upgrade(&self.address());
+        let mut client = match self.facts["tls"] == true {
+            true => Client::upgrade_over(Stream::tls(&self.address(), &trusting()), &[]),
+            false => Client::upgrade(&self.address()),
+        };
         client.login(key, "ws://test");
         match client.recv() {
             Received::Ok(_) => client,
@@ -238,6 +323,9 @@ impl Drop for Relay {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the relay logged:\n{}", self.log());
+        }
     }
 }
 
@@ -267,6 +355,22 @@ pub enum Received {
     End,
 }
 
+/// Waits for something that has to happen.
+pub fn wait_until(mut happened: impl FnMut() -> bool, what: &str) {
+    let clock = axon::base::Clock::new();
+    let start = clock.now();
+    while !happened() {
+        assert!(u128::from(clock.now().since(start)) < PATIENCE.as_millis(), "not so: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// An address that was free a moment ago.
+pub fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("an address");
+    listener.local_addr().expect("its address").to_string()
+}
+
 /// A TCP connection that never waits longer than [`PATIENCE`].
 pub fn connect(address: &str) -> TcpStream {
     let stream = TcpStream::connect(address).expect("a connection");
@@ -294,9 +398,73 @@ pub fn converse(address: &str, bytes: &[u8]) -> Vec<u8> {
 pub const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
+/// TLS for clients that trust the authority of `tests/tls/`, in all versions.
+pub fn trusting() -> std::sync::Arc<ClientConfig> {
+    trusting_in(rustls::ALL_VERSIONS)
+}
+
+pub fn trusting_in(versions: &[&'static rustls::SupportedProtocolVersion]) -> std::sync::Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    let authority = CertificateDer::from_pem_slice(include_bytes!("../tls/ca.pem")).expect("an authority");
+    roots.add(authority).expect("an authority");
+    let builder = ClientConfig::builder_with_provider(std::sync::Arc::new(ring::default_provider()));
+    let builder = builder.with_protocol_versions(versions).expect("versions");
+    std::sync::Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// What a client speaks through.
+pub enum Stream {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Stream {
+    /// Connects and does the handshake.
+    pub fn tls(address: &str, config: &std::sync::Arc<ClientConfig>) -> Stream {
+        let name = ServerName::try_from("localhost").expect("a name");
+        let session = ClientConnection::new(config.clone(), name).expect("a session");
+        let mut stream = StreamOwned::new(session, connect(address));
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock).expect("a handshake");
+        }
+        Stream::Tls(Box::new(stream))
+    }
+
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Stream::Plain(socket) => socket,
+            Stream::Tls(stream) => &stream.sock,
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Stream::Plain(socket) => socket.read(buf),
+            Stream::Tls(stream) => stream.read(buf),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Stream::Plain(socket) => socket.write(bytes),
+            Stream::Tls(stream) => stream.write(bytes),
+        }
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Stream::Plain(socket) => socket.flush(),
+            Stream::Tls(stream) => stream.flush(),
+        }
+    }
+}
+
 /// A WebSocket connection in plain bytes.
 pub struct Client {
-    stream: TcpStream,
+    pub stream: Stream,
     buf: Vec<u8>,
     start: usize,
     /// A close frame came: nothing may follow.
@@ -336,7 +504,11 @@ impl Client {
 
     /// The same, with bytes that come in the same packet as the request.
     pub fn upgrade_and(address: &str, early: &[u8]) -> Client {
-        let mut stream = connect(address);
+        Client::upgrade_over(Stream::Plain(connect(address)), early)
+    }
+
+    /// The same over a connection that is there.
+    pub fn upgrade_over(mut stream: Stream, early: &[u8]) -> Client {
         stream.write_all(&[UPGRADE, early].concat()).expect("sent");
         let mut client = Client { stream, buf: Vec::new(), start: 0, closed: false };
         let end = loop {
@@ -366,7 +538,7 @@ impl Client {
     }
 
     pub fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).expect("the relay takes bytes");
+        self.stream.write_all(bytes).and_then(|()| self.stream.flush()).expect("the relay takes bytes");
     }
 
     pub fn publish(&mut self, wire: &[u8]) {
@@ -383,12 +555,12 @@ impl Client {
 
     /// Ends our side of the connection.
     pub fn half_close(&self) {
-        self.stream.shutdown(std::net::Shutdown::Write).expect("an open connection");
+        self.stream.socket().shutdown(std::net::Shutdown::Write).expect("an open connection");
     }
 
-    /// A second handle on the same connection, for a thread that only sends.
+    /// A second handle on the same socket (without TLS), for a thread that only sends.
     pub fn sender(&self) -> TcpStream {
-        self.stream.try_clone().expect("a second handle")
+        self.stream.socket().try_clone().expect("a second handle")
     }
 
     /// Publishes and expects Ok.

@@ -5,6 +5,7 @@ use super::harness::*;
 use axon::filter::Filter;
 use std::collections::HashSet;
 use std::io::Write as _;
+use std::net::TcpStream;
 use std::process::Output;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -104,6 +105,7 @@ fn a_reader_that_takes_nothing_does_not_keep_the_relay_from_stopping() {
         .collect();
     events.iter().for_each(|e| publisher.publish_ok(e));
     assert_eq!(relay.terminate(), Some(0));
+    assert!(!relay.log().contains("did not finish"), "it did not wait for the whole time");
     // What it had been sent is still there for it to read.
     let got = stalled.rest();
     assert!(
@@ -115,6 +117,38 @@ fn a_reader_that_takes_nothing_does_not_keep_the_relay_from_stopping() {
     );
     relay.restart();
     assert_eq!(relay.client(&key(2)).stored("s", Filter::default()).0.len(), events.len());
+}
+
+/// A reader that takes nothing keeps the relay stopping for a while; meanwhile others come.
+#[test]
+fn a_stopping_relay_takes_no_connection_and_dismisses_those_under_way() {
+    let mut relay = Setup::new(1..=2).start();
+    let mut publisher = relay.client(&key(1));
+    let stalled: Vec<Client> = (0..8)
+        .map(|_| {
+            let mut client = relay.client(&key(2));
+            client.subscribe("s", Filter { after: Some(0), ..Filter::default() });
+            client
+        })
+        .collect();
+    for n in 0..400u32 {
+        publisher.publish_ok(&event(&key(1), 1000, &[&n.to_be_bytes()[..], &[7; 60_000]].concat(), &[]));
+    }
+    relay.wait_for_metric("axon_queue_bytes", |bytes| bytes > 4e6);
+    let mut half: Vec<_> = (0..4).map(|_| connect(&relay.address())).collect();
+    // Who comes behind them has been let in: so they are accepted, too.
+    drop(relay.client(&key(1)));
+    relay.signal_term();
+    assert_eq!(publisher.rest(), [Received::Close(1001)]);
+    assert!(TcpStream::connect(relay.address()).is_err(), "nobody is accepted");
+    for stream in half.drain(..) {
+        let mut late = Client::upgrade_over(Stream::Plain(stream), &[]);
+        assert!(matches!(late.recv(), Received::Challenge(_)));
+        assert_eq!(late.rest(), [Received::Close(1001)]);
+    }
+    assert_eq!(relay.wait(), Some(0));
+    drop(stalled);
+    assert!(!relay.log().contains("did not finish"), "{}", relay.log());
 }
 
 #[test]

@@ -58,6 +58,8 @@ impl Net for Pipes {
         Sent::Took(n)
     }
 
+    fn opened(&mut self, _: ConnIndex) {}
+
     fn resume(&mut self, index: ConnIndex) {
         self.pipe(index).resumed = true;
     }

@@ -7,14 +7,14 @@ use crate::pipes::Pipes;
 use crate::pool::{Event, NOW, Pool, URL, USERS, nonce, pool};
 use axon::base::counters::ShardCounters;
 use axon::base::limits::VERIFY_BATCH_EVENTS_MAX;
-use axon::base::{Limits, Millis, PubKey, Seq};
+use axon::base::{KeyOverrides, Limits, Millis, Now, PubKey, Seq};
 use axon::event::EventFields;
 use axon::fanout::{Interest, InterestTable};
 use axon::filter::{Filter, ReadAccess};
-use axon::ingest::{Allowlist, Door, Gate, Grant, Keys, Publishers};
+use axon::ingest::{Allowlist, Door, Gate, Grant, Keys, Pass, Publishers, Rules};
 use axon::log::{Append, KeyRow, KeyStore, Outcome, Read, Role};
 use axon::session::{Ending, Terms};
-use axon::shard::{Core, Dispatcher, Inbox, Now, Ports, ShardGroup, Wake};
+use axon::shard::{Core, Dispatcher, Inbox, Ports, ShardGroup, Wake};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::{BTreeMap, VecDeque};
@@ -156,8 +156,8 @@ struct Group(ShardGroup);
 impl Publishers for Group {
     fn quiesce(&self) {}
 
-    fn key_changed(&self, pubkey: &PubKey, role: Option<Role>) {
-        self.0.key_changed(pubkey, role);
+    fn key_changed(&self, pubkey: &PubKey, pass: Option<&Arc<Pass>>) {
+        self.0.key_changed(pubkey, pass);
     }
 }
 
@@ -239,9 +239,14 @@ impl World {
         let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&table), inboxes.clone()));
         let log = Arc::new(SlowLog::new(Arc::clone(&dispatcher) as _, count));
         let role = |user| if user == USERS - 1 { Role::Auditor } else { Role::Member };
-        let grants =
-            (0..USERS).map(|user| Grant { pubkey: pool.keys[user], role: role(user), name: String::new() });
-        let allowlist = Arc::new(Allowlist::new(grants.collect(), Vec::new()));
+        let limits = KeyOverrides::default();
+        let grants = (0..USERS).map(|user| Grant {
+            pubkey: pool.keys[user],
+            role: role(user),
+            name: String::new(),
+            limits,
+        });
+        let allowlist = Arc::new(Allowlist::new(Rules::default(), grants.collect(), Vec::new()));
         let gate = Arc::new(Gate::new(Arc::clone(&allowlist), knobs.limits.clone(), vec![URL.to_owned()]));
         let terms = Arc::new(Terms { limits: knobs.limits.clone(), log_id: LOG_ID });
         let shards = woken.into_iter().zip(&inboxes).enumerate().map(|(number, (woken, inbox))| {
@@ -472,7 +477,8 @@ impl World {
 
     // ── the relay's threads ─────────────────────────────────────────────────────────────
 
-    /// A shard judges its next batch; whether there was one.
+    /// A shard judges its next batch and feeds one of those who had their share; whether there
+    /// was anything to do.
     fn judge(&mut self, number: usize) -> bool {
         let shard = &mut self.shards[number];
         assert_eq!(shard.core.has_arrivals(), !shard.arrivals.is_empty());
@@ -499,9 +505,11 @@ impl World {
             };
             self.seen.refused += u64::from(matches!(verdict, Some(400 | 403)));
         }
+        let hungry = shard.core.is_hungry();
         shard.core.run_batch(self.now);
+        shard.core.feed_hungry();
         shard.core.end_turn(self.now);
-        n > 0
+        n > 0 || hungry
     }
 
     fn commit(&mut self, n: usize) -> bool {
@@ -535,7 +543,7 @@ impl World {
                     self.seen.duplicates += 1;
                     409
                 }
-                Outcome::Failed => {
+                Outcome::Failed | Outcome::Full => {
                     self.seen.failed += 1;
                     503
                 }

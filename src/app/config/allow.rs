@@ -2,8 +2,8 @@
 
 use super::source::Value;
 use super::violation::{Place, Violation};
-use crate::base::PubKey;
 use crate::base::limits::NAME_BYTES_MAX;
+use crate::base::{KeyLimit, KeyOverrides, PubKey};
 use crate::log::Role;
 use std::collections::HashMap;
 
@@ -14,6 +14,8 @@ pub struct AllowEntry {
     pub role: Role,
     /// A name for people; may be empty.
     pub name: String,
+    /// What it says instead of its role's limits.
+    pub limits: KeyOverrides,
 }
 
 /// One `[[allow]]` table as it was written, every field with its place.
@@ -22,13 +24,14 @@ pub(super) struct RawAllow {
     pub pubkey: Option<(Value, Place)>,
     pub role: Option<(Value, Place)>,
     pub name: Option<(Value, Place)>,
+    pub limits: Vec<(KeyLimit, Value, Place)>,
 }
 
 /// The good entries; what is wrong with the others is added to `violations`.
 pub(super) fn check(raw: Vec<RawAllow>, violations: &mut Vec<Violation>) -> Vec<AllowEntry> {
     let mut first_place: HashMap<PubKey, Place> = HashMap::new();
     let mut entries = Vec::new();
-    for RawAllow { place, pubkey, role, name } in raw {
+    for RawAllow { place, pubkey, role, name, limits } in raw {
         let pubkey = match pubkey {
             Some((value, at)) => {
                 field(&value, &at, "allow.pubkey", pubkey_of, violations).map(|k| (k, value, at))
@@ -43,6 +46,7 @@ pub(super) fn check(raw: Vec<RawAllow>, violations: &mut Vec<Violation>) -> Vec<
             .map_or(Some(Role::Member), |(value, at)| field(&value, &at, "allow.role", role_of, violations));
         let name = name
             .map_or(Some(String::new()), |(value, at)| field(&value, &at, "allow.name", name_of, violations));
+        let limits = overrides(limits, violations);
         let (Some((pubkey, value, at)), Some(role), Some(name)) = (pubkey, role, name) else { continue };
         if let Some(first) = first_place.get(&pubkey) {
             let limit = format!("listed before, at {first}");
@@ -55,9 +59,31 @@ pub(super) fn check(raw: Vec<RawAllow>, violations: &mut Vec<Violation>) -> Vec<
             continue;
         }
         first_place.insert(pubkey, at);
-        entries.push(AllowEntry { pubkey, role, name });
+        entries.push(AllowEntry { pubkey, role, name, limits });
     }
     entries
+}
+
+/// The limits of one entry; a wrong one is left out and reported.
+fn overrides(raw: Vec<(KeyLimit, Value, Place)>, violations: &mut Vec<Violation>) -> KeyOverrides {
+    let mut overrides = KeyOverrides::default();
+    for (limit, value, place) in raw {
+        let most = limit.value_max();
+        let number = match value {
+            Value::Int(n) => u64::try_from(n).ok().filter(|n| *n <= most),
+            _ => None,
+        };
+        match number {
+            Some(n) => overrides.set(limit, n),
+            None => violations.push(Violation {
+                place,
+                key: format!("allow.{limit}"),
+                value: value.to_string(),
+                limit: format!("must be an integer from 0 to {most}"),
+            }),
+        }
+    }
+    overrides
 }
 
 fn field<T>(

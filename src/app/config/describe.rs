@@ -106,9 +106,11 @@ struct Doc {
     cost: String,
 }
 
-/// The comment directly above each key, by `section.key`; from `Cost:` on it is the cost.
+/// The comment directly above each key, by `section.key`; from `Cost:` on it is the cost. A key
+/// without one says the same as the first of its name in its group of sections (`[roles.*]`).
 fn docs(sample: &str) -> HashMap<String, Doc> {
     let mut docs = HashMap::new();
+    let mut first: HashMap<(String, &str), Doc> = HashMap::new();
     let (mut section, mut comment) = (String::new(), Vec::new());
     for line in sample.lines() {
         if let Some(text) = line.strip_prefix('#') {
@@ -118,9 +120,12 @@ fn docs(sample: &str) -> HashMap<String, Doc> {
         if let Some(name) = line.strip_prefix('[') {
             section = name.trim_end_matches(']').to_owned();
         } else if let Some((name, _)) = line.split_once('=') {
+            let group = section.split('.').next().unwrap_or_default().to_owned();
             let text = comment.join(" ");
             let (meaning, cost) = text.split_once("Cost: ").unwrap_or((&text, ""));
             let doc = Doc { meaning: meaning.trim().to_owned(), cost: cost.to_owned() };
+            let first = first.entry((group, name.trim())).or_insert_with(|| doc.clone());
+            let doc = if comment.is_empty() { first.clone() } else { doc };
             docs.insert(format!("{section}.{}", name.trim()), doc);
         }
         comment.clear();

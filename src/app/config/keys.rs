@@ -3,11 +3,15 @@
 
 use super::source::Value;
 use super::{Config, Durability, LogFormat};
+use crate::base::KeyLimit;
 use crate::base::limits::{
     COMMIT_BYTES_MAX, COMMIT_EVENTS_MAX, CONTENT_BYTES_MAX, NAME_BYTES_MAX, SHARDS_MAX,
 };
+use crate::log::Role;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -29,6 +33,21 @@ pub(super) enum Shape {
     List,
 }
 
+/// Keys outside `limits` and `roles` that a running relay takes.
+const LIVE: [&str; 5] =
+    ["relay.max_future_seconds", "relay.private_kinds", "tls.cert", "tls.key", "log.level"];
+
+/// Limits that are built into what the relay makes when it starts.
+const FIXED_LIMITS: [&str; 2] = ["limits.seen_window_seconds", "limits.seen_ids_max"];
+
+impl Key {
+    /// Whether a running relay takes a change of it.
+    pub fn is_live(&self) -> bool {
+        let is_limit = self.path.starts_with("limits.") && !FIXED_LIMITS.contains(&self.path);
+        is_limit || self.path.starts_with("roles.") || LIVE.contains(&self.path)
+    }
+}
+
 /// The key of that path.
 pub(super) fn find(path: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.path == path)
@@ -37,6 +56,9 @@ pub(super) fn find(path: &str) -> Option<&'static Key> {
 /// URLs of one relay: every login may be checked against each of them.
 const URLS_MAX: usize = 16;
 const URL_BYTES_MAX: usize = 256;
+
+/// Ranges of one role: each is looked at for every event.
+const KIND_RANGES_MAX: usize = 64;
 
 const GIB: i64 = 1 << 30;
 /// A day: longer times are mistaken units.
@@ -50,6 +72,36 @@ macro_rules! int {
             path: $path,
             shape: Shape::Int,
             set: |config, value| number(value, $range).map(|n| config.$($field).+ = n),
+        }
+    };
+}
+
+/// One limit of every key of a role.
+macro_rules! role_limit {
+    ($path:literal, $role:ident, $limit:ident) => {
+        Key {
+            path: $path,
+            shape: Shape::Int,
+            set: |config, value| {
+                let limit = KeyLimit::$limit;
+                let n = number(value, 0..=limit.value_max() as i64)?;
+                config.rules.of_mut(Role::$role).limits.set(limit, n);
+                Ok(())
+            },
+        }
+    };
+}
+
+/// The kinds that keys of a role may sign.
+macro_rules! role_kinds {
+    ($path:literal, $role:ident) => {
+        Key {
+            path: $path,
+            shape: Shape::List,
+            set: |config, value| {
+                config.rules.of_mut(Role::$role).kinds = kinds(value)?;
+                Ok(())
+            },
         }
     };
 }
@@ -68,6 +120,9 @@ pub(super) const KEYS: &[Key] = &[
     Key { path: "relay.private_kinds", shape: Shape::Bool, set: |c, v| switch(v).map(|on| c.relay.private_kinds = on) },
 
     Key { path: "http.listen", shape: Shape::Text, set: |c, v| optional_address(v).map(|a| c.http.listen = a) },
+
+    Key { path: "tls.cert", shape: Shape::Text, set: |c, v| optional_path(v).map(|p| c.tls.cert = p) },
+    Key { path: "tls.key", shape: Shape::Text, set: |c, v| optional_path(v).map(|p| c.tls.key = p) },
 
     int!("limits.message_bytes_max", 4_096..=64 << 20, limits.message_bytes_max),
     int!("limits.content_bytes_max", 0..=CONTENT_BYTES_MAX as i64, limits.content_bytes_max),
@@ -88,6 +143,48 @@ pub(super) const KEYS: &[Key] = &[
     int!("limits.stall_timeout_ms", 100..=DAY_MS, limits.stall_timeout_ms),
     int!("limits.linger_ms", 0..=60_000, limits.linger_ms),
     int!("limits.connections_max", 1..=10_000_000, limits.connections_max),
+    int!("limits.half_open_max", 1..=10_000_000, limits.half_open_max),
+    int!("limits.connections_per_address_max", 0..=10_000_000, limits.connections_per_address_max),
+    int!("limits.half_open_per_address_max", 0..=10_000_000, limits.half_open_per_address_max),
+    Key { path: "limits.exempt_loopback", shape: Shape::Bool, set: |c, v| {
+        switch(v).map(|on| c.limits.exempt_loopback = on)
+    } },
+
+    role_limit!("roles.member.publishes_per_s", Member, PublishesPerSecond),
+    role_limit!("roles.member.bytes_per_s", Member, BytesPerSecond),
+    role_limit!("roles.member.replay_bytes_per_s", Member, ReplayBytesPerSecond),
+    role_limit!("roles.member.thread_publishes_per_min", Member, ThreadPublishesPerMinute),
+    role_limit!("roles.member.connections_max", Member, Connections),
+    role_limit!("roles.member.subscriptions_max", Member, Subscriptions),
+    role_limit!("roles.member.filter_entries_max", Member, FilterEntries),
+    role_kinds!("roles.member.kinds", Member),
+
+    role_limit!("roles.agent.publishes_per_s", Agent, PublishesPerSecond),
+    role_limit!("roles.agent.bytes_per_s", Agent, BytesPerSecond),
+    role_limit!("roles.agent.replay_bytes_per_s", Agent, ReplayBytesPerSecond),
+    role_limit!("roles.agent.thread_publishes_per_min", Agent, ThreadPublishesPerMinute),
+    role_limit!("roles.agent.connections_max", Agent, Connections),
+    role_limit!("roles.agent.subscriptions_max", Agent, Subscriptions),
+    role_limit!("roles.agent.filter_entries_max", Agent, FilterEntries),
+    role_kinds!("roles.agent.kinds", Agent),
+
+    role_limit!("roles.auditor.publishes_per_s", Auditor, PublishesPerSecond),
+    role_limit!("roles.auditor.bytes_per_s", Auditor, BytesPerSecond),
+    role_limit!("roles.auditor.replay_bytes_per_s", Auditor, ReplayBytesPerSecond),
+    role_limit!("roles.auditor.thread_publishes_per_min", Auditor, ThreadPublishesPerMinute),
+    role_limit!("roles.auditor.connections_max", Auditor, Connections),
+    role_limit!("roles.auditor.subscriptions_max", Auditor, Subscriptions),
+    role_limit!("roles.auditor.filter_entries_max", Auditor, FilterEntries),
+    role_kinds!("roles.auditor.kinds", Auditor),
+
+    role_limit!("roles.admin.publishes_per_s", Admin, PublishesPerSecond),
+    role_limit!("roles.admin.bytes_per_s", Admin, BytesPerSecond),
+    role_limit!("roles.admin.replay_bytes_per_s", Admin, ReplayBytesPerSecond),
+    role_limit!("roles.admin.thread_publishes_per_min", Admin, ThreadPublishesPerMinute),
+    role_limit!("roles.admin.connections_max", Admin, Connections),
+    role_limit!("roles.admin.subscriptions_max", Admin, Subscriptions),
+    role_limit!("roles.admin.filter_entries_max", Admin, FilterEntries),
+    role_kinds!("roles.admin.kinds", Admin),
 
     int!("store.cache_bytes", 1 << 20..=1_024 * GIB, store.cache_bytes),
     int!("store.log_memtable_bytes", 1 << 20..=16 * GIB, store.log_memtable_bytes),
@@ -103,6 +200,7 @@ pub(super) const KEYS: &[Key] = &[
     int!("store.index_run_bytes", 4_096..=4 * GIB, store.index_run_bytes),
     int!("store.index_delay_ms", 1..=60_000, store.index_delay_ms),
     int!("store.index_flush_events", 1..=1 << 30, store.index_flush_events),
+    int!("store.reserve_bytes", 0..=1_024 * GIB, store.reserve_bytes),
 
     Key { path: "log.level", shape: Shape::Text, set: |c, v| level(v).map(|l| c.log.level = l) },
     Key { path: "log.format", shape: Shape::Text, set: |c, v| {
@@ -144,6 +242,11 @@ fn optional_address(value: &Value) -> Result<Option<SocketAddr>, String> {
     }
 }
 
+fn optional_path(value: &Value) -> Result<Option<PathBuf>, String> {
+    let path = text(value).map_err(|limit| format!("{limit}, a file's path, or empty for none"))?;
+    Ok((!path.is_empty()).then(|| path.into()))
+}
+
 fn urls(value: &Value) -> Result<Vec<String>, String> {
     let good = |url: &String| {
         ["ws://", "wss://"].iter().any(|scheme| url.len() > scheme.len() && url.starts_with(scheme))
@@ -156,6 +259,25 @@ fn urls(value: &Value) -> Result<Vec<String>, String> {
              each at most {URL_BYTES_MAX} bytes long"
         )),
     }
+}
+
+/// Kinds and ranges of kinds; none: all.
+fn kinds(value: &Value) -> Result<Arc<[(u16, u16)]>, String> {
+    let range = |text: &String| {
+        let (low, high) = text.split_once('-').unwrap_or((text, text));
+        let (low, high) = (low.trim().parse::<u16>().ok()?, high.trim().parse::<u16>().ok()?);
+        (low <= high).then_some((low, high))
+    };
+    match value {
+        Value::List(texts) if texts.len() <= KIND_RANGES_MAX => texts.iter().map(range).collect(),
+        _ => None,
+    }
+    .ok_or_else(|| {
+        format!(
+            "must be a list of at most {KIND_RANGES_MAX} kinds and ranges of kinds, each a string: \
+             [\"1000\", \"2000-2999\"]"
+        )
+    })
 }
 
 fn name(value: &Value) -> Result<String, String> {

@@ -15,6 +15,7 @@ pub use describe::{Description, KeyDescription};
 pub use violation::{ConfigErrors, Place, Violation};
 
 use crate::base::Limits;
+use crate::ingest::Rules;
 use crate::store::StoreOptions;
 use source::{Assignment, Value};
 use std::collections::BTreeMap;
@@ -68,7 +69,7 @@ pub struct RelayConfig {
 impl RelayConfig {
     /// The URLs a login may sign, when the relay is bound to `bound`: those configured, or one
     /// derived from the address. An address that means "all" becomes the loopback address.
-    pub fn urls_for(&self, bound: SocketAddr) -> Vec<String> {
+    pub fn urls_for(&self, bound: SocketAddr, tls: bool) -> Vec<String> {
         if !self.urls.is_empty() {
             return self.urls.clone();
         }
@@ -76,7 +77,7 @@ impl RelayConfig {
         if bound.ip().is_unspecified() {
             reachable.set_ip(Ipv4Addr::LOCALHOST.into());
         }
-        vec![format!("ws://{reachable}")]
+        vec![format!("{}://{reachable}", if tls { "wss" } else { "ws" })]
     }
 }
 
@@ -87,6 +88,20 @@ pub struct HttpConfig {
     pub listen: Option<SocketAddr>,
 }
 
+/// `[tls]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsConfig {
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+}
+
+impl TlsConfig {
+    /// Certificate chain and private key; `None`: plain TCP.
+    pub fn files(&self) -> Option<(&Path, &Path)> {
+        self.cert.as_deref().zip(self.key.as_deref())
+    }
+}
+
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {
@@ -95,12 +110,24 @@ pub struct LogConfig {
     pub format: LogFormat,
 }
 
+/// A key that has another value than before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangedKey {
+    /// `section.key`.
+    pub path: &'static str,
+    /// Whether a running relay takes it; if not, a restart is needed.
+    pub live: bool,
+}
+
 /// Everything the relay can be told, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub relay: RelayConfig,
     pub http: HttpConfig,
+    pub tls: TlsConfig,
     pub limits: Limits,
+    /// `[roles.*]`: what each role may do.
+    pub rules: Rules,
     /// `[store]`; where it lies and how durable it is are said under `[relay]`.
     pub store: StoreOptions,
     pub log: LogConfig,
@@ -145,7 +172,15 @@ impl Config {
         config.apply(assignments, &mut violations);
         config.apply(source::read_overrides(overrides, &mut violations), &mut violations);
         relations::check(&config, &mut violations);
+        config.warnings.extend(relations::warnings(&config));
         if violations.is_empty() { Ok(config) } else { Err(ConfigErrors(violations)) }
+    }
+
+    /// The keys whose values differ from those of `other`, in the order of the sample.
+    pub fn changes(&self, other: &Config) -> Vec<ChangedKey> {
+        let value = |config: &Config, key: &keys::Key| config.effective.get(key.path).map(|(v, _)| v.clone());
+        let changed = keys::KEYS.iter().filter(|key| value(self, key) != value(other, key));
+        changed.map(|key| ChangedKey { path: key.path, live: key.is_live() }).collect()
     }
 
     fn apply(&mut self, assignments: Vec<Assignment>, violations: &mut Vec<Violation>) {
@@ -177,7 +212,9 @@ impl Config {
                 private_kinds: true,
             },
             http: HttpConfig { listen: None },
+            tls: TlsConfig::default(),
             limits: Limits::default(),
+            rules: Rules::default(),
             store: StoreOptions::default(),
             log: LogConfig { level: String::new(), format: LogFormat::Text },
             allow: Vec::new(),

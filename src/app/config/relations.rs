@@ -77,6 +77,7 @@ pub(super) fn check(config: &Config, violations: &mut Vec<Violation>) {
     for relation in RELATIONS {
         check_one(config, relation, violations);
     }
+    check_tls(config, violations);
     let (relay, http) = (config.relay.listen, config.http.listen);
     if http == Some(relay) && relay.port() != 0 {
         violations.push(Violation {
@@ -85,6 +86,32 @@ pub(super) fn check(config: &Config, violations: &mut Vec<Violation>) {
             value: format!("\"{relay}\""),
             limit: "must differ from relay.listen: each needs a port of its own".to_owned(),
         });
+    }
+}
+
+/// What is allowed, but probably not meant.
+pub(super) fn warnings(config: &Config) -> Option<String> {
+    let listen = config.relay.listen;
+    (config.tls.files().is_none() && !listen.ip().is_loopback()).then(|| {
+        format!(
+            "{listen} can be reached from other machines and has no TLS: whoever is on the way reads \
+             everything; set tls.cert and tls.key, or let only a TLS proxy reach it"
+        )
+    })
+}
+
+fn check_tls(config: &Config, violations: &mut Vec<Violation>) {
+    for (key, other) in [("tls.key", "tls.cert"), ("tls.cert", "tls.key")] {
+        let is_empty =
+            |path: &str| matches!(config.effective.get(path), Some((Value::Text(t), _)) if t.is_empty());
+        if is_empty(key) && !is_empty(other) {
+            violations.push(Violation {
+                place: place_of(config, key, other),
+                key: key.to_owned(),
+                value: "\"\"".to_owned(),
+                limit: format!("must be set when {other} is: TLS needs both"),
+            });
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::allow::RawAllow;
 use super::keys::{self, Key, Shape};
 use super::violation::{Place, Violation};
+use crate::base::KeyLimit;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
@@ -19,7 +20,8 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 const SHOWN_CHARS_MAX: usize = 80;
 
 /// The environment's sections; a variable of one of these that is no key is probably a mistake.
-const ENV_SECTIONS: [&str; 5] = ["AXON_RELAY_", "AXON_HTTP_", "AXON_LIMITS_", "AXON_STORE_", "AXON_LOG_"];
+const ENV_SECTIONS: [&str; 7] =
+    ["AXON_RELAY_", "AXON_HTTP_", "AXON_TLS_", "AXON_LIMITS_", "AXON_ROLES_", "AXON_STORE_", "AXON_LOG_"];
 
 /// A value as it was given.
 #[derive(Debug, Clone, PartialEq)]
@@ -135,12 +137,18 @@ impl TextReader<'_> {
         for (name, entry) in table {
             let path = format!("{section}.{}", name.get_ref());
             let place = self.at(&name.span());
-            match keys::find(&path) {
-                Some(key) => {
+            let inside = format!("{path}.");
+            match (keys::find(&path), entry.get_ref()) {
+                (Some(key), _) => {
                     let value = self.value(entry);
                     self.content.assignments.push(Assignment { key, value, place });
                 }
-                None => self.unknown(place, path),
+                (None, DeValue::Table(keys))
+                    if keys::KEYS.iter().any(|key| key.path.starts_with(&inside)) =>
+                {
+                    self.section(&path, keys);
+                }
+                (None, _) => self.unknown(place, path),
             }
         }
     }
@@ -149,12 +157,19 @@ impl TextReader<'_> {
         let DeValue::Table(table) = entry.get_ref() else {
             return self.refuse("allow", entry, "must be written as [[allow]] tables");
         };
-        let mut raw = RawAllow { place: self.at(&entry.span()), pubkey: None, role: None, name: None };
+        let place = self.at(&entry.span());
+        let mut raw = RawAllow { place, pubkey: None, role: None, name: None, limits: Vec::new() };
         for (name, entry) in table {
             let field = match name.get_ref().as_ref() {
                 "pubkey" => &mut raw.pubkey,
                 "role" => &mut raw.role,
                 "name" => &mut raw.name,
+                other if KeyLimit::from_name(other).is_some() => {
+                    let limit = KeyLimit::from_name(other);
+                    let (value, place) = (self.value(entry), self.at(&name.span()));
+                    raw.limits.extend(limit.map(|limit| (limit, value, place)));
+                    continue;
+                }
                 other => {
                     let (place, path) = (self.at(&name.span()), format!("allow.{other}"));
                     self.unknown(place, path);

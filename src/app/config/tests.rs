@@ -1,6 +1,8 @@
 //! Setup: a file in a temporary directory, an environment and flags of the test's choice.
 
 use super::*;
+use crate::base::KeyLimit;
+use crate::log::Role;
 use std::fs;
 
 fn load(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
@@ -191,7 +193,7 @@ fn a_file_that_cannot_be_read_is_a_violation() {
 #[test]
 fn urls_are_derived_from_the_bound_address() {
     let mut relay = Config::load_from(None, [], &[]).unwrap().relay;
-    let url = |relay: &RelayConfig, bound: &str| relay.urls_for(bound.parse().unwrap());
+    let url = |relay: &RelayConfig, bound: &str| relay.urls_for(bound.parse().unwrap(), false);
     assert_eq!(url(&relay, "127.0.0.1:7447"), ["ws://127.0.0.1:7447"]);
     assert_eq!(url(&relay, "0.0.0.0:80"), ["ws://127.0.0.1:80"]);
     assert_eq!(url(&relay, "[::1]:9"), ["ws://[::1]:9"]);
@@ -233,4 +235,75 @@ role = "admin"
         }
     }
     assert!(refused > text.len(), "only {refused} of the damaged files were refused");
+}
+
+#[test]
+fn roles_have_limits_and_kinds_and_an_entry_may_say_its_own() {
+    let file = format!(
+        "[roles.agent]\npublishes_per_s = 5\nkinds = [\"7\", \"10-12\"]\n\
+         [[allow]]\npubkey = \"{}\"\nrole = \"agent\"\nbytes_per_s = 0\n",
+        "ab".repeat(32)
+    );
+    let env = [("AXON_ROLES_MEMBER_SUBSCRIPTIONS_MAX", "9")];
+    let config = load(&file, &env, &[("roles.member.kinds", "1, 2-3")]).unwrap();
+    let (agent, member) = (config.rules.of(Role::Agent), config.rules.of(Role::Member));
+    assert_eq!(
+        (agent.limits.get(KeyLimit::PublishesPerSecond), &agent.kinds[..]),
+        (5, &[(7, 7), (10, 12)][..])
+    );
+    assert_eq!((member.limits.get(KeyLimit::Subscriptions), &member.kinds[..]), (9, &[(1, 1), (2, 3)][..]));
+    let limits = agent.limits.with(&config.allow[0].limits);
+    assert_eq!((limits.get(KeyLimit::BytesPerSecond), limits.get(KeyLimit::PublishesPerSecond)), (0, 5));
+    let described = config.describe();
+    let key = described.keys.iter().find(|key| key.key == "roles.agent.publishes_per_s").unwrap();
+    assert!(key.meaning.starts_with("Publishes per second") && key.default == 10, "{key:?}");
+}
+
+#[test]
+fn a_wrong_limit_or_kind_is_reported_with_its_place() {
+    let file = format!(
+        "[roles.agent]\npublishes_per_s = -1\nkinds = [\"9-3\"]\nthread_publishes_per_min = 60001\ncolour = 1\n\
+         [roles.guest]\nkinds = []\n\
+         [[allow]]\npubkey = \"{}\"\npublishes_per_s = \"many\"\nlimit = 3\n",
+        "ab".repeat(32)
+    );
+    let expected = [
+        "2: roles.agent.publishes_per_s",
+        "3: roles.agent.kinds",
+        "4: roles.agent.thread_publishes_per_min",
+        "5: roles.agent.colour",
+        "6: roles.guest",
+        "10: allow.publishes_per_s",
+        "11: allow.limit",
+    ];
+    let mut found = refused(load(&file, &[], &[]));
+    found.sort_by_key(|line| line.split(':').next().and_then(|n| n.parse::<u32>().ok()));
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn tls_needs_both_files_and_its_absence_is_warned_of_where_others_reach_the_relay() {
+    let wrong = load("[tls]\ncert = \"a.pem\"\n", &[], &[]).unwrap_err().to_string();
+    assert!(wrong.contains("tls.key"), "{wrong}");
+    let wrong = load("", &[("AXON_TLS_KEY", "a.key")], &[]).unwrap_err().to_string();
+    assert!(wrong.contains("tls.cert"), "{wrong}");
+    let open = load("[relay]\nlisten = \"0.0.0.0:1\"\n", &[], &[]).unwrap();
+    assert!(open.tls.files().is_none() && open.warnings[0].contains("has no TLS"), "{:?}", open.warnings);
+    let flags = [("tls.cert", "a.pem"), ("tls.key", "a.key")];
+    let closed = load("[relay]\nlisten = \"0.0.0.0:1\"\n", &[], &flags).unwrap();
+    assert!(closed.tls.files().is_some() && closed.warnings.is_empty());
+    assert_eq!(closed.relay.urls_for("127.0.0.1:9".parse().unwrap(), true), ["wss://127.0.0.1:9"]);
+    assert!(load("", &[], &[]).unwrap().warnings.is_empty());
+}
+
+#[test]
+fn changes_are_told_from_what_stays_and_from_what_needs_a_restart() {
+    let before = load("[limits]\nlinger_ms = 5\n", &[], &[]).unwrap();
+    assert_eq!(before.changes(&before), []);
+    let after =
+        load("[relay]\nshards = 3\nprivate_kinds = false\n[log]\nlevel = \"warn\"\n", &[], &[]).unwrap();
+    let changes = after.changes(&before);
+    let changed = |live: bool| changes.iter().filter(|c| c.live == live).map(|c| c.path).collect::<Vec<_>>();
+    assert_eq!(changed(true), ["relay.private_kinds", "limits.linger_ms", "log.level"]);
+    assert_eq!(changed(false), ["relay.shards"]);
 }

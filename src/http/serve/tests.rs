@@ -2,8 +2,8 @@
 //! a map. Every request goes over a real socket.
 
 use super::*;
-use crate::base::PubKey;
 use crate::base::counters::{LogCounters, ShardCounters};
+use crate::base::{KeyLimit, KeyOverrides, PubKey};
 use crate::http::{ControlClient, ControlError, Health, KeyAdmin, KeyEntry, Status};
 use crate::log::Role;
 use std::collections::BTreeMap;
@@ -31,9 +31,22 @@ impl KeyAdmin for MapKeys {
     }
 }
 
+struct NoStore;
+
+impl control::Checkpoints for NoStore {
+    fn make(&self) -> Result<PathBuf, String> {
+        Ok("/data/log.checkpoint-0".into())
+    }
+    fn remove(&self, name: &str) -> Result<(), String> {
+        Err(format!("{name} stays"))
+    }
+}
+
 fn control_options() -> ControlOptions {
     let info = Arc::new(|| serde_json::json!({ "head": 7 }));
-    ControlOptions { keys: Arc::new(MapKeys::default()), info }
+    let refused = || -> Result<serde_json::Value, String> { Err("relay.shards: wrong".to_owned()) };
+    let reload = Arc::new(refused);
+    ControlOptions { keys: Arc::new(MapKeys::default()), checkpoints: Arc::new(NoStore), info, reload }
 }
 
 struct PublicDoor {
@@ -49,8 +62,12 @@ fn public_door() -> PublicDoor {
     let shards = vec![Arc::new(ShardCounters::default()), Arc::new(ShardCounters::default())];
     let log = Arc::new(LogCounters::default());
     let health = Arc::new(Health::new(Arc::clone(&log)));
-    let options =
-        PublicOptions { health: Arc::clone(&health), shards: shards.clone(), log: Arc::clone(&log) };
+    let options = PublicOptions {
+        health: Arc::clone(&health),
+        shards: shards.clone(),
+        log: Arc::clone(&log),
+        refusals: Arc::default(),
+    };
     let address = thread.serve_public("127.0.0.1:0".parse().unwrap(), options).unwrap();
     PublicDoor { thread, address, health, shards, log }
 }
@@ -70,7 +87,7 @@ fn on_runtime<F: Future>(work: F) -> F::Output {
 }
 
 fn entry(byte: u8, role: Role, name: &str) -> KeyEntry {
-    KeyEntry { pubkey: PubKey([byte; 32]), role, name: name.to_owned() }
+    KeyEntry { pubkey: PubKey([byte; 32]), role, name: name.to_owned(), limits: KeyOverrides::default() }
 }
 
 #[test]
@@ -87,7 +104,7 @@ fn healthz_says_why_the_relay_does_not_serve() {
     door.health.set(Status::Serving);
     door.log.head.set(42);
     check("200 OK", "\"log_head\":42");
-    door.log.failure.set("disk gone".to_owned()).unwrap();
+    door.log.failure.set(Some("disk gone".to_owned()));
     check("503 Service Unavailable", "disk gone");
     door.health.set(Status::Stopping);
     check("503 Service Unavailable", "\"status\":\"stopping\"");
@@ -145,6 +162,12 @@ fn keys_change_through_the_control_socket() {
         assert!(!client.remove_key(&member.pubkey).await.unwrap());
         assert_eq!(client.keys().await.unwrap(), [auditor]);
         assert_eq!(client.info().await.unwrap()["head"], 7);
+        let mut limited = entry(5, Role::Agent, "limited");
+        limited.limits.set(KeyLimit::PublishesPerSecond, 7);
+        limited.limits.set(KeyLimit::Subscriptions, 0);
+        client.add_key(&limited).await.unwrap();
+        assert!(client.keys().await.unwrap().contains(&limited));
+        assert!(client.remove_key(&limited.pubkey).await.unwrap());
         let full = client.add_key(&entry(3, Role::Admin, "disk full")).await.unwrap_err();
         assert!(
             matches!(&full, ControlError::Refused { status: 500, message } if message == "no space left"),
@@ -170,6 +193,18 @@ fn malformed_control_requests_are_refused() {
         ("POST", "/keys".to_owned(), format!("{{\"pubkey\":\"{key}\",\"role\":\"king\"}}")),
         ("POST", "/keys".to_owned(), format!("{{\"pubkey\":\"{key}\",\"role\":\"member\",\"age\":1}}")),
         ("POST", "/keys".to_owned(), "{\"pubkey\":\"00\",\"role\":\"member\"}".to_owned()),
+        (
+            "POST",
+            "/keys".to_owned(),
+            format!("{{\"pubkey\":\"{key}\",\"role\":\"member\",\"limits\":{{\"x\":1}}}}"),
+        ),
+        (
+            "POST",
+            "/keys".to_owned(),
+            format!(
+                "{{\"pubkey\":\"{key}\",\"role\":\"member\",\"limits\":{{\"thread_publishes_per_min\":60001}}}}"
+            ),
+        ),
         ("DELETE", "/keys/xyz".to_owned(), String::new()),
     ];
     for (method, target, body) in cases {

@@ -7,6 +7,8 @@ use super::view::{View, Walked};
 use crate::base::Seq;
 use crate::log::{Page, Query, Span};
 use crate::store::StoreError;
+use crate::store::database::Database;
+use crate::store::families::Prefixes;
 use crate::store::shared::Shared;
 use bumpalo::Bump;
 use rocksdb::Snapshot;
@@ -82,9 +84,10 @@ impl Scan {
             return Ok(self.finish(self.query.to));
         }
         let mut budget = Budget::new(shared);
+        let db = shared.database()?;
         loop {
-            let snapshot = shared.db.raw().snapshot();
-            let planner = self.planner(shared, &snapshot);
+            let snapshot = db.raw().snapshot();
+            let planner = self.planner(&db, shared.prefixes, &snapshot);
             let plan = match self.plan.take() {
                 Some(plan) => plan,
                 None => planner.choose()?,
@@ -102,11 +105,11 @@ impl Scan {
         }
     }
 
-    fn planner<'a>(&self, shared: &'a Shared, snapshot: &'a Snapshot<'a>) -> Planner<'a> {
+    fn planner<'a>(&self, db: &'a Database, prefixes: Prefixes, snapshot: &'a Snapshot<'a>) -> Planner<'a> {
         Planner {
-            db: &shared.db,
+            db,
             snapshot,
-            prefixes: shared.prefixes,
+            prefixes,
             filter: Arc::clone(&self.query.filter),
             access: self.query.access,
             stretch: Stretch { first: self.query.after.0 + 1, last: self.query.to.0 },

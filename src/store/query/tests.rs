@@ -121,9 +121,10 @@ fn blocks_outside_the_time_asked_for_are_not_read() {
 /// 1000 nearly all.
 fn plan(store: &Store, filter: Filter, access: ReadAccess) -> Plan {
     let shared = &store.shared;
-    let snapshot = shared.db.raw().snapshot();
+    let db = shared.database().unwrap();
+    let snapshot = db.raw().snapshot();
     let planner = Planner {
-        db: &shared.db,
+        db: &db,
         snapshot: &snapshot,
         prefixes: shared.prefixes,
         filter: Arc::new(filter),
@@ -186,9 +187,10 @@ fn the_index_position_is_that_of_the_snapshot() {
             std::thread::yield_now();
         }
     };
-    let snapshot = shared.db.raw().snapshot();
+    let db = shared.database().unwrap();
+    let snapshot = db.raw().snapshot();
     let planner = |last| Planner {
-        db: &shared.db,
+        db: &db,
         snapshot: &snapshot,
         prefixes: shared.prefixes,
         filter: Arc::new(Filter { authors: vec![PubKey([1; 32])], ..Filter::default() }),

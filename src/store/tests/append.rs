@@ -1,6 +1,7 @@
 //! Appending: copies, order, barriers, refusals, failure, closing, the allowlist's rows.
 
 use super::*;
+use crate::base::{KeyLimit, KeyOverrides};
 use crate::log::{KeyRow, Role};
 
 fn numbered(range: std::ops::Range<u64>) -> Vec<Envelope> {
@@ -127,12 +128,18 @@ fn a_directory_in_use_is_named() {
 #[test]
 fn key_rows_are_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let row = |byte, role, name: &str| KeyRow { pubkey: PubKey([byte; 32]), role, name: name.to_owned() };
+    let limits = KeyOverrides::default();
+    let row =
+        |byte, role, name: &str| KeyRow { pubkey: PubKey([byte; 32]), role, name: name.to_owned(), limits };
+    let mut limited = row(5, Some(Role::Agent), "limited");
+    limited.limits.set(KeyLimit::PublishesPerSecond, 7);
+    limited.limits.set(KeyLimit::FilterEntries, 0);
     let rows = [
         row(1, None, "gone"),
         row(2, Some(Role::Member), ""),
         row(3, Some(Role::Auditor), "ä"),
         row(4, Some(Role::Admin), "op"),
+        limited,
     ];
     let store = open(&small(dir.path())).unwrap();
     store.put_key(&row(1, Some(Role::Member), "before")).unwrap();

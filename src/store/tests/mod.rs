@@ -5,8 +5,10 @@
 
 mod append;
 mod crash;
+mod damage;
 mod oracle;
 mod racing;
+mod upkeep;
 
 use super::*;
 use crate::base::{EventId, Kind, LogId, PubKey, Seq, Signature};

@@ -1,0 +1,188 @@
+//! Check, repair, backup and restore of this machine's store: of a running relay through a
+//! checkpoint that it makes, of a stopped one directly.
+
+use super::config::Config;
+use super::local::{ask, error, load};
+use super::options;
+use crate::base::{LogId, Seq, limits};
+use crate::cli::{OperatorError, Progress, Settings};
+use crate::event::{EventView, canonical_id};
+use crate::store::{
+    self, BackupReport, Beside, CheckOptions, CheckReport, Examine, RepairReport, StoreError,
+};
+use crate::verify::{Claim, Verifier};
+use bumpalo::Bump;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// What a backup holds beside the log, in the order it is copied; the log comes last, so that
+/// what was derived from it is never ahead of it.
+const BEFORE_THE_LOG: &[Step] = &[keys];
+
+/// Finds, or makes, what one part of the relay wants in the backup.
+type Step = fn(&Config) -> Result<Vec<Beside>, OperatorError>;
+
+pub(super) fn check(
+    settings: &Settings,
+    deep: bool,
+    progress: &Progress<'_>,
+) -> Result<Value, OperatorError> {
+    let config = load(settings)?;
+    let make = || examiner();
+    let deep = deep.then_some(&make as &(dyn Fn() -> Examine + Sync));
+    let how = CheckOptions { deep, threads: threads(), progress };
+    let report = with_files(&config, |dir| store::check(&options::store(&config), dir, &how))?;
+    Ok(check_json(&report))
+}
+
+pub(super) fn repair(
+    settings: &Settings,
+    yes: bool,
+    progress: &Progress<'_>,
+) -> Result<Value, OperatorError> {
+    let config = load(settings)?;
+    if ask(&config, async |control| control.info().await)?.is_some() {
+        return Err(OperatorError("a relay is running on this store: stop it first".to_owned()));
+    }
+    let how = CheckOptions { deep: None, threads: threads(), progress };
+    let report = store::repair(&options::store(&config), &how, !yes).map_err(error)?;
+    Ok(repair_json(&report, yes))
+}
+
+pub(super) fn backup(
+    settings: &Settings,
+    to: &Path,
+    progress: &Progress<'_>,
+) -> Result<Value, OperatorError> {
+    let config = load(settings)?;
+    let mut beside = Vec::new();
+    for step in BEFORE_THE_LOG {
+        beside.extend(step(&config)?);
+    }
+    let options = options::store(&config);
+    let report = with_files(&config, |dir| store::backup(&options, dir, &beside, to, progress))?;
+    Ok(backup_json(&report))
+}
+
+pub(super) fn restore(
+    settings: &Settings,
+    from: &Path,
+    to: &Path,
+    progress: &Progress<'_>,
+) -> Result<Value, OperatorError> {
+    let mut options = options::store(&load(settings)?);
+    options.dir = to.to_owned();
+    Ok(backup_json(&store::restore(from, &options, progress).map_err(error)?))
+}
+
+/// Does something with the database's files while nobody writes them.
+fn with_files<T>(
+    config: &Config,
+    work: impl FnOnce(&Path) -> Result<T, StoreError>,
+) -> Result<T, OperatorError> {
+    let Some(checkpoint) = ask(config, async |control| control.make_checkpoint().await)? else {
+        let dir = config.relay.data_dir.join("log");
+        if !dir.is_dir() {
+            return Err(OperatorError(format!("{}: there is no log here", config.relay.data_dir.display())));
+        }
+        let _lock = store::lock(&options::store(config)).map_err(error)?;
+        return work(&dir).map_err(error);
+    };
+    let done = work(&checkpoint);
+    let name = checkpoint.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    // A relay that has ended meanwhile removes it at its next start.
+    ask(config, async |control| control.remove_checkpoint(&name).await)?;
+    done.map_err(error)
+}
+
+/// The private keys in the data directory: the operator's and, with it, whatever ends in `.pem`.
+fn keys(config: &Config) -> Result<Vec<Beside>, OperatorError> {
+    let entries = std::fs::read_dir(&config.relay.data_dir).map_err(error)?;
+    let is_key = |path: &PathBuf| path.is_file() && path.extension().is_some_and(|e| e == "pem");
+    let beside = |path: PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Beside { name, path }
+    };
+    Ok(entries.flatten().map(|entry| entry.path()).filter(is_key).map(beside).collect())
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Ids and signatures, a batch at a time.
+fn examiner() -> Examine {
+    let mut verifier = Verifier::new(limits::KEY_CACHE_MAX);
+    let mut arena = Bump::new();
+    let mut verdicts = Vec::new();
+    Box::new(move |events| {
+        let found = examine(&mut verifier, &arena, &mut verdicts, events);
+        arena.reset();
+        found
+    })
+}
+
+fn examine(
+    verifier: &mut Verifier,
+    arena: &Bump,
+    verdicts: &mut Vec<bool>,
+    events: &[(Seq, &[u8])],
+) -> Vec<(Seq, String)> {
+    // What does not parse was found before.
+    let parsed: Vec<(Seq, EventView<'_>)> =
+        events.iter().filter_map(|(seq, wire)| Some((*seq, EventView::parse(wire, arena).ok()?))).collect();
+    let claims: Vec<Claim<'_>> =
+        parsed.iter().map(|(_, e)| Claim { pubkey: &e.pubkey, id: &e.id.0, sig: &e.sig }).collect();
+    verifier.verify_batch(&claims, verdicts);
+    let mut found = Vec::new();
+    for ((seq, event), held) in parsed.iter().zip(&*verdicts) {
+        if canonical_id(&event.canonical(), arena) != Ok(event.id) {
+            found.push((*seq, format!("its id {} is not the hash of its content", event.id)));
+        } else if !held {
+            found.push((*seq, format!("the signature of {} does not verify", event.id)));
+        }
+    }
+    found
+}
+
+fn check_json(report: &CheckReport) -> Value {
+    let findings: Vec<Value> = report
+        .findings
+        .iter()
+        .map(|f| json!({ "about": f.about, "seq": f.seq.map(|seq| seq.0), "what": f.what }))
+        .collect();
+    json!({
+        "sound": report.findings_total == 0,
+        "log_id": report.log_id.map(|id| id.to_hex()),
+        "head": report.head.0,
+        "indexed": report.indexed.0,
+        "events": report.events,
+        "bytes": report.bytes,
+        "rows": report.rows,
+        "findings_total": report.findings_total,
+        "findings": findings,
+    })
+}
+
+fn repair_json(report: &RepairReport, yes: bool) -> Value {
+    json!({
+        "repaired": report.log_id.is_some(),
+        "dry_run": !yes,
+        "head_before": report.head_before.0,
+        "head": report.head.0,
+        "log_id": report.log_id.map(|id: LogId| id.to_hex()),
+        "kept": report.kept,
+        "losses": report.losses,
+    })
+}
+
+fn backup_json(report: &BackupReport) -> Value {
+    json!({
+        "log_id": report.log_id.to_hex(),
+        "position": report.head.0,
+        "files": report.files,
+        "bytes": report.bytes,
+        "copied_files": report.copied_files,
+        "copied_bytes": report.copied_bytes,
+    })
+}

@@ -20,6 +20,7 @@
 //! Beside them: `client` (the library agents use) and `cli`. The wire format is specified in
 //! [`protocol`].
 
+pub mod api;
 pub mod app;
 pub mod base;
 pub mod cli;
@@ -28,12 +29,14 @@ pub mod codec;
 pub mod event;
 pub mod fanout;
 pub mod filter;
+pub mod gather;
 pub mod http;
 pub mod ingest;
 pub mod log;
 pub mod session;
 pub mod shard;
 pub mod store;
+pub mod upstream;
 pub mod verify;
 pub mod wire;
 

@@ -7,6 +7,7 @@ mod operator;
 mod options;
 mod relay;
 mod serve;
+mod social;
 
 pub use crate::http::{ControlClient, ControlError, KeyEntry};
 pub use facts::Facts;

@@ -1,15 +1,17 @@
 //! Wiring one relay together, and taking it apart again in the right order.
 //!
 //! Up: listening socket (answers 503), HTTP (health says "starting"), store (reads its log),
-//! allowlist, shards, then the socket serves. Down: no new connections, shards drain, the
-//! store closes, HTTP last.
+//! allowlist, shards, Gather, then the socket serves. Down: no new connections, Gather, shards
+//! drain, the store closes, HTTP last.
 
 use super::config::Config;
 use super::facts::{self, Facts};
-use super::{operator, options};
+use super::{operator, options, social};
 use crate::base::counters::{LogCounters, ShardCounters};
 use crate::base::{Clock, Millis, PubKey};
 use crate::fanout::InterestTable;
+use crate::gather::Gather;
+use crate::gather::door::IngestDoor;
 use crate::http::{ControlOptions, Health, HttpThread, KeyAdmin, KeyEntry, PublicOptions, Status};
 use crate::ingest::{Allowlist, Gate, Keys, Publishers};
 use crate::log::{Append, KeyStore, Read};
@@ -50,6 +52,8 @@ pub enum RelayError {
     #[error("the allowlist cannot be read: {0}")]
     Keys(String),
     #[error(transparent)]
+    Social(#[from] social::SocialError),
+    #[error(transparent)]
     Operator(#[from] operator::OperatorError),
     /// Threads, descriptors, rings.
     #[error("{what}: {source}")]
@@ -70,6 +74,8 @@ pub struct Relay {
     store: Arc<Store>,
     health: Arc<Health>,
     http: HttpThread,
+    /// `None`: switched off.
+    gather: Option<Arc<Gather>>,
 }
 
 impl Relay {
@@ -93,10 +99,12 @@ impl Relay {
         let log_counters = Arc::new(LogCounters::default());
         let health = Arc::new(Health::new(Arc::clone(&log_counters)));
         let http = HttpThread::start().map_err(system("the HTTP thread"))?;
+        let beside = (config.gather.enabled && config.http.listen.is_some()).then(Arc::default);
         let public = PublicOptions {
             health: Arc::clone(&health),
             shards: shard_counters.clone(),
             log: Arc::clone(&log_counters),
+            beside: beside.clone(),
         };
         let http_address = serve_public(&http, config.http.listen, public)?;
 
@@ -126,16 +134,20 @@ impl Relay {
         let group = Arc::new(ShardGroup { inboxes });
         let parts = ShardParts { table, dispatcher, gate, terms, description, clock };
         let shards = start_shards(config, &facts, parts, &store, &group, shard_counters, pipes)?;
-        let keys = Keys::new(
-            allowlist,
+        let keys = Arc::new(Keys::new(
+            Arc::clone(&allowlist),
             Arc::clone(&store) as Arc<dyn KeyStore>,
             Arc::clone(&store) as Arc<dyn Append>,
             Arc::clone(&group) as Arc<dyn Publishers>,
-        );
-        serve_control(&http, config, &facts, &store, keys)?;
+        ));
+        serve_control(&http, config, &facts, &store, Arc::clone(&keys))?;
+        let gather = match beside {
+            Some(beside) => Some(social::start(config, &facts, IngestDoor::new(keys, allowlist), clock, &beside)?),
+            None => None,
+        };
         acceptor.serve();
         health.set(Status::Serving);
-        Ok(Relay { facts, clock, acceptor, group, shards, store, health, http })
+        Ok(Relay { facts, clock, acceptor, group, shards, store, health, http, gather })
     }
 
     /// What it says of itself.
@@ -148,9 +160,13 @@ impl Relay {
     /// # Errors
     /// The store ended badly; everything is stopped nevertheless.
     pub fn stop(self) -> Result<(), RelayError> {
-        let Relay { clock, acceptor, group, shards, store, health, http, .. } = self;
+        let Relay { clock, acceptor, group, shards, store, health, http, gather, .. } = self;
         health.set(Status::Stopping);
         acceptor.stop();
+        if let Some(gather) = gather {
+            // It writes to the log and changes keys: it ends before they do.
+            gather.close();
+        }
         group.inboxes.iter().for_each(|inbox| inbox.send(Message::Drain));
         let watchdog = stop_late(clock, clock.now().plus(DRAIN_MS_MAX), Arc::clone(&group));
         shards.into_iter().for_each(Shard::join);
@@ -239,7 +255,7 @@ fn serve_control(
     config: &Config,
     facts: &Facts,
     store: &Arc<Store>,
-    keys: Keys,
+    keys: Arc<Keys>,
 ) -> Result<(), RelayError> {
     let (store, facts, name) = (Arc::clone(store), facts.clone(), config.relay.name.clone());
     let info = move || {
@@ -258,7 +274,7 @@ fn serve_control(
 }
 
 /// The control socket's view of the allowlist.
-struct Administration(Keys);
+struct Administration(Arc<Keys>);
 
 impl KeyAdmin for Administration {
     fn list(&self) -> Result<Vec<KeyEntry>, String> {

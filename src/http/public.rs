@@ -3,20 +3,23 @@
 use super::health::{Health, Status};
 use super::metrics::{self, Metrics};
 use crate::base::counters::{LogCounters, ShardCounters};
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use prometheus_client::registry::Registry;
 use serde_json::json;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use tower::ServiceExt as _;
 
 /// What the public door shows.
 pub struct PublicOptions {
     pub health: Arc<Health>,
     pub shards: Vec<Arc<ShardCounters>>,
     pub log: Arc<LogCounters>,
+    /// What is served beside health and metrics, once it is there; until then 503.
+    pub beside: Option<Arc<OnceLock<Router>>>,
 }
 
 struct Public {
@@ -26,12 +29,23 @@ struct Public {
 }
 
 pub(super) fn router(options: PublicOptions) -> Router {
-    let PublicOptions { health, shards, log } = options;
+    let PublicOptions { health, shards, log, beside } = options;
     let registry = metrics::registry(Metrics { shards, log: Arc::clone(&log), health: Arc::clone(&health) });
-    Router::new()
+    let router = Router::new()
         .route("/healthz", get(healthz))
         .route("/metrics", get(render))
-        .with_state(Arc::new(Public { health, log, registry }))
+        .with_state(Arc::new(Public { health, log, registry }));
+    match beside {
+        Some(beside) => router.fallback(move |request: Request| pass_on(Arc::clone(&beside), request)),
+        None => router,
+    }
+}
+
+async fn pass_on(beside: Arc<OnceLock<Router>>, request: Request) -> Response {
+    match beside.get() {
+        Some(router) => router.clone().oneshot(request).await.into_response(),
+        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
 }
 
 async fn healthz(State(public): State<Arc<Public>>) -> Response {

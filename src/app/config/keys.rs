@@ -17,6 +17,10 @@ pub(super) struct Key {
     pub path: &'static str,
     /// How text from the environment or a flag becomes a value.
     pub shape: Shape,
+    /// A variable beside `AXON_…` that sets it, too.
+    pub alias: Option<&'static str>,
+    /// Its value is shown to nobody.
+    pub secret: bool,
     /// Sets the field, or says what is allowed.
     pub set: fn(&mut Config, &Value) -> Result<(), String>,
 }
@@ -29,9 +33,14 @@ pub(super) enum Shape {
     List,
 }
 
+/// Every key there is.
+pub(super) fn all() -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().chain(super::gather::KEYS)
+}
+
 /// The key of that path.
 pub(super) fn find(path: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.path == path)
+    all().find(|key| key.path == path)
 }
 
 /// URLs of one relay: every login may be checked against each of them.
@@ -49,25 +58,27 @@ macro_rules! int {
         Key {
             path: $path,
             shape: Shape::Int,
+            alias: None,
+            secret: false,
             set: |config, value| number(value, $range).map(|n| config.$($field).+ = n),
         }
     };
 }
 
 #[rustfmt::skip]
-pub(super) const KEYS: &[Key] = &[
-    Key { path: "relay.listen", shape: Shape::Text, set: |c, v| address(v).map(|a| c.relay.listen = a) },
-    Key { path: "relay.urls", shape: Shape::List, set: |c, v| urls(v).map(|list| c.relay.urls = list) },
-    Key { path: "relay.name", shape: Shape::Text, set: |c, v| name(v).map(|n| c.relay.name = n) },
-    Key { path: "relay.data_dir", shape: Shape::Text, set: |c, v| filled(v).map(|p| c.relay.data_dir = p.into()) },
+const KEYS: &[Key] = &[
+    Key { path: "relay.listen", shape: Shape::Text, alias: None, secret: false, set: |c, v| address(v).map(|a| c.relay.listen = a) },
+    Key { path: "relay.urls", shape: Shape::List, alias: None, secret: false, set: |c, v| urls(v).map(|list| c.relay.urls = list) },
+    Key { path: "relay.name", shape: Shape::Text, alias: None, secret: false, set: |c, v| name(v).map(|n| c.relay.name = n) },
+    Key { path: "relay.data_dir", shape: Shape::Text, alias: None, secret: false, set: |c, v| filled(v).map(|p| c.relay.data_dir = p.into()) },
     int!("relay.shards", 0..=SHARDS_MAX as i64, relay.shards),
-    Key { path: "relay.durability", shape: Shape::Text, set: |c, v| {
+    Key { path: "relay.durability", shape: Shape::Text, alias: None, secret: false, set: |c, v| {
         choice(v, &[("fsync", Durability::Fsync), ("os", Durability::Os)]).map(|d| c.relay.durability = d)
     } },
     int!("relay.max_future_seconds", 0..=DAY_SECONDS, limits.max_future_seconds),
-    Key { path: "relay.private_kinds", shape: Shape::Bool, set: |c, v| switch(v).map(|on| c.relay.private_kinds = on) },
+    Key { path: "relay.private_kinds", shape: Shape::Bool, alias: None, secret: false, set: |c, v| switch(v).map(|on| c.relay.private_kinds = on) },
 
-    Key { path: "http.listen", shape: Shape::Text, set: |c, v| optional_address(v).map(|a| c.http.listen = a) },
+    Key { path: "http.listen", shape: Shape::Text, alias: None, secret: false, set: |c, v| optional_address(v).map(|a| c.http.listen = a) },
 
     int!("limits.message_bytes_max", 4_096..=64 << 20, limits.message_bytes_max),
     int!("limits.content_bytes_max", 0..=CONTENT_BYTES_MAX as i64, limits.content_bytes_max),
@@ -104,13 +115,13 @@ pub(super) const KEYS: &[Key] = &[
     int!("store.index_delay_ms", 1..=60_000, store.index_delay_ms),
     int!("store.index_flush_events", 1..=1 << 30, store.index_flush_events),
 
-    Key { path: "log.level", shape: Shape::Text, set: |c, v| level(v).map(|l| c.log.level = l) },
-    Key { path: "log.format", shape: Shape::Text, set: |c, v| {
+    Key { path: "log.level", shape: Shape::Text, alias: None, secret: false, set: |c, v| level(v).map(|l| c.log.level = l) },
+    Key { path: "log.format", shape: Shape::Text, alias: None, secret: false, set: |c, v| {
         choice(v, &[("text", LogFormat::Text), ("json", LogFormat::Json)]).map(|f| c.log.format = f)
     } },
 ];
 
-fn number<T: TryFrom<i64>>(value: &Value, range: RangeInclusive<i64>) -> Result<T, String> {
+pub(super) fn number<T: TryFrom<i64>>(value: &Value, range: RangeInclusive<i64>) -> Result<T, String> {
     match value {
         Value::Int(n) if range.contains(n) => T::try_from(*n).ok(),
         _ => None,
@@ -118,14 +129,14 @@ fn number<T: TryFrom<i64>>(value: &Value, range: RangeInclusive<i64>) -> Result<
     .ok_or_else(|| format!("must be an integer from {} to {}", range.start(), range.end()))
 }
 
-fn switch(value: &Value) -> Result<bool, String> {
+pub(super) fn switch(value: &Value) -> Result<bool, String> {
     match value {
         Value::Bool(on) => Ok(*on),
         _ => Err("must be true or false".to_owned()),
     }
 }
 
-fn text(value: &Value) -> Result<&str, String> {
+pub(super) fn text(value: &Value) -> Result<&str, String> {
     match value {
         Value::Text(text) => Ok(text),
         _ => Err("must be a string".to_owned()),
@@ -165,14 +176,14 @@ fn name(value: &Value) -> Result<String, String> {
     }
 }
 
-fn filled(value: &Value) -> Result<String, String> {
+pub(super) fn filled(value: &Value) -> Result<String, String> {
     match value {
         Value::Text(text) if !text.is_empty() => Ok(text.clone()),
         _ => Err("must be a string that is not empty".to_owned()),
     }
 }
 
-fn choice<T: Copy>(value: &Value, choices: &[(&str, T)]) -> Result<T, String> {
+pub(super) fn choice<T: Copy>(value: &Value, choices: &[(&str, T)]) -> Result<T, String> {
     text(value)
         .ok()
         .and_then(|text| choices.iter().find(|(name, _)| *name == text))

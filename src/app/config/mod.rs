@@ -5,12 +5,14 @@
 
 mod allow;
 mod describe;
+mod gather;
 mod keys;
 mod relations;
 mod source;
 mod violation;
 
 pub use allow::AllowEntry;
+pub use gather::GatherConfig;
 pub use describe::{Description, KeyDescription};
 pub use violation::{ConfigErrors, Place, Violation};
 
@@ -104,6 +106,7 @@ pub struct Config {
     /// `[store]`; where it lies and how durable it is are said under `[relay]`.
     pub store: StoreOptions,
     pub log: LogConfig,
+    pub gather: GatherConfig,
     /// The file's part of the allowlist.
     pub allow: Vec<AllowEntry>,
     /// What is no error but probably not meant; for the start-up message.
@@ -180,6 +183,7 @@ impl Config {
             limits: Limits::default(),
             store: StoreOptions::default(),
             log: LogConfig { level: String::new(), format: LogFormat::Text },
+            gather: GatherConfig::blank(),
             allow: Vec::new(),
             warnings: Vec::new(),
             effective: BTreeMap::new(),

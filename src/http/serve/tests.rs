@@ -50,7 +50,7 @@ fn public_door() -> PublicDoor {
     let log = Arc::new(LogCounters::default());
     let health = Arc::new(Health::new(Arc::clone(&log)));
     let options =
-        PublicOptions { health: Arc::clone(&health), shards: shards.clone(), log: Arc::clone(&log) };
+        PublicOptions { health: Arc::clone(&health), shards: shards.clone(), log: Arc::clone(&log), beside: None };
     let address = thread.serve_public("127.0.0.1:0".parse().unwrap(), options).unwrap();
     PublicDoor { thread, address, health, shards, log }
 }

@@ -2,12 +2,12 @@
 
 use super::call::{Anyone, Call, StillAgent};
 use super::operation::{Operation, get, patch, post, put};
+use crate::gather::Agent;
 use crate::gather::agents::{self, AgentQuery, KeyChange, NewAgent, ProfileChange};
 use crate::gather::input::Nothing;
 use crate::gather::list::Paged;
 use crate::gather::tokens::{self, Login, LoginChallenge, Revocation};
 use crate::gather::verification::{self, Verification};
-use crate::gather::Agent;
 
 const AUTH: &str = "Agent Auth";
 const AGENTS: &str = "Agents";

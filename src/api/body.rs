@@ -22,7 +22,9 @@ pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Value, Fault
     let read = timeout(BODY_TIMEOUT, to_bytes(body, BODY_BYTES_LIMIT - 1)).await;
     let bytes = read.map_err(|_| Fault::new(FaultKind::Slow, "the body did not arrive within 5 seconds"))?;
     let bytes = bytes.map_err(|error| match error.source().is_some_and(|e| e.is::<LengthLimitError>()) {
-        true => Fault::new(FaultKind::TooLarge, format!("a body must have less than {BODY_BYTES_LIMIT} bytes")),
+        true => {
+            Fault::new(FaultKind::TooLarge, format!("a body must have less than {BODY_BYTES_LIMIT} bytes"))
+        }
         false => Fault::bad("the body broke off"),
     })?;
     if bytes.is_empty() {

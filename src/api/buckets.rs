@@ -7,10 +7,8 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-/// Buckets of one kind; above it the idle ones go, and if none is idle, all: 100 bytes each.
+/// Buckets of one kind, 100 bytes each; above it those that are full go, and if none is, all.
 const ENTRIES_MAX: usize = 100_000;
-/// A bucket that nobody used for so long is full again.
-const IDLE_MS: u64 = 30 * 60 * 1_000;
 const MINUTE_MS: u64 = 60_000;
 
 /// How fast a bucket fills, and how full it gets.
@@ -74,7 +72,8 @@ impl Buckets {
     }
 }
 
-/// A bucket holds milliseconds of waiting: one request costs what a token takes to refill.
+/// A bucket is the moment at which it is full again; a request moves that by what a token takes
+/// to refill.
 struct Table<K> {
     /// When each bucket would be full again.
     full_at: Mutex<HashMap<K, Millis>>,
@@ -91,7 +90,7 @@ impl<K: Hash + Eq> Table<K> {
         let cost = MINUTE_MS / rate.per_minute;
         let mut table = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         if table.len() >= ENTRIES_MAX && !table.contains_key(&key) {
-            table.retain(|_, full_at| now.since(*full_at) < IDLE_MS && full_at.since(now) > 0);
+            table.retain(|_, full_at| full_at.since(now) > 0);
             if table.len() >= ENTRIES_MAX {
                 table.clear();
             }
@@ -117,7 +116,8 @@ mod tests {
     fn a_bucket_gives_its_burst_and_then_its_rate() {
         let table: Table<u8> = Table::default();
         let rate = Rate { per_minute: 60, burst: 10 };
-        let passed = |at: u64, tries: u32| (0..tries).filter(|_| table.charge(1, rate, Millis(at)).is_ok()).count();
+        let passed =
+            |at: u64, tries: u32| (0..tries).filter(|_| table.charge(1, rate, Millis(at)).is_ok()).count();
         assert_eq!(passed(0, 20), 10);
         assert_eq!(passed(999, 5), 0);
         assert_eq!(passed(1_000, 5), 1);

@@ -19,7 +19,8 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         get("/discover", "discover", "Discovery", "What there is, and where")
             .read(|_, _: Call<Anyone>| Ok(guide::discovery())),
-        get("/help", "help", "Help", "How to use it, step by step").read(|_, _: Call<Anyone>| Ok(guide::help())),
+        get("/help", "help", "Help", "How to use it, step by step")
+            .read(|_, _: Call<Anyone>| Ok(guide::help())),
         get("/api/auth/health", "health", "Health", "Whether it works, its database included").read(
             |db, _: Call<Anyone>| {
                 db.number("SELECT 1", [])?;

@@ -4,19 +4,38 @@ use super::call::Tier;
 use super::operation::Operation;
 use super::schema;
 use axum::http::Method;
-use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::path::{
+    HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem,
+};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    Components, ComponentsBuilder, Content, InfoBuilder, OpenApi, OpenApiBuilder, Paths, Ref, RefOr, Required,
-    ResponseBuilder, Schema,
+    Components, ComponentsBuilder, Content, InfoBuilder, OpenApi, OpenApiBuilder, Paths, Ref, RefOr,
+    Required, ResponseBuilder, Schema,
 };
 
 /// Tags in the contract's order.
 const TAGS: &[&str] = &[
-    "Discovery", "Help", "Health", "Proof of Work", "Agent Auth", "Agents", "Skills", "Reviews", "Proofs",
-    "Rankings", "Menu", "Products", "Orders", "Feedback", "Posts", "Balance", "Channels", "Inbox", "Admin",
+    "Discovery",
+    "Help",
+    "Health",
+    "Proof of Work",
+    "Agent Auth",
+    "Agents",
+    "Skills",
+    "Reviews",
+    "Proofs",
+    "Rankings",
+    "Menu",
+    "Products",
+    "Orders",
+    "Feedback",
+    "Posts",
+    "Balance",
+    "Channels",
+    "Inbox",
+    "Admin",
 ];
 
 /// The name of the errors' schema.
@@ -74,7 +93,8 @@ fn described(operation: &Operation) -> utoipa::openapi::path::Operation {
     }
     if let Some((name, _)) = &operation.body {
         let content = Content::new(Some(Ref::from_schema_name(*name)));
-        let body = RequestBodyBuilder::new().content("application/json", content).required(Some(Required::True));
+        let body =
+            RequestBodyBuilder::new().content("application/json", content).required(Some(Required::True));
         builder = builder.request_body(Some(body.build()));
     }
     let answer = Content::new(Some(Ref::from_schema_name(operation.answer.name.clone())));
@@ -83,8 +103,9 @@ fn described(operation: &Operation) -> utoipa::openapi::path::Operation {
     for status in statuses(operation) {
         let content = Content::new(Some(Ref::from_schema_name(PROBLEM)));
         let reason = axum::http::StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason());
-        let refusal =
-            ResponseBuilder::new().description(reason.unwrap_or("Error")).content("application/problem+json", content);
+        let refusal = ResponseBuilder::new()
+            .description(reason.unwrap_or("Error"))
+            .content("application/problem+json", content);
         builder = builder.response(status.to_string(), refusal);
     }
     builder.build()

@@ -1,7 +1,7 @@
 //! What Gather says of itself: to agents as JSON and text, to people as a page.
 
-use super::operation::Operation;
 use super::call::Tier;
+use super::operation::Operation;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -98,7 +98,8 @@ fn endpoint(operation: &Operation) -> Endpoint {
         Tier::Public => {}
     }
     let names = |fields: &[crate::gather::input::Field]| {
-        let name = |f: &crate::gather::input::Field| format!("{}{}", f.name, if f.required { "" } else { "?" });
+        let name =
+            |f: &crate::gather::input::Field| format!("{}{}", f.name, if f.required { "" } else { "?" });
         fields.iter().map(name).collect::<Vec<_>>().join(", ")
     };
     if let Some((_, fields)) = &operation.body {
@@ -198,8 +199,10 @@ pub(super) fn llms_txt() -> String {
 
 /// The page at `/`, for people.
 pub(super) fn page() -> String {
-    let steps: String =
-        QUICK_START.iter().map(|step| format!("<li><code>{}</code></li>", step.replace('<', "&lt;"))).collect();
+    let steps: String = QUICK_START
+        .iter()
+        .map(|step| format!("<li><code>{}</code></li>", step.replace('<', "&lt;")))
+        .collect();
     format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
          <title>Gather</title><style>body{{font:1rem/1.6 system-ui;max-width:44rem;margin:3rem auto;padding:0 1rem;\

@@ -28,7 +28,8 @@ use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
 /// Runs an operation on what was sent.
-type Run = Arc<dyn Fn(Arc<Api>, Sent) -> Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send>> + Send + Sync>;
+type Run =
+    Arc<dyn Fn(Arc<Api>, Sent) -> Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send>> + Send + Sync>;
 
 /// A declared operation.
 pub struct Operation {

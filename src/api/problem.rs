@@ -16,7 +16,8 @@ pub(super) fn response(fault: &Fault) -> Response {
         body.insert("errors".into(), fault.flaws.iter().map(flaw).collect());
     }
     let kind = HeaderValue::from_static("application/problem+json");
-    let mut response = (status, [(header::CONTENT_TYPE, kind)], Value::Object(body).to_string()).into_response();
+    let mut response =
+        (status, [(header::CONTENT_TYPE, kind)], Value::Object(body).to_string()).into_response();
     if let Some(seconds) = fault.retry_seconds {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }

@@ -105,7 +105,9 @@ async fn viewer(Path(file): Path<String>) -> Response {
     let config = Arc::new(utoipa_swagger_ui::Config::from("/openapi.json"));
     let found = utoipa_swagger_ui::serve(&file, config).map_err(|error| error.to_string());
     match found {
-        Ok(Some(file)) => ([(header::CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response(),
+        Ok(Some(file)) => {
+            ([(header::CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response()
+        }
         Ok(None) => manners::unknown_path().await,
         Err(error) => {
             tracing::error!(error, "the viewer's files cannot be served");
@@ -116,7 +118,8 @@ async fn viewer(Path(file): Path<String>) -> Response {
 
 /// A page for people, JSON for everybody else (D11).
 async fn root(request: Request) -> Response {
-    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accept =
+        request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match accept.contains("text/html") {
         true => Html(guide::page()).into_response(),
         false => axum::Json(guide::discovery()).into_response(),

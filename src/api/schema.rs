@@ -43,8 +43,9 @@ fn value(kind: &Kind, limit: &Limit, about: Option<&str>, default: Option<Value>
         Kind::Integer => ranged(of_type(Type::Integer), limit),
         Kind::Number => ranged(of_type(Type::Number), limit),
         Kind::Boolean => of_type(Type::Boolean),
-        Kind::Texts => of_type(Type::Object)
-            .additional_properties(Some(RefOr::<Schema>::from(of_type(Type::String)))),
+        Kind::Texts => {
+            of_type(Type::Object).additional_properties(Some(RefOr::<Schema>::from(of_type(Type::String))))
+        }
         Kind::Any => of_type(Type::Object),
     };
     builder.description(about).default(default).into()

@@ -142,7 +142,9 @@ impl Relay {
         ));
         serve_control(&http, config, &facts, &store, Arc::clone(&keys))?;
         let gather = match beside {
-            Some(beside) => Some(social::start(config, &facts, IngestDoor::new(keys, allowlist), clock, &beside)?),
+            Some(beside) => {
+                Some(social::start(config, &facts, IngestDoor::new(keys, allowlist), clock, &beside)?)
+            }
             None => None,
         };
         acceptor.serve();

@@ -57,11 +57,7 @@ fn options(config: &Config, facts: &Facts) -> Options {
     };
     let private = on_loopback(facts.http) && on_loopback(Some(facts.listen));
     Options {
-        registration: registration.unwrap_or(if private {
-            Registration::Open
-        } else {
-            Registration::Closed
-        }),
+        registration: registration.unwrap_or(if private { Registration::Open } else { Registration::Closed }),
         relay_url: facts.urls.first().cloned().unwrap_or_default(),
         public_url,
         admin: options.admin.clone().filter(|(email, password)| !email.is_empty() && !password.is_empty()),

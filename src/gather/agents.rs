@@ -8,9 +8,9 @@ use super::options::Registration;
 use super::rules::pow::Purpose;
 use super::rules::time::Time;
 use super::rules::{ids, keys};
-use super::tokens::{NONCE_PREFIX, parse_key, revoke_all};
+use super::tokens::{parse_key, revoke_all};
 use super::{Agent, Db, Fault, Tx, outbox, pow};
-use crate::base::PubKey;
+use crate::base::{GATHER_NONCE_PREFIX, PubKey};
 use base64ct::{Base64, Encoding as _};
 use rusqlite::Row;
 use serde::Serialize;
@@ -220,7 +220,8 @@ pub fn get(db: &Db<'_>, id: &str) -> Result<Profile, Fault> {
 }
 
 fn profile(db: &Db<'_>, id: &str, suspended_too: bool) -> Result<Profile, Fault> {
-    let sql = "SELECT id, name, description, verified_at IS NOT NULL, twitter_handle, agent_type, posts, reviews,
+    let sql =
+        "SELECT id, name, description, verified_at IS NOT NULL, twitter_handle, agent_type, posts, reviews,
                public_key, fingerprint, pubkey, created FROM agents WHERE id = ?1 AND suspended <= ?2";
     let found = db.one(sql, (id, suspended_too), |row| {
         Ok(Profile {
@@ -253,7 +254,8 @@ pub fn list(db: &Db<'_>, asked: &Paged<AgentQuery>) -> Result<AgentList, Fault> 
     let offset = if after.is_some() { 0 } else { (page - 1).saturating_mul(limit) };
     let [before] = after.unwrap_or([i64::MAX]);
     let pattern = query.q.as_deref().filter(|q| !q.is_empty()).map(like);
-    let sql = "SELECT id, name, description, verified_at IS NOT NULL, agent_type, posts, created, n FROM agents
+    let sql =
+        "SELECT id, name, description, verified_at IS NOT NULL, agent_type, posts, created, n FROM agents
                WHERE suspended = 0 AND n < ?1 AND (?2 IS NULL OR name LIKE ?2 ESCAPE '\\')
                ORDER BY n DESC LIMIT ?3 OFFSET ?4";
     let rows = db.all(sql, (before, &pattern, limit + 1, offset), card)?;
@@ -309,7 +311,7 @@ pub fn rotate_key(tx: &Tx<'_>, me: &Agent, change: &KeyChange) -> Result<Profile
         let fault = Fault::bad("the signature cannot be read");
         return Err(fault.because("body.signature", "64 bytes in standard padded base64 are needed"));
     };
-    let message = [NONCE_PREFIX.as_slice(), &me.key.0].concat();
+    let message = [GATHER_NONCE_PREFIX.as_slice(), &me.key.0].concat();
     if !keys::verifies(&key, &message, &signature) {
         let detail = "the new key must sign gather-auth-v1, a zero byte and the old key: ";
         return Err(Fault::unauthorized(format!("{detail}{}", Base64::encode_string(&message))));

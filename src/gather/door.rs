@@ -165,9 +165,7 @@ fn settle(tx: &Tx<'_>, told: &[(PubKey, bool)]) -> Result<(), Fault> {
 }
 
 /// Waits for an answer of the database; only the porter's own thread may.
-fn wait<T: Send + 'static>(
-    ask: impl FnOnce(Box<dyn FnOnce(Result<T, Fault>) + Send>),
-) -> Result<T, Fault> {
+fn wait<T: Send + 'static>(ask: impl FnOnce(Box<dyn FnOnce(Result<T, Fault>) + Send>)) -> Result<T, Fault> {
     let (done, answer) = mpsc::channel();
     // The receiver waits below; it cannot be gone.
     ask(Box::new(move |result| drop(done.send(result))));

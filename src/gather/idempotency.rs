@@ -30,7 +30,8 @@ pub struct Kept {
 /// # Errors
 /// 422 if the key was used for another request.
 pub fn find(db: &Db<'_>, asked: &Repeatable) -> Result<Option<Kept>, Fault> {
-    let sql = "SELECT request, status, answer FROM idempotency WHERE scope = ?1 AND key = ?2 AND expires > ?3";
+    let sql =
+        "SELECT request, status, answer FROM idempotency WHERE scope = ?1 AND key = ?2 AND expires > ?3";
     let found = db.one(sql, (&asked.scope, &asked.key, db.now().0), |row| {
         Ok((row.get::<_, [u8; 32]>(0)?, Kept { status: row.get(1)?, answer: row.get(2)? }))
     })?;

@@ -122,4 +122,3 @@ pub fn like(text: &str) -> String {
     pattern.push('%');
     pattern
 }
-

@@ -26,7 +26,7 @@
 //! 5. **Answer**: a `Serialize + ToSchema` struct with the contract's names; `Option` with
 //!    `skip_serializing_if` where the contract has a `?`. Lists return a [`list::Page`].
 //! 6. **Route**: one entry in the group's file in `src/api/`: method, path, operation id, tag, and
-//!    a closure. The type of the closure's [`Call`](crate::api::Call) says who may call (`Anyone`,
+//!    a closure. The type of the closure's `Call` says who may call (`Anyone`,
 //!    `Agent`, `Admin`) and which input is read; `.write` runs it in a transaction with
 //!    idempotency, `.read` on a reader, `.run` is for those that call the outside in between.
 //! 7. **Test**: a row in `tests/gather/`: the contract's statuses and the W rows that apply.
@@ -161,3 +161,6 @@ impl Gather {
         self.database.close();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,7 +56,8 @@ impl Load {
     /// Solutions per minute: the greater of this minute's and the last one's.
     fn rate(&self, purpose: Purpose, now: i64) -> u32 {
         let minutes = &self.purposes[purpose as usize];
-        let (minute, current) = (minutes.minute.load(Ordering::Relaxed), minutes.current.load(Ordering::Relaxed));
+        let (minute, current) =
+            (minutes.minute.load(Ordering::Relaxed), minutes.current.load(Ordering::Relaxed));
         match now.div_euclid(60) - minute {
             0 => current.max(minutes.before.load(Ordering::Relaxed)),
             1 => current,

@@ -68,6 +68,7 @@ fn kept_row<const N: usize>(connection: &Connection, name: &str) -> Result<[u8; 
     let sql = "INSERT OR IGNORE INTO secrets (name, value) VALUES (?1, ?2)";
     connection.execute(sql, (name, fresh.as_slice())).map_err(failed)?;
     let sql = "SELECT value FROM secrets WHERE name = ?1";
-    let kept: Option<[u8; N]> = connection.query_row(sql, [name], |row| row.get(0)).optional().map_err(failed)?;
+    let kept: Option<[u8; N]> =
+        connection.query_row(sql, [name], |row| row.get(0)).optional().map_err(failed)?;
     kept.ok_or_else(|| format!("the key {name} is gone"))
 }

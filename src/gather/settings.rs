@@ -25,7 +25,9 @@ impl Settings {
         let stored = db.one(sql, [], |row| {
             Ok(Settings {
                 post_fee_usd: row.get::<_, Option<_>>(0)?.unwrap_or_else(|| options.post_fee_usd.clone()),
-                comment_fee_usd: row.get::<_, Option<_>>(1)?.unwrap_or_else(|| options.comment_fee_usd.clone()),
+                comment_fee_usd: row
+                    .get::<_, Option<_>>(1)?
+                    .unwrap_or_else(|| options.comment_fee_usd.clone()),
                 free_comments_per_day: row.get::<_, Option<_>>(2)?.unwrap_or(options.free_comments_per_day),
                 free_posts_per_week: row.get::<_, Option<_>>(3)?.unwrap_or(options.free_posts_per_week),
                 pow_register: row.get::<_, Option<_>>(4)?.unwrap_or(options.pow_register),

@@ -4,15 +4,11 @@ use super::input::{any, chars};
 use super::rules::jwt::{self, Claims};
 use super::rules::{keys, time::Time};
 use super::{Agent, Fault, Tx};
-use crate::base::PubKey;
+use crate::base::{GATHER_NONCE_PREFIX, PubKey};
 use base64ct::{Base64, Encoding as _};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Every nonce begins with this. The same key signs event ids and relay logins, which are 32
-/// bytes; a nonce with this prefix is longer and can be neither, and our clients sign nothing
-/// else. So a hostile server cannot have events signed (W47).
-pub const NONCE_PREFIX: &[u8; 15] = b"gather-auth-v1\0";
 /// Random bytes of a nonce, after the prefix.
 const NONCE_RANDOM_BYTES: usize = 32;
 /// Seconds a challenge can be answered.
@@ -81,7 +77,7 @@ pub fn challenge(tx: &Tx<'_>, asked: &LoginChallenge) -> Result<LoginNonce, Faul
     let agent = tx.one("SELECT n FROM agents WHERE pubkey = ?1", [key.0], |row| row.get::<_, i64>(0))?;
     let agent = agent
         .ok_or_else(|| Fault::missing("this key is not registered: POST /api/agents/register comes first"))?;
-    let mut nonce = NONCE_PREFIX.to_vec();
+    let mut nonce = GATHER_NONCE_PREFIX.to_vec();
     nonce.extend(rand::random::<[u8; NONCE_RANDOM_BYTES]>());
     let expires = tx.now().plus_seconds(CHALLENGE_SECONDS);
     tx.run(
@@ -99,8 +95,8 @@ pub fn challenge(tx: &Tx<'_>, asked: &LoginChallenge) -> Result<LoginNonce, Faul
 pub fn authenticate(tx: &Tx<'_>, login: &Login) -> Result<Token, Fault> {
     let key = parse_key(&login.public_key)?;
     let sql = "SELECT agent, nonce, expires FROM logins JOIN agents ON n = agent WHERE pubkey = ?1";
-    let pending =
-        tx.one(sql, [key.0], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, Time(row.get(2)?))))?;
+    let pending = tx
+        .one(sql, [key.0], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, Time(row.get(2)?))))?;
     let (agent, nonce, expires) = pending.ok_or_else(|| {
         Fault::bad("no challenge is pending for this key: POST /api/agents/challenge comes first")
     })?;

@@ -67,8 +67,9 @@ pub fn expect(db: &Db<'_>, asked: &Verification) -> Result<Expected, Fault> {
     let code = code.ok_or_else(|| {
         Fault::bad("the verification code has expired: POST /api/agents/me/code makes a new one")
     })?;
-    let url = tweet_url(&asked.tweet_url)
-        .ok_or_else(|| Fault::bad("this is not the URL of a tweet: https://twitter.com/NAME/status/NUMBER"))?;
+    let url = tweet_url(&asked.tweet_url).ok_or_else(|| {
+        Fault::bad("this is not the URL of a tweet: https://twitter.com/NAME/status/NUMBER")
+    })?;
     Ok(Expected { code, url })
 }
 
@@ -105,7 +106,12 @@ pub fn judge(expected: &Expected, tweet: Result<Tweet, PortError>) -> Result<Str
 ///
 /// # Errors
 /// 404, 400 as [`expect`]; 429 if the handle verified another agent within a day (W15).
-pub fn settle(tx: &Tx<'_>, asked: &Verification, expected: &Expected, handle: &str) -> Result<Verified, Fault> {
+pub fn settle(
+    tx: &Tx<'_>,
+    asked: &Verification,
+    expected: &Expected,
+    handle: &str,
+) -> Result<Verified, Fault> {
     let now = tx.now();
     if expect(tx, asked)?.code != expected.code {
         return Err(Fault::bad("a new code was made meanwhile: tweet that one"));
@@ -153,7 +159,9 @@ fn tweet_url(sent: &str) -> Option<String> {
         (word(name) && status == "status" && id.starts_with(|c: char| c.is_ascii_digit())).then_some(())
     };
     let hosts = ["twitter.com/", "x.com/"].into_iter();
-    let found = hosts.flat_map(|host| url.match_indices(host)).any(|(at, host)| tweet(&url[at + host.len()..]).is_some());
+    let found = hosts
+        .flat_map(|host| url.match_indices(host))
+        .any(|(at, host)| tweet(&url[at + host.len()..]).is_some());
     found.then(|| url.to_owned())
 }
 
@@ -185,7 +193,10 @@ mod tests {
             url: "https://twitter.com/FromUrl/status/1".to_owned(),
         };
         let good = "<p>I am it on @Gather_IS GTR-ab2c</p>";
-        assert_eq!(judge(&expected, Ok(tweet(good, "https://twitter.com/SomeOne"))).as_deref(), Ok("someone"));
+        assert_eq!(
+            judge(&expected, Ok(tweet(good, "https://twitter.com/SomeOne"))).as_deref(),
+            Ok("someone")
+        );
         assert_eq!(judge(&expected, Ok(tweet(good, ""))).as_deref(), Ok("fromurl"));
         assert!(judge(&expected, Ok(tweet("gtr-AB2C", "a/b"))).is_err(), "no mention");
         assert!(judge(&expected, Ok(tweet("@gather_is gtr-AB2D", "a/b"))).is_err(), "another code");

@@ -12,8 +12,8 @@ mod source;
 mod violation;
 
 pub use allow::AllowEntry;
-pub use gather::GatherConfig;
 pub use describe::{Description, KeyDescription};
+pub use gather::GatherConfig;
 pub use violation::{ConfigErrors, Place, Violation};
 
 use crate::base::Limits;

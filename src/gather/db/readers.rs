@@ -78,8 +78,8 @@ fn serve(connection: &Connection, context: &Context, jobs: &Receiver<Job>) {
 /// All statements of `work` see the same commit: a page and its total belong together.
 fn snapshot<T>(connection: &Connection, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     connection.prepare_cached("BEGIN").and_then(|mut begin| begin.execute([]))?;
-    let result = catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(Fault::internal("a query panicked")));
+    let result =
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Fault::internal("a query panicked")));
     connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([]))?;
     result
 }

@@ -63,7 +63,10 @@ impl Writer {
         if self.queue.try_send(Job::Work(job)).is_err()
             && let Some(done) = take(&kept)
         {
-            done(Err(Fault::unavailable("too many writes are waiting; try again", RETRY_SECONDS)), Vec::new());
+            done(
+                Err(Fault::unavailable("too many writes are waiting; try again", RETRY_SECONDS)),
+                Vec::new(),
+            );
         }
     }
 

@@ -320,9 +320,14 @@ mod tests {
         for yes in ["1", "t", "T", "true", "TRUE", "True"] {
             assert!(run(&[("unread", yes)]).unwrap().unread, "{yes}");
         }
-        for (name, value) in
-            [("limit", "0"), ("limit", "101"), ("limit", "x"), ("limit", "1.5"), ("unread", "yes"), ("unread", "tRUE")]
-        {
+        for (name, value) in [
+            ("limit", "0"),
+            ("limit", "101"),
+            ("limit", "x"),
+            ("limit", "1.5"),
+            ("unread", "yes"),
+            ("unread", "tRUE"),
+        ] {
             assert_eq!(run(&[(name, value)]).err(), Some(1), "{name}={value}");
         }
     }

@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn the_contracts_key_has_its_fingerprint() {
-        let key = public_key(&format!("-----BEGIN PUBLIC KEY-----\n{SPKI}\n-----END PUBLIC KEY-----\n")).unwrap();
+        let key =
+            public_key(&format!("-----BEGIN PUBLIC KEY-----\n{SPKI}\n-----END PUBLIC KEY-----\n")).unwrap();
         assert_eq!(fingerprint(&key), "21fe31dfa154a261626bf854046fd2271b7bed4b6abe45aa58877ef47f9721b9");
         assert_eq!(public_key(&pem(&key)), Ok(key));
     }
@@ -118,7 +119,8 @@ mod tests {
 
     #[test]
     fn accepted_and_refused_forms() {
-        let block = |label: &str, body: &str| format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
+        let block =
+            |label: &str, body: &str| format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
         let good = block("PUBLIC KEY", SPKI);
         for form in [
             good.clone(),

@@ -30,7 +30,8 @@ impl Sats {
     /// positive rate, or if it is more than there can be.
     pub fn of_usd(usd: Decimal, usd_per_bch: Decimal) -> Option<Sats> {
         // usd / rate · 10^8, as one fraction of integers.
-        let above = usd.digits.checked_mul(10i128.pow(usd_per_bch.scale))?.checked_mul(SATS_PER_BCH.into())?;
+        let above =
+            usd.digits.checked_mul(10i128.pow(usd_per_bch.scale))?.checked_mul(SATS_PER_BCH.into())?;
         let below = usd_per_bch.digits.checked_mul(10i128.pow(usd.scale))?;
         if below <= 0 {
             return None;
@@ -72,7 +73,13 @@ impl Decimal {
         let (whole, part) = text.split_once('.').unwrap_or((text, ""));
         let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
         let pointed = text.contains('.') && part.is_empty();
-        if whole.is_empty() || pointed || text.len() > 20 || part.len() > 12 || !digits(whole) || !digits(part) {
+        if whole.is_empty()
+            || pointed
+            || text.len() > 20
+            || part.len() > 12
+            || !digits(whole)
+            || !digits(part)
+        {
             return None;
         }
         Some(Decimal { digits: format!("{whole}{part}").parse().ok()?, scale: part.len() as u32 })
@@ -94,7 +101,9 @@ mod tests {
 
     #[test]
     fn amounts_are_read_and_written_exactly() {
-        for (text, sats) in [("0.00000001", 1), ("1", SATS_PER_BCH), ("0.5", SATS_PER_BCH / 2), ("21000000", SATS_MAX)] {
+        for (text, sats) in
+            [("0.00000001", 1), ("1", SATS_PER_BCH), ("0.5", SATS_PER_BCH / 2), ("21000000", SATS_MAX)]
+        {
             assert_eq!(Sats::parse(text), Some(Sats(sats)), "{text}");
             assert_eq!(Sats::parse(&Sats(sats).to_string()), Some(Sats(sats)));
         }
@@ -106,7 +115,9 @@ mod tests {
     /// W3: no half satoshi, no exponent, no fraction, no sign.
     #[test]
     fn odd_notations_are_refused() {
-        for text in ["0.000000005", "1e-8", "1/3", "-1", "+1", "", ".5", "5.", " 1", "1,5", "0x1", "NaN", "21000001"] {
+        for text in
+            ["0.000000005", "1e-8", "1/3", "-1", "+1", "", ".5", "5.", " 1", "1,5", "0x1", "NaN", "21000001"]
+        {
             assert_eq!(Sats::parse(text), None, "{text:?}");
         }
     }

@@ -161,7 +161,8 @@ mod tests {
         let challenge = "00112233445566778899aabbccddeeff";
         for (difficulty, nonce) in [(1, "0"), (8, "55"), (16, "140894"), (20, "445142")] {
             assert!(solves(challenge, nonce, difficulty), "{difficulty}");
-            let smaller = (0..nonce.parse::<u32>().unwrap()).any(|n| solves(challenge, &n.to_string(), difficulty));
+            let smaller =
+                (0..nonce.parse::<u32>().unwrap()).any(|n| solves(challenge, &n.to_string(), difficulty));
             assert!(!smaller, "{nonce} is the smallest for {difficulty}");
         }
     }
@@ -207,9 +208,16 @@ mod tests {
     #[test]
     fn difficulty_follows_load_and_standing_within_its_bounds() {
         let effort = Effort { base: 20, min: 16, max: 24 };
-        for (rate, standing, expected) in
-            [(0, 0, 20), (60, 0, 20), (119, 0, 20), (120, 0, 21), (480, 0, 23), (480, 2, 21), (60_000, 0, 24), (0, 9, 16)]
-        {
+        for (rate, standing, expected) in [
+            (0, 0, 20),
+            (60, 0, 20),
+            (119, 0, 20),
+            (120, 0, 21),
+            (480, 0, 23),
+            (480, 2, 21),
+            (60_000, 0, 24),
+            (0, 9, 16),
+        ] {
             assert_eq!(effort.difficulty(rate, 60, standing), expected, "{rate} {standing}");
         }
         assert_eq!(Effort { base: 1, min: 0, max: 0 }.difficulty(9, 1, 9), 1);

@@ -49,8 +49,12 @@ fn public_door() -> PublicDoor {
     let shards = vec![Arc::new(ShardCounters::default()), Arc::new(ShardCounters::default())];
     let log = Arc::new(LogCounters::default());
     let health = Arc::new(Health::new(Arc::clone(&log)));
-    let options =
-        PublicOptions { health: Arc::clone(&health), shards: shards.clone(), log: Arc::clone(&log), beside: None };
+    let options = PublicOptions {
+        health: Arc::clone(&health),
+        shards: shards.clone(),
+        log: Arc::clone(&log),
+        beside: None,
+    };
     let address = thread.serve_public("127.0.0.1:0".parse().unwrap(), options).unwrap();
     PublicDoor { thread, address, health, shards, log }
 }

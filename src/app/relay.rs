@@ -35,6 +35,10 @@ const DRAIN_MS_MAX: u64 = 10_000;
 /// back at once. The kernel caps it at net.core.somaxconn, which is 4 096 by default.
 const ACCEPT_QUEUE_MAX: i32 = 4_096;
 
+/// Connections of the HTTP side: 10 000 idle streams and what comes and goes beside them, at some
+/// 20 KiB each.
+const HTTP_CONNECTIONS_MAX: usize = 12_288;
+
 /// Why a relay did not start, or did not stop cleanly.
 #[derive(Debug, Error)]
 pub enum RelayError {
@@ -104,6 +108,7 @@ impl Relay {
             health: Arc::clone(&health),
             shards: shard_counters.clone(),
             log: Arc::clone(&log_counters),
+            connections_max: HTTP_CONNECTIONS_MAX,
             beside: beside.clone(),
         };
         let http_address = serve_public(&http, config.http.listen, public)?;

@@ -18,6 +18,8 @@ pub struct PublicOptions {
     pub health: Arc<Health>,
     pub shards: Vec<Arc<ShardCounters>>,
     pub log: Arc<LogCounters>,
+    /// Open connections; a further one is closed at once.
+    pub connections_max: usize,
     /// What is served beside health and metrics, once it is there; until then 503.
     pub beside: Option<Arc<OnceLock<Router>>>,
 }
@@ -29,7 +31,7 @@ struct Public {
 }
 
 pub(super) fn router(options: PublicOptions) -> Router {
-    let PublicOptions { health, shards, log, beside } = options;
+    let PublicOptions { health, shards, log, beside, .. } = options;
     let registry = metrics::registry(Metrics { shards, log: Arc::clone(&log), health: Arc::clone(&health) });
     let router = Router::new()
         .route("/healthz", get(healthz))

@@ -26,19 +26,23 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
 use tower::util::MapRequest;
 
-/// Connections of the control socket; a further one is closed at once.
+/// What one listener allows.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// Open connections; a further one is closed at once.
+    connections: usize,
+    /// A connection is closed after this long whatever it does, so that slow bodies and slow
+    /// readers cannot hold a place for ever.
+    lifetime: Duration,
+}
+
+const CONTROL: Bounds = Bounds { connections: CONTROL_CONNECTIONS_MAX, lifetime: Duration::from_secs(120) };
+
+/// A command line asks one thing at a time.
 const CONTROL_CONNECTIONS_MAX: usize = 64;
 
-/// Connections of the public door: 10 000 idle streams and what comes and goes beside them, at
-/// some 20 KiB each.
-const PUBLIC_CONNECTIONS_MAX: usize = 12_288;
-
-/// A connection that has not sent a whole request head for this long is closed.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A connection is closed after this long whatever it does, so that slow bodies and slow
-/// readers cannot hold a place for ever.
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(120);
+/// A stream lives an hour; its client comes back with the position it has.
+const PUBLIC_LIFETIME: Duration = Duration::from_secs(3_600);
 
 /// How long answers under way may take after [`HttpThread::shutdown`].
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -93,7 +97,8 @@ impl HttpThread {
         let bound = listener.local_addr()?;
         let _inside = self.runtime.enter();
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        self.serve(listener, PUBLIC_CONNECTIONS_MAX, public::router(options), None);
+        let bounds = Bounds { connections: options.connections_max, lifetime: PUBLIC_LIFETIME };
+        self.serve(listener, bounds, public::router(options), None);
         Ok(bound)
     }
 
@@ -109,14 +114,14 @@ impl HttpThread {
         let file = SocketFile(path.clone());
         let _inside = self.runtime.enter();
         let listener = tokio::net::UnixListener::from_std(listener)?;
-        self.serve(listener, CONTROL_CONNECTIONS_MAX, control::router(options), Some(file));
+        self.serve(listener, CONTROL, control::router(options), Some(file));
         Ok(path)
     }
 
-    fn serve(&self, listener: impl Listener, connections: usize, router: Router, file: Option<SocketFile>) {
+    fn serve(&self, listener: impl Listener, bounds: Bounds, router: Router, file: Option<SocketFile>) {
         let (stop, alive) = (self.stop.subscribe(), self.alive.clone());
         self.runtime.spawn(async move {
-            accept(listener, connections, router, stop, alive).await;
+            accept(listener, bounds, router, stop, alive).await;
             drop(file);
         });
     }
@@ -136,12 +141,12 @@ impl HttpThread {
 
 async fn accept(
     mut listener: impl Listener,
-    connections: usize,
+    bounds: Bounds,
     router: Router,
     mut stop: watch::Receiver<bool>,
     alive: mpsc::Sender<()>,
 ) {
-    let places = Arc::new(Semaphore::new(connections));
+    let places = Arc::new(Semaphore::new(bounds.connections));
     loop {
         let (io, address) = tokio::select! {
             () = told(&mut stop) => return,
@@ -151,14 +156,14 @@ async fn accept(
         let (router, stop, alive) = (router.clone(), stop.clone(), alive.clone());
         let peer = Peer((&address as &dyn Any).downcast_ref::<SocketAddr>().map(SocketAddr::ip));
         tokio::spawn(async move {
-            converse(TokioIo::new(io), router, peer, stop).await;
+            converse(TokioIo::new(io), router, peer, bounds.lifetime, stop).await;
             drop((place, alive));
         });
     }
 }
 
 /// Serves one connection until it ends, is over its time, or the thread stops.
-async fn converse<I>(io: I, router: Router, peer: Peer, mut stop: watch::Receiver<bool>)
+async fn converse<I>(io: I, router: Router, peer: Peer, lifetime: Duration, mut stop: watch::Receiver<bool>)
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin,
 {
@@ -175,7 +180,7 @@ where
     // How a connection ends is its peer's business: a reset here is no error of ours.
     tokio::select! {
         _ = connection.as_mut() => {}
-        () = sleep(CONNECTION_TIMEOUT) => {}
+        () = sleep(lifetime) => {}
         () = told(&mut stop) => {
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //!  7  app                       wiring, configuration, signals, shutdown order
-//!  6  shard | http              the two I/O shells
+//!  6  shard | http | api        the I/O shells; api is the HTTP face of gather
 //!  5  ingest | store            the one door for events and keys | RocksDB
 //!  4  session | fanout          protocol state machine | subscription index
 //!  3  wire | verify | log       frames + messages | signatures | ports: append, tail, query
@@ -17,8 +17,9 @@
 //!  0  codec > base              MessagePack cursor > ids, limits, reasons, clock, counters
 //! ```
 //!
-//! Beside them: `client` (the library agents use) and `cli`. The wire format is specified in
-//! [`protocol`].
+//! Beside them: `gather`, the social layer over `log` and `ingest`, with its own database;
+//! `upstream`, the services it asks outside; `client` (the library agents use) and `cli`. The
+//! wire format is specified in [`protocol`].
 
 pub mod api;
 pub mod app;

@@ -139,18 +139,24 @@ fn logins_are_refused_in_order_and_a_challenge_is_good_once() {
 
 #[test]
 fn tokens_can_be_taken_back() {
-    let service = Setup::new().start();
-    let agent = service.agent(1);
-    let other = Agent { key: key(1), id: agent.id.clone(), token: service.log_in(&key(1)) };
-    // Two tokens of one second are the same token.
-    let same = other.token == agent.token;
-    agent.post(&service, "/api/agents/tokens/revoke", json!({})).expect(200);
-    agent.get(&service, "/api/agents/me").refused(401);
-    if !same {
-        other.get(&service, "/api/agents/me").expect(200);
-        other.post(&service, "/api/agents/tokens/revoke", json!({"all": true})).expect(200);
-        other.get(&service, "/api/agents/me").refused(401);
-    }
+    let mut service = Setup::new().start();
+    let first = service.agent(1);
+    // Tokens of one second are the same token.
+    service.restart_later(2);
+    let log_in =
+        |service: &Service| Agent { key: key(1), id: first.id.clone(), token: service.log_in(&key(1)) };
+    let second = log_in(&service);
+    service.restart_later(4);
+    let third = log_in(&service);
+    first.post(&service, "/api/agents/tokens/revoke", json!({})).expect(200);
+    first.get(&service, "/api/agents/me").refused(401);
+    second.get(&service, "/api/agents/me").expect(200);
+    second.post(&service, "/api/agents/tokens/revoke", json!({"all": true})).expect(200);
+    second.get(&service, "/api/agents/me").refused(401);
+    third.get(&service, "/api/agents/me").refused(401);
+    service.restart_later(6);
+    third.get(&service, "/api/agents/me").refused(401);
+    log_in(&service).get(&service, "/api/agents/me").expect(200);
 }
 
 #[test]
@@ -175,7 +181,7 @@ fn a_key_can_be_changed_with_the_new_keys_consent() {
         let body = json!({"public_key": pem(new), "signature": signature});
         agent.ask(&service, Request::new("PUT", "/api/agents/me/key").json(body))
     };
-    let message = [&b"gather-auth-v1\0"[..], &key(1).verifying_key().to_bytes()].concat();
+    let message = [&b"gather-auth-v1\0"[..], &agent.key.verifying_key().to_bytes()].concat();
     put(&key(3), "x".to_owned()).refused(400);
     put(&key(3), signature(&key(1), &message)).refused(401);
     put(&key(2), signature(&key(2), &message)).refused(409);

@@ -44,6 +44,9 @@ const CONTROL_CONNECTIONS_MAX: usize = 64;
 /// A stream lives an hour; its client comes back with the position it has.
 const PUBLIC_LIFETIME: Duration = Duration::from_secs(3_600);
 
+/// A connection that has not sent a whole request head for this long is closed.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How long answers under way may take after [`HttpThread::shutdown`].
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -297,6 +297,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_read_is_what_was_sent() {
+        let body = json!({
+            "Name": "abc", "note": "n", "rating": 3.0, "score": 7.5, "tags": ["x"], "sort": "b",
+            "inner": {"country": "DE"}, "options": {"k": "v"}, "on": true,
+        });
+        let all: All = read_body(&body).unwrap();
+        assert_eq!((all.name.as_str(), all.note.as_deref(), all.sort.as_str()), ("abc", Some("n"), "b"));
+        assert_eq!((all.rating, all.score, all.on), (3, Some(7.5), true));
+        assert_eq!((all.tags.len(), all.options["k"].as_str()), (1, "v"));
+        assert_eq!(all.inner.unwrap().country, "DE");
+    }
+
+    #[test]
     fn queries_are_read_strictly() {
         crate::gather::input! {
             /// A list's query.

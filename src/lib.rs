@@ -8,7 +8,7 @@
 //!
 //! ```text
 //!  7  app                       wiring, configuration, signals, shutdown order
-//!  6  shard | http              the two I/O shells
+//!  6  shard | http | api        the I/O shells; api is the HTTP face of gather
 //!  5  ingest | store            the one door for events and keys | RocksDB
 //!  4  session | fanout          protocol state machine | subscription index
 //!  3  wire | verify | log       frames + messages | signatures | ports: append, tail, query
@@ -17,10 +17,12 @@
 //!  0  codec > base              MessagePack cursor > ids, limits, reasons, clock, counters
 //! ```
 //!
-//! Beside them: `client` (the library agents use), `torture` (tries to make a relay lose
-//! something), `doctor` (is the machine fit?) and `cli`. The wire format is specified in
-//! [`protocol`].
+//! Beside them: `gather`, the social layer over `log` and `ingest`, with its own database;
+//! `upstream`, the services it asks outside; `client` (the library agents use), `torture` (tries
+//! to make a relay lose something), `doctor` (is the machine fit?) and `cli`. The wire format is
+//! specified in [`protocol`].
 
+pub mod api;
 pub mod app;
 pub mod base;
 pub mod cli;
@@ -30,6 +32,7 @@ pub mod doctor;
 pub mod event;
 pub mod fanout;
 pub mod filter;
+pub mod gather;
 pub mod http;
 pub mod ingest;
 pub mod log;
@@ -38,6 +41,7 @@ pub mod session;
 pub mod shard;
 pub mod store;
 pub mod torture;
+pub mod upstream;
 pub mod verify;
 pub mod wire;
 

@@ -8,13 +8,18 @@ use crate::base::{Clock, Closings, Limits};
 use crate::http::{Health, HttpThread, PublicOptions};
 use crate::shard::{self, AcceptOptions, Acceptor, Inbox, TlsTerms, WakePipe};
 use arc_swap::ArcSwap;
+use axum::Router;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Connections the kernel completes while the accepting thread is busy: a whole fleet that comes
 /// back at once. The kernel caps it at net.core.somaxconn, which is 4 096 by default.
 pub(super) const ACCEPT_QUEUE_MAX: i32 = 4_096;
+
+/// Connections of the HTTP side: 10 000 idle streams and what comes and goes beside them, at some
+/// 20 KiB each.
+const HTTP_CONNECTIONS_MAX: usize = 12_288;
 
 /// The relay's doors, still closed.
 pub(super) struct Front {
@@ -33,6 +38,8 @@ pub(super) struct Front {
     pub health: Arc<Health>,
     pub http: HttpThread,
     pub http_address: Option<SocketAddr>,
+    /// Where Gather is put once it serves; `None`: it is switched off.
+    pub beside: Option<Arc<OnceLock<Router>>>,
 }
 
 impl Front {
@@ -57,11 +64,14 @@ impl Front {
         let log_counters = Arc::new(LogCounters::default());
         let health = Arc::new(Health::new(Arc::clone(&log_counters)));
         let http = HttpThread::start().map_err(system("the HTTP thread"))?;
+        let beside = (config.gather.enabled && config.http.listen.is_some()).then(Arc::default);
         let public = PublicOptions {
             health: Arc::clone(&health),
             shards: shard_counters.clone(),
             log: Arc::clone(&log_counters),
             refusals,
+            connections_max: HTTP_CONNECTIONS_MAX,
+            beside: beside.clone(),
         };
         let http_address = serve_public(&http, config.http.listen, public)?;
         Ok(Front {
@@ -77,6 +87,7 @@ impl Front {
             health,
             http,
             http_address,
+            beside,
         })
     }
 }

@@ -9,6 +9,7 @@ mod options;
 mod relay;
 mod reload;
 mod serve;
+mod social;
 mod upkeep;
 
 pub use crate::http::{ControlClient, ControlError, KeyEntry};

@@ -1,18 +1,20 @@
 //! Wiring one relay together, and taking it apart again in the right order.
 //!
 //! Up: listening socket (answers 503), HTTP (health says "starting"), store (reads its log),
-//! allowlist, shards, then the socket serves. Down: no new connections, shards drain, the
-//! store closes, HTTP last.
+//! allowlist, shards, Gather, then the socket serves. Down: no new connections, Gather, shards
+//! drain, the store closes, HTTP last.
 
 use super::config::Config;
 use super::facts::{self, Facts, Fixed};
 use super::front::Front;
 use super::options::TlsFilesError;
 use super::reload::{Reloader, SetLevel, Source};
-use super::{operator, options};
+use super::{operator, options, social};
 use crate::base::counters::ShardCounters;
 use crate::base::{Clock, Millis, PubKey};
 use crate::fanout::InterestTable;
+use crate::gather::Gather;
+use crate::gather::door::IngestDoor;
 use crate::http::{Checkpoints, ControlOptions, Health, HttpThread, KeyAdmin, KeyEntry, Status};
 use crate::ingest::{Allowlist, Gate, Keys, Publishers};
 use crate::log::{Append, KeyStore, Read};
@@ -51,6 +53,8 @@ pub enum RelayError {
     #[error(transparent)]
     Tls(#[from] TlsFilesError),
     #[error(transparent)]
+    Social(#[from] social::SocialError),
+    #[error(transparent)]
     Operator(#[from] operator::OperatorError),
     /// Threads, descriptors, rings.
     #[error("{what}: {source}")]
@@ -72,6 +76,8 @@ pub struct Relay {
     health: Arc<Health>,
     http: HttpThread,
     reloader: Arc<Reloader>,
+    /// `None`: switched off.
+    gather: Option<Arc<Gather>>,
 }
 
 impl Relay {
@@ -107,11 +113,11 @@ impl Relay {
             clock,
             tls: front.tls.clone(),
         };
-        let Front { acceptor, limits, http, health, inboxes, pipes, shard_counters, tls, .. } = front;
+        let Front { acceptor, limits, http, beside, health, inboxes, pipes, shard_counters, tls, .. } = front;
         let group = Arc::new(ShardGroup { inboxes });
         let shards = start_shards(config, &facts, parts, &store, &group, shard_counters, pipes)?;
         let keys = Arc::new(Keys::new(
-            allowlist,
+            Arc::clone(&allowlist),
             Arc::clone(&store) as Arc<dyn KeyStore>,
             Arc::clone(&store) as Arc<dyn Append>,
             Arc::clone(&group) as Arc<dyn Publishers>,
@@ -129,10 +135,16 @@ impl Relay {
             description: fixed,
             log_id: store.tail().log_id(),
         });
-        serve_control(&http, config, &facts, &store, keys, Arc::clone(&reloader))?;
+        serve_control(&http, config, &facts, &store, Arc::clone(&keys), Arc::clone(&reloader))?;
+        let gather = match beside {
+            Some(beside) => {
+                Some(social::start(config, &facts, IngestDoor::new(keys, allowlist), clock, &beside)?)
+            }
+            None => None,
+        };
         acceptor.serve();
         health.set(Status::Serving);
-        Ok(Relay { facts, clock, acceptor, group, shards, store, health, http, reloader })
+        Ok(Relay { facts, clock, acceptor, group, shards, store, health, http, reloader, gather })
     }
 
     /// What it says of itself.
@@ -152,9 +164,13 @@ impl Relay {
     /// # Errors
     /// The store ended badly; everything is stopped nevertheless.
     pub fn stop(self) -> Result<(), RelayError> {
-        let Relay { clock, acceptor, group, shards, store, health, http, .. } = self;
+        let Relay { clock, acceptor, group, shards, store, health, http, gather, .. } = self;
         health.set(Status::Stopping);
         acceptor.stop();
+        if let Some(gather) = gather {
+            // It writes to the log and changes keys: it ends before they do.
+            gather.close();
+        }
         group.inboxes.iter().for_each(|inbox| inbox.send(Message::Drain));
         let watchdog = stop_late(clock, clock.now().plus(DRAIN_MS_MAX), Arc::clone(&group));
         shards.into_iter().for_each(Shard::join);

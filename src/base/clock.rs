@@ -58,11 +58,16 @@ impl Clock {
     }
 
     /// Seconds since the Unix epoch; 0 if the machine's clock is before it.
-    #[allow(clippy::disallowed_methods, reason = "the one site that reads time")]
     pub fn unix_seconds(&self) -> i64 {
+        self.unix_millis() / 1_000
+    }
+
+    /// Milliseconds since the Unix epoch; 0 if the machine's clock is before it.
+    #[allow(clippy::disallowed_methods, reason = "the one site that reads time")]
+    pub fn unix_millis(&self) -> i64 {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
-            .map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
+            .map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
     }
 }
 

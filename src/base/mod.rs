@@ -19,3 +19,8 @@ pub use limits::Limits;
 pub use quota::{Bucket, KeyLimit, KeyLimits, KeyOverrides, Rate};
 pub use reason::Reason;
 pub use stages::{Stage, Stopwatch};
+
+/// What every nonce of Gather's login begins with. The same key signs event ids and relay
+/// logins, which are 32 bytes; a nonce with this prefix is longer and can be neither. Whoever
+/// signs nothing else cannot be made to sign an event.
+pub const GATHER_NONCE_PREFIX: &[u8; 15] = b"gather-auth-v1\0";

@@ -2,7 +2,7 @@
 
 use super::thread::{Thread, ThreadError};
 use crate::base::limits::CONTENT_BYTES_MAX;
-use crate::base::{EventId, PubKey, Reason, Signature};
+use crate::base::{EventId, GATHER_NONCE_PREFIX, PubKey, Reason, Signature};
 use crate::event::EventBuilder;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, KeypairBytes};
@@ -55,6 +55,11 @@ pub enum SignError {
     Refused(#[from] Reason),
     #[error("event.created_at: must not be negative")]
     NegativeTime,
+    /// Signing it could be signing an event for a stranger.
+    #[error(
+        "the nonce does not begin with gather-auth-v1 and a zero byte: it is not Gather's, and is not signed"
+    )]
+    NotGathers,
     #[error(transparent)]
     Thread(#[from] ThreadError),
 }
@@ -141,6 +146,15 @@ impl KeyPair {
         self.sign(&digest)
     }
 
+    /// The answer to Gather's login challenge: a signature over the decoded nonce.
+    ///
+    /// # Errors
+    /// The nonce could be something else, such as an event's id.
+    pub fn sign_gather_login(&self, nonce: &[u8]) -> Result<Signature, SignError> {
+        let random = nonce.strip_prefix(GATHER_NONCE_PREFIX).ok_or(SignError::NotGathers)?;
+        if random.len() != 32 { Err(SignError::NotGathers) } else { Ok(self.sign(nonce)) }
+    }
+
     fn sign(&self, message: &[u8]) -> Signature {
         Signature(self.signing.sign(message).to_bytes())
     }
@@ -198,6 +212,17 @@ mod tests {
         assert!(matches!(KeyPair::load(&path), Err(KeyError::Missing { .. })));
         fs::write(&path, b"\xff\xfe").expect("a file");
         assert!(matches!(KeyPair::load(&path), Err(KeyError::NotAKey { .. })));
+    }
+
+    /// W47: a login is no way to have an event signed.
+    #[test]
+    fn only_gathers_own_nonces_are_signed() {
+        let key = KeyPair::from_seed(&[7; 32]);
+        let nonce = [&GATHER_NONCE_PREFIX[..], &[9; 32]].concat();
+        assert!(key.sign_gather_login(&nonce).is_ok());
+        for other in [&[9; 32][..], &nonce[1..], &nonce[..46], &[&nonce[..], &[0]].concat(), b""] {
+            assert_eq!(key.sign_gather_login(other), Err(SignError::NotGathers), "{other:?}");
+        }
     }
 
     #[test]

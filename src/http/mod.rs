@@ -1,7 +1,7 @@
 //! Health, metrics and the control socket, on a thread and a tokio runtime of their own.
 //!
 //! Two doors. The public one (TCP) answers `GET /healthz` and `GET /metrics` to whoever reaches
-//! it and changes nothing. The control door is a Unix socket in the data directory that only
+//! it; other routes (Gather's) may be served beside them. The control door is a Unix socket in the data directory that only
 //! its owner may open; through it the command line changes the allowlist of a running relay.
 //! What the handlers need is handed in: nothing here reaches into a shard or a session, and
 //! keys change only through [`KeyAdmin`], the same road every other caller takes.
@@ -21,4 +21,4 @@ pub use client::{ControlClient, ControlError};
 pub use control::{CONTROL_SOCKET, Checkpoints, ControlOptions, Info, KeyAdmin, KeyEntry, Reload};
 pub use health::{Health, Status};
 pub use public::PublicOptions;
-pub use serve::HttpThread;
+pub use serve::{HttpThread, Peer};

@@ -4,14 +4,15 @@ use super::health::{Health, Status};
 use super::metrics::{self, Metrics};
 use crate::base::Closings;
 use crate::base::counters::{LogCounters, ShardCounters};
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use prometheus_client::registry::Registry;
 use serde_json::json;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use tower::ServiceExt as _;
 
 /// What the public door shows.
 pub struct PublicOptions {
@@ -20,6 +21,10 @@ pub struct PublicOptions {
     pub log: Arc<LogCounters>,
     /// Connections that were not let in.
     pub refusals: Arc<Closings>,
+    /// Open connections; a further one is closed at once.
+    pub connections_max: usize,
+    /// What is served beside health and metrics, once it is there; until then 503.
+    pub beside: Option<Arc<OnceLock<Router>>>,
 }
 
 struct Public {
@@ -29,13 +34,24 @@ struct Public {
 }
 
 pub(super) fn router(options: PublicOptions) -> Router {
-    let PublicOptions { health, shards, log, refusals } = options;
+    let PublicOptions { health, shards, log, refusals, beside, .. } = options;
     let (of_log, of_health) = (Arc::clone(&log), Arc::clone(&health));
     let registry = metrics::registry(Metrics { shards, log: of_log, health: of_health, refusals });
-    Router::new()
+    let router = Router::new()
         .route("/healthz", get(healthz))
         .route("/metrics", get(render))
-        .with_state(Arc::new(Public { health, log, registry }))
+        .with_state(Arc::new(Public { health, log, registry }));
+    match beside {
+        Some(beside) => router.fallback(move |request: Request| pass_on(Arc::clone(&beside), request)),
+        None => router,
+    }
+}
+
+async fn pass_on(beside: Arc<OnceLock<Router>>, request: Request) -> Response {
+    match beside.get() {
+        Some(router) => router.clone().oneshot(request).await.into_response(),
+        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
 }
 
 async fn healthz(State(public): State<Arc<Public>>) -> Response {

@@ -5,13 +5,15 @@ use super::public::{self, PublicOptions};
 use crate::base::limits::REQUEST_HEAD_BYTES_MAX;
 use axum::Router;
 use axum::serve::Listener;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustix::fs::{Mode, chmod};
 use socket2::{Domain, SockAddr, Socket, Type};
+use std::any::Any;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -22,23 +24,38 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
+use tower::util::MapRequest;
 
-/// Connections of one listener; a further one is closed at once. A scraper and a health check
-/// need one each.
-const CONNECTIONS_MAX: usize = 64;
+/// What one listener allows.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// Open connections; a further one is closed at once.
+    connections: usize,
+    /// A connection is closed after this long whatever it does, so that slow bodies and slow
+    /// readers cannot hold a place for ever.
+    lifetime: Duration,
+}
+
+const CONTROL: Bounds = Bounds { connections: CONTROL_CONNECTIONS_MAX, lifetime: Duration::from_secs(120) };
+
+/// A command line asks one thing at a time.
+const CONTROL_CONNECTIONS_MAX: usize = 64;
+
+/// A stream lives an hour; its client comes back with the position it has.
+const PUBLIC_LIFETIME: Duration = Duration::from_secs(3_600);
 
 /// A connection that has not sent a whole request head for this long is closed.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A connection is closed after this long whatever it does, so that slow bodies and slow
-/// readers cannot hold a place for ever.
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How long answers under way may take after [`HttpThread::shutdown`].
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Threads for control requests that block.
 const BLOCKING_THREADS_MAX: usize = 4;
+
+/// Where a request comes from, among its extensions; `None` on the control socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub Option<IpAddr>);
 
 /// The thread that serves health, metrics and control. Dropping it stops it without waiting.
 pub struct HttpThread {
@@ -82,7 +99,9 @@ impl HttpThread {
         listener.set_nonblocking(true)?;
         let bound = listener.local_addr()?;
         let _inside = self.runtime.enter();
-        self.serve(tokio::net::TcpListener::from_std(listener)?, public::router(options), None);
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let bounds = Bounds { connections: options.connections_max, lifetime: PUBLIC_LIFETIME };
+        self.serve(listener, bounds, public::router(options), None);
         Ok(bound)
     }
 
@@ -98,14 +117,14 @@ impl HttpThread {
         let file = SocketFile(path.clone());
         let _inside = self.runtime.enter();
         let listener = tokio::net::UnixListener::from_std(listener)?;
-        self.serve(listener, control::router(options), Some(file));
+        self.serve(listener, CONTROL, control::router(options), Some(file));
         Ok(path)
     }
 
-    fn serve(&self, listener: impl Listener, router: Router, file: Option<SocketFile>) {
+    fn serve(&self, listener: impl Listener, bounds: Bounds, router: Router, file: Option<SocketFile>) {
         let (stop, alive) = (self.stop.subscribe(), self.alive.clone());
         self.runtime.spawn(async move {
-            accept(listener, router, stop, alive).await;
+            accept(listener, bounds, router, stop, alive).await;
             drop(file);
         });
     }
@@ -125,30 +144,36 @@ impl HttpThread {
 
 async fn accept(
     mut listener: impl Listener,
+    bounds: Bounds,
     router: Router,
     mut stop: watch::Receiver<bool>,
     alive: mpsc::Sender<()>,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Arc::new(Semaphore::new(bounds.connections));
     loop {
-        let io = tokio::select! {
+        let (io, address) = tokio::select! {
             () = told(&mut stop) => return,
-            (io, _) = listener.accept() => io,
+            accepted = listener.accept() => accepted,
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
         let (router, stop, alive) = (router.clone(), stop.clone(), alive.clone());
+        let peer = Peer((&address as &dyn Any).downcast_ref::<SocketAddr>().map(SocketAddr::ip));
         tokio::spawn(async move {
-            converse(TokioIo::new(io), router, stop).await;
+            converse(TokioIo::new(io), router, peer, bounds.lifetime, stop).await;
             drop((place, alive));
         });
     }
 }
 
 /// Serves one connection until it ends, is over its time, or the thread stops.
-async fn converse<I>(io: I, router: Router, mut stop: watch::Receiver<bool>)
+async fn converse<I>(io: I, router: Router, peer: Peer, lifetime: Duration, mut stop: watch::Receiver<bool>)
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin,
 {
+    let router = MapRequest::new(router, move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        request
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -158,7 +183,7 @@ where
     // How a connection ends is its peer's business: a reset here is no error of ours.
     tokio::select! {
         _ = connection.as_mut() => {}
-        () = sleep(CONNECTION_TIMEOUT) => {}
+        () = sleep(lifetime) => {}
         () = told(&mut stop) => {
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;
@@ -207,7 +232,7 @@ fn bind_private(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(path)?)?;
     chmod(path, Mode::RUSR | Mode::WUSR)?;
-    socket.listen(CONNECTIONS_MAX as i32)?;
+    socket.listen(CONTROL_CONNECTIONS_MAX as i32)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
 }

@@ -46,12 +46,12 @@ impl Config {
     pub fn describe(&self) -> Description {
         let docs = docs(SAMPLE);
         let defaults = defaults();
-        let keys = keys::KEYS.iter().filter_map(|key| {
+        let keys = keys::all().filter_map(|key| {
             let (value, place) = self.effective.get(key.path)?;
             let doc = docs.get(key.path).cloned().unwrap_or_default();
             Some(KeyDescription {
                 key: key.path,
-                value: json(value),
+                value: if key.secret { hidden(value) } else { json(value) },
                 default: defaults.get(key.path).map_or(serde_json::Value::Null, json),
                 origin: place.origin(),
                 place: place.to_string(),
@@ -91,6 +91,11 @@ fn json(value: &Value) -> serde_json::Value {
         Value::Text(text) | Value::Other(text) => text.as_str().into(),
         Value::List(items) => items.as_slice().into(),
     }
+}
+
+/// Whether a secret is set, and no more.
+fn hidden(value: &Value) -> serde_json::Value {
+    if *value == Value::Text(String::new()) { "" } else { "(set, not shown)" }.into()
 }
 
 /// The sample's own values.

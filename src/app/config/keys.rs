@@ -21,6 +21,10 @@ pub(super) struct Key {
     pub path: &'static str,
     /// How text from the environment or a flag becomes a value.
     pub shape: Shape,
+    /// A variable beside `AXON_…` that sets it, too.
+    pub alias: Option<&'static str>,
+    /// Its value is shown to nobody.
+    pub secret: bool,
     /// Sets the field, or says what is allowed.
     pub set: fn(&mut Config, &Value) -> Result<(), String>,
 }
@@ -31,6 +35,11 @@ pub(super) enum Shape {
     Bool,
     Text,
     List,
+}
+
+/// Every key there is.
+pub(super) fn all() -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().chain(super::gather::KEYS)
 }
 
 /// Keys outside `limits` and `roles` that a running relay takes.
@@ -50,7 +59,7 @@ impl Key {
 
 /// The key of that path.
 pub(super) fn find(path: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.path == path)
+    all().find(|key| key.path == path)
 }
 
 /// URLs of one relay: every login may be checked against each of them.
@@ -71,6 +80,8 @@ macro_rules! int {
         Key {
             path: $path,
             shape: Shape::Int,
+            alias: None,
+            secret: false,
             set: |config, value| number(value, $range).map(|n| config.$($field).+ = n),
         }
     };
@@ -82,6 +93,8 @@ macro_rules! role_limit {
         Key {
             path: $path,
             shape: Shape::Int,
+            alias: None,
+            secret: false,
             set: |config, value| {
                 let limit = KeyLimit::$limit;
                 let n = number(value, 0..=limit.value_max() as i64)?;
@@ -98,6 +111,8 @@ macro_rules! role_kinds {
         Key {
             path: $path,
             shape: Shape::List,
+            alias: None,
+            secret: false,
             set: |config, value| {
                 config.rules.of_mut(Role::$role).kinds = kinds(value)?;
                 Ok(())
@@ -107,22 +122,22 @@ macro_rules! role_kinds {
 }
 
 #[rustfmt::skip]
-pub(super) const KEYS: &[Key] = &[
-    Key { path: "relay.listen", shape: Shape::Text, set: |c, v| address(v).map(|a| c.relay.listen = a) },
-    Key { path: "relay.urls", shape: Shape::List, set: |c, v| urls(v).map(|list| c.relay.urls = list) },
-    Key { path: "relay.name", shape: Shape::Text, set: |c, v| name(v).map(|n| c.relay.name = n) },
-    Key { path: "relay.data_dir", shape: Shape::Text, set: |c, v| filled(v).map(|p| c.relay.data_dir = p.into()) },
+const KEYS: &[Key] = &[
+    Key { path: "relay.listen", shape: Shape::Text, alias: None, secret: false, set: |c, v| address(v).map(|a| c.relay.listen = a) },
+    Key { path: "relay.urls", shape: Shape::List, alias: None, secret: false, set: |c, v| urls(v).map(|list| c.relay.urls = list) },
+    Key { path: "relay.name", shape: Shape::Text, alias: None, secret: false, set: |c, v| name(v).map(|n| c.relay.name = n) },
+    Key { path: "relay.data_dir", shape: Shape::Text, alias: None, secret: false, set: |c, v| filled(v).map(|p| c.relay.data_dir = p.into()) },
     int!("relay.shards", 0..=SHARDS_MAX as i64, relay.shards),
-    Key { path: "relay.durability", shape: Shape::Text, set: |c, v| {
+    Key { path: "relay.durability", shape: Shape::Text, alias: None, secret: false, set: |c, v| {
         choice(v, &[("fsync", Durability::Fsync), ("os", Durability::Os)]).map(|d| c.relay.durability = d)
     } },
     int!("relay.max_future_seconds", 0..=DAY_SECONDS, limits.max_future_seconds),
-    Key { path: "relay.private_kinds", shape: Shape::Bool, set: |c, v| switch(v).map(|on| c.relay.private_kinds = on) },
+    Key { path: "relay.private_kinds", shape: Shape::Bool, alias: None, secret: false, set: |c, v| switch(v).map(|on| c.relay.private_kinds = on) },
 
-    Key { path: "http.listen", shape: Shape::Text, set: |c, v| optional_address(v).map(|a| c.http.listen = a) },
+    Key { path: "http.listen", shape: Shape::Text, alias: None, secret: false, set: |c, v| optional_address(v).map(|a| c.http.listen = a) },
 
-    Key { path: "tls.cert", shape: Shape::Text, set: |c, v| optional_path(v).map(|p| c.tls.cert = p) },
-    Key { path: "tls.key", shape: Shape::Text, set: |c, v| optional_path(v).map(|p| c.tls.key = p) },
+    Key { path: "tls.cert", shape: Shape::Text, alias: None, secret: false, set: |c, v| optional_path(v).map(|p| c.tls.cert = p) },
+    Key { path: "tls.key", shape: Shape::Text, alias: None, secret: false, set: |c, v| optional_path(v).map(|p| c.tls.key = p) },
 
     int!("limits.message_bytes_max", 4_096..=64 << 20, limits.message_bytes_max),
     int!("limits.content_bytes_max", 0..=CONTENT_BYTES_MAX as i64, limits.content_bytes_max),
@@ -146,7 +161,7 @@ pub(super) const KEYS: &[Key] = &[
     int!("limits.half_open_max", 1..=10_000_000, limits.half_open_max),
     int!("limits.connections_per_address_max", 0..=10_000_000, limits.connections_per_address_max),
     int!("limits.half_open_per_address_max", 0..=10_000_000, limits.half_open_per_address_max),
-    Key { path: "limits.exempt_loopback", shape: Shape::Bool, set: |c, v| {
+    Key { path: "limits.exempt_loopback", shape: Shape::Bool, alias: None, secret: false, set: |c, v| {
         switch(v).map(|on| c.limits.exempt_loopback = on)
     } },
 
@@ -202,13 +217,13 @@ pub(super) const KEYS: &[Key] = &[
     int!("store.index_flush_events", 1..=1 << 30, store.index_flush_events),
     int!("store.reserve_bytes", 0..=1_024 * GIB, store.reserve_bytes),
 
-    Key { path: "log.level", shape: Shape::Text, set: |c, v| level(v).map(|l| c.log.level = l) },
-    Key { path: "log.format", shape: Shape::Text, set: |c, v| {
+    Key { path: "log.level", shape: Shape::Text, alias: None, secret: false, set: |c, v| level(v).map(|l| c.log.level = l) },
+    Key { path: "log.format", shape: Shape::Text, alias: None, secret: false, set: |c, v| {
         choice(v, &[("text", LogFormat::Text), ("json", LogFormat::Json)]).map(|f| c.log.format = f)
     } },
 ];
 
-fn number<T: TryFrom<i64>>(value: &Value, range: RangeInclusive<i64>) -> Result<T, String> {
+pub(super) fn number<T: TryFrom<i64>>(value: &Value, range: RangeInclusive<i64>) -> Result<T, String> {
     match value {
         Value::Int(n) if range.contains(n) => T::try_from(*n).ok(),
         _ => None,
@@ -216,14 +231,14 @@ fn number<T: TryFrom<i64>>(value: &Value, range: RangeInclusive<i64>) -> Result<
     .ok_or_else(|| format!("must be an integer from {} to {}", range.start(), range.end()))
 }
 
-fn switch(value: &Value) -> Result<bool, String> {
+pub(super) fn switch(value: &Value) -> Result<bool, String> {
     match value {
         Value::Bool(on) => Ok(*on),
         _ => Err("must be true or false".to_owned()),
     }
 }
 
-fn text(value: &Value) -> Result<&str, String> {
+pub(super) fn text(value: &Value) -> Result<&str, String> {
     match value {
         Value::Text(text) => Ok(text),
         _ => Err("must be a string".to_owned()),
@@ -287,14 +302,14 @@ fn name(value: &Value) -> Result<String, String> {
     }
 }
 
-fn filled(value: &Value) -> Result<String, String> {
+pub(super) fn filled(value: &Value) -> Result<String, String> {
     match value {
         Value::Text(text) if !text.is_empty() => Ok(text.clone()),
         _ => Err("must be a string that is not empty".to_owned()),
     }
 }
 
-fn choice<T: Copy>(value: &Value, choices: &[(&str, T)]) -> Result<T, String> {
+pub(super) fn choice<T: Copy>(value: &Value, choices: &[(&str, T)]) -> Result<T, String> {
     text(value)
         .ok()
         .and_then(|text| choices.iter().find(|(name, _)| *name == text))

@@ -5,6 +5,7 @@
 
 mod allow;
 mod describe;
+mod gather;
 mod keys;
 mod relations;
 mod source;
@@ -12,6 +13,7 @@ mod violation;
 
 pub use allow::AllowEntry;
 pub use describe::{Description, KeyDescription};
+pub use gather::GatherConfig;
 pub use violation::{ConfigErrors, Place, Violation};
 
 use crate::base::Limits;
@@ -131,6 +133,7 @@ pub struct Config {
     /// `[store]`; where it lies and how durable it is are said under `[relay]`.
     pub store: StoreOptions,
     pub log: LogConfig,
+    pub gather: GatherConfig,
     /// The file's part of the allowlist.
     pub allow: Vec<AllowEntry>,
     /// What is no error but probably not meant; for the start-up message.
@@ -179,7 +182,7 @@ impl Config {
     /// The keys whose values differ from those of `other`, in the order of the sample.
     pub fn changes(&self, other: &Config) -> Vec<ChangedKey> {
         let value = |config: &Config, key: &keys::Key| config.effective.get(key.path).map(|(v, _)| v.clone());
-        let changed = keys::KEYS.iter().filter(|key| value(self, key) != value(other, key));
+        let changed = keys::all().filter(|key| value(self, key) != value(other, key));
         changed.map(|key| ChangedKey { path: key.path, live: key.is_live() }).collect()
     }
 
@@ -217,6 +220,7 @@ impl Config {
             rules: Rules::default(),
             store: StoreOptions::default(),
             log: LogConfig { level: String::new(), format: LogFormat::Text },
+            gather: GatherConfig::blank(),
             allow: Vec::new(),
             warnings: Vec::new(),
             effective: BTreeMap::new(),

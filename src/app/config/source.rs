@@ -20,8 +20,16 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 const SHOWN_CHARS_MAX: usize = 80;
 
 /// The environment's sections; a variable of one of these that is no key is probably a mistake.
-const ENV_SECTIONS: [&str; 7] =
-    ["AXON_RELAY_", "AXON_HTTP_", "AXON_TLS_", "AXON_LIMITS_", "AXON_ROLES_", "AXON_STORE_", "AXON_LOG_"];
+const ENV_SECTIONS: [&str; 8] = [
+    "AXON_RELAY_",
+    "AXON_HTTP_",
+    "AXON_TLS_",
+    "AXON_LIMITS_",
+    "AXON_ROLES_",
+    "AXON_STORE_",
+    "AXON_LOG_",
+    "AXON_GATHER_",
+];
 
 /// A value as it was given.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,7 +123,7 @@ impl TextReader<'_> {
     fn table(&mut self, table: &DeTable<'_>) {
         for (section, entry) in table {
             let name = section.get_ref().as_ref();
-            let known = keys::KEYS.iter().any(|key| key.path.split('.').next() == Some(name));
+            let known = keys::all().any(|key| key.path.split('.').next() == Some(name));
             match entry.get_ref() {
                 DeValue::Array(entries) if name == "allow" => {
                     entries.iter().for_each(|entry| self.allow(entry));
@@ -144,7 +152,7 @@ impl TextReader<'_> {
                     self.content.assignments.push(Assignment { key, value, place });
                 }
                 (None, DeValue::Table(keys))
-                    if keys::KEYS.iter().any(|key| key.path.starts_with(&inside)) =>
+                    if keys::all().any(|key| key.path.starts_with(&inside)) =>
                 {
                     self.section(&path, keys);
                 }
@@ -238,12 +246,16 @@ pub(super) fn read_env(
     let mut named: Vec<(String, OsString)> = env
         .into_iter()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-        .filter(|(name, _)| ENV_SECTIONS.iter().any(|section| name.starts_with(section)))
+        .filter(|(name, _)| {
+            let aliased = keys::all().any(|key| key.alias == Some(name));
+            aliased || ENV_SECTIONS.iter().any(|section| name.starts_with(section))
+        })
         .collect();
     named.sort();
     let (mut assignments, mut warnings) = (Vec::new(), Vec::new());
     for (name, value) in named {
-        let Some(key) = keys::KEYS.iter().find(|key| env_name(key.path) == name) else {
+        let named = |key: &&Key| env_name(key.path) == name || key.alias == Some(name.as_str());
+        let Some(key) = keys::all().find(named) else {
             warnings.push(format!("environment variable {name} names no configuration key"));
             continue;
         };

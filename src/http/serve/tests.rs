@@ -57,6 +57,9 @@ struct PublicDoor {
     log: Arc<LogCounters>,
 }
 
+/// Of the public door in these tests.
+const CONNECTIONS: usize = 64;
+
 fn public_door() -> PublicDoor {
     let thread = HttpThread::start().unwrap();
     let shards = vec![Arc::new(ShardCounters::default()), Arc::new(ShardCounters::default())];
@@ -67,6 +70,8 @@ fn public_door() -> PublicDoor {
         shards: shards.clone(),
         log: Arc::clone(&log),
         refusals: Arc::default(),
+        connections_max: CONNECTIONS,
+        beside: None,
     };
     let address = thread.serve_public("127.0.0.1:0".parse().unwrap(), options).unwrap();
     PublicDoor { thread, address, health, shards, log }
@@ -255,7 +260,7 @@ fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
 fn connections_beyond_the_bound_are_closed_and_places_come_back() {
     let door = public_door();
     let mut held: Vec<TcpStream> = Vec::new();
-    for _ in 0..CONNECTIONS_MAX {
+    for _ in 0..CONNECTIONS {
         let mut stream = TcpStream::connect(door.address).unwrap();
         stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
         // An answer proves that the connection has its place.

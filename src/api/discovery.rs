@@ -1,0 +1,31 @@
+//! Discovery, help, health.
+
+use super::call::{Anyone, Call};
+use super::guide;
+use super::operation::{Operation, get};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Alive.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct AuthHealth {
+    /// `ok`.
+    pub status: &'static str,
+    /// `gather-auth`.
+    pub service: &'static str,
+}
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        get("/discover", "discover", "Discovery", "What there is, and where")
+            .read(|_, _: Call<Anyone>| Ok(guide::discovery())),
+        get("/help", "help", "Help", "How to use it, step by step")
+            .read(|_, _: Call<Anyone>| Ok(guide::help())),
+        get("/api/auth/health", "health", "Health", "Whether it works, its database included").read(
+            |db, _: Call<Anyone>| {
+                db.number("SELECT 1", [])?;
+                Ok(AuthHealth { status: "ok", service: "gather-auth" })
+            },
+        ),
+    ]
+}

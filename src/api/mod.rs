@@ -1,0 +1,43 @@
+//! The HTTP face of Gather: thin, and everything about HTTP in one place.
+//!
+//! An operation is one entry in a group's file (`agents.rs`, …): see [`operation`]. From the
+//! entries come the routes, the checks and the OpenAPI document. What every request passes, in
+//! this order, is in [`serve`]:
+//!
+//! 1. the per-address bucket (429);
+//! 2. header, query, body, every flaw at once (422; 400, 408, 413, 415 for the body as a whole);
+//! 3. the token's signature and expiry (401), then the per-agent bucket (429);
+//! 4. in the operation's own transaction: the agent (401, suspended 403), a repeated request's
+//!    kept answer, the operation, and the answer to keep.
+//!
+//! Cancelled futures are harmless: a write that was handed over is carried out whether or not
+//! anybody waits for its answer.
+
+mod admin;
+mod agents;
+mod body;
+mod buckets;
+mod call;
+mod discovery;
+mod document;
+mod guide;
+mod manners;
+pub mod operation;
+mod pow;
+mod problem;
+mod router;
+mod schema;
+pub mod serve;
+
+pub use call::{Anyone, Call, MaybeAgent, StillAgent, Who};
+pub use router::{ApiOptions, router};
+
+use operation::Operation;
+
+/// Every operation, group by group.
+fn operations() -> Vec<Operation> {
+    [discovery::operations(), pow::operations(), agents::operations(), admin::operations()]
+        .into_iter()
+        .flatten()
+        .collect()
+}

@@ -1,0 +1,127 @@
+//! Operations and documents as routes.
+
+use super::buckets::Buckets;
+use super::document;
+use super::guide;
+use super::manners;
+use super::operation::Operation;
+use super::serve::{Api, respond};
+use crate::base::Clock;
+use crate::gather::Gather;
+use axum::Router;
+use axum::extract::{Path, Request};
+use axum::http::{HeaderName, Method, StatusCode, header};
+use axum::middleware;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{MethodFilter, get, on};
+use serde_json::Value;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
+use utoipa::openapi::OpenApi;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the HTTP face works on.
+pub struct ApiOptions {
+    pub gather: Arc<Gather>,
+    /// Whether addresses are limited (contract 3.6).
+    pub limit_addresses: bool,
+    /// Proxies whose `X-Real-IP` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    pub clock: Clock,
+}
+
+/// The routes of Gather, to be served beside others.
+///
+/// # Errors
+/// The document cannot be written: a bug, told at the start.
+pub fn router(options: ApiOptions) -> Result<Router, String> {
+    let ApiOptions { gather, limit_addresses, trusted_proxies, clock } = options;
+    let buckets = Buckets::new(clock, limit_addresses);
+    let api = Arc::new(Api { gather, buckets, trusted_proxies });
+    let operations = super::operations();
+    let document = document::document(&operations);
+    let mut router = documents(&document)?;
+    guide::remember(&operations);
+    for operation in operations {
+        router = route(router, &api, operation);
+    }
+    let router = router.fallback(manners::unknown_path);
+    Ok(router
+        .layer(middleware::from_fn(manners::keep))
+        .layer(CatchPanicLayer::new())
+        .layer(CompressionLayer::new())
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(SetRequestIdLayer::new(REQUEST_ID, manners::RandomId)))
+}
+
+fn route(router: Router, api: &Arc<Api>, operation: Operation) -> Router {
+    let filter = match operation.draft.method {
+        Method::POST => MethodFilter::POST,
+        Method::PUT => MethodFilter::PUT,
+        Method::PATCH => MethodFilter::PATCH,
+        Method::DELETE => MethodFilter::DELETE,
+        _ => MethodFilter::GET,
+    };
+    let (api, path, operation) = (Arc::clone(api), operation.draft.path, Arc::new(operation));
+    let handler = move |request: Request| respond(Arc::clone(&api), Arc::clone(&operation), request);
+    router.route(path, on(filter, handler))
+}
+
+/// `/openapi.json`, `/openapi.yaml`, `/schemas/{name}.json`, `/docs` and the pages.
+fn documents(document: &OpenApi) -> Result<Router, String> {
+    let json = document.to_json().map_err(|error| error.to_string())?;
+    let yaml = document.to_yaml().map_err(|error| error.to_string())?;
+    let tree: Value = serde_json::from_str(&json).map_err(|error| error.to_string())?;
+    let schemas = Arc::new(tree["components"]["schemas"].clone());
+    let schema = move |Path(name): Path<String>| {
+        let schemas = Arc::clone(&schemas);
+        async move {
+            match name.strip_suffix(".json").and_then(|name| schemas.get(name)) {
+                Some(schema) => typed("application/schema+json", schema.to_string()),
+                None => manners::unknown_path().await,
+            }
+        }
+    };
+    Ok(Router::new()
+        .route("/openapi.json", get(move || async move { typed("application/openapi+json", json) }))
+        .route("/openapi.yaml", get(move || async move { typed("application/openapi+yaml", yaml) }))
+        .route("/schemas/{name}", get(schema))
+        .route("/docs", get(async || Redirect::temporary("/docs/index.html")))
+        .route("/docs/{file}", get(viewer))
+        .route("/llms.txt", get(async || typed("text/plain; charset=utf-8", guide::llms_txt())))
+        .route("/", get(root)))
+}
+
+fn typed(kind: &'static str, text: String) -> Response {
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}
+
+/// Swagger UI, from the files that are built in.
+async fn viewer(Path(file): Path<String>) -> Response {
+    let config = Arc::new(utoipa_swagger_ui::Config::from("/openapi.json"));
+    let found = utoipa_swagger_ui::serve(&file, config).map_err(|error| error.to_string());
+    match found {
+        Ok(Some(file)) => {
+            ([(header::CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response()
+        }
+        Ok(None) => manners::unknown_path().await,
+        Err(error) => {
+            tracing::error!(error, "the viewer's files cannot be served");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// A page for people, JSON for everybody else (D11).
+async fn root(request: Request) -> Response {
+    let accept =
+        request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match accept.contains("text/html") {
+        true => Html(guide::page()).into_response(),
+        false => axum::Json(guide::discovery()).into_response(),
+    }
+}

@@ -1,0 +1,297 @@
+//! What every request passes, and the ways from there to the database.
+
+use super::body;
+use super::buckets::Buckets;
+use super::call::Tier;
+use super::operation::Operation;
+use super::problem;
+use crate::gather::auth::Bearer;
+use crate::gather::idempotency::{self, KEY_CHARS_MAX, Kept, Repeatable};
+use crate::gather::input::{check_body, check_query};
+use crate::gather::rules::{jwt, text};
+use crate::gather::{Db, Fault, FaultKind, Flaw, Gather, Tx};
+use crate::http::Peer;
+use axum::RequestPartsExt as _;
+use axum::body::Body;
+use axum::extract::{RawPathParams, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// The header by which a write may be repeated.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Says that an answer is one that was given before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// What all operations share.
+pub struct Api {
+    pub gather: Arc<Gather>,
+    pub(super) buckets: Buckets,
+    /// Whose `X-Real-IP` is believed.
+    pub(super) trusted_proxies: Vec<IpAddr>,
+}
+
+/// A request whose form was checked.
+pub struct Sent {
+    pub(super) bearer: Option<Bearer>,
+    pub(super) query: Map<String, Value>,
+    pub(super) body: Map<String, Value>,
+    pub(super) path: Vec<String>,
+    pub(super) repeat: Option<Repeatable>,
+}
+
+/// Answers one request.
+pub(super) async fn respond(api: Arc<Api>, operation: Arc<Operation>, request: Request) -> Response {
+    let answer = async {
+        let sent = examine(&api, &operation, request).await?;
+        (operation.run)(Arc::clone(&api), sent).await
+    };
+    match answer.await {
+        Ok(reply) => reply.into_response(),
+        Err(fault) => problem::response(&fault),
+    }
+}
+
+async fn examine(api: &Api, operation: &Operation, request: Request) -> Result<Sent, Fault> {
+    let (mut parts, body) = request.into_parts();
+    let draft = &operation.draft;
+    if draft.limited {
+        api.buckets.charge_address(address(api, &parts))?;
+    }
+    let mut flaws = Vec::new();
+    let token = authorization(&parts.headers, operation.tier, &mut flaws);
+    let key = idempotency_key(&parts, &mut flaws);
+    let path = path(&mut parts).await?;
+    let query = check_query(&operation.query, &query(&parts), &mut flaws);
+    let body = match &operation.body {
+        None => Map::new(),
+        Some((_, fields)) => match body::read(&parts.headers, body).await {
+            Ok(sent) => check_body(fields, &sent, &mut flaws),
+            Err(fault) => {
+                flaws.extend(fault.flaws);
+                return Err(Fault { flaws, ..fault });
+            }
+        },
+    };
+    if !flaws.is_empty() {
+        return Err(Fault::flawed(FaultKind::Invalid, flaws));
+    }
+    let bearer = bearer(api, token.as_deref(), operation.tier)?;
+    let agent = bearer.as_ref().map_or("", |bearer| bearer.claims.sub.as_str());
+    if let Some(bucket) = draft.bucket {
+        api.buckets.charge_agent(bucket, agent)?;
+    }
+    let repeat = key.map(|key| {
+        let asked = serde_json::to_vec(&(&path, &query, &body)).unwrap_or_default();
+        let request = Sha256::digest(asked).into();
+        Repeatable { scope: format!("{agent} {}", draft.id), key, request }
+    });
+    Ok(Sent { bearer, query, body, path, repeat })
+}
+
+fn address(api: &Api, parts: &Parts) -> Option<IpAddr> {
+    let peer = parts.extensions.get::<Peer>()?.0?;
+    let forwarded = parts.headers.get(REAL_IP).filter(|_| api.trusted_proxies.contains(&peer));
+    Some(forwarded.and_then(|value| value.to_str().ok()?.trim().parse().ok()).unwrap_or(peer))
+}
+
+/// The token's text. A missing header is a flaw like any other, not a 401 (contract 1.3).
+fn authorization(headers: &HeaderMap, tier: Tier, flaws: &mut Vec<Flaw>) -> Option<String> {
+    let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let sent = sent.filter(|text| !text.is_empty());
+    if sent.is_none() && matches!(tier, Tier::Agent | Tier::Admin) {
+        flaws.push(Flaw {
+            message: "required header parameter is missing: send Authorization: Bearer TOKEN".to_owned(),
+            location: "header.Authorization".to_owned(),
+            value: None,
+        });
+    }
+    Some(sent?.strip_prefix("Bearer ").unwrap_or(sent?).to_owned())
+}
+
+fn bearer(api: &Api, token: Option<&str>, tier: Tier) -> Result<Option<Bearer>, Fault> {
+    let context = api.gather.context();
+    let claims = token.and_then(|token| jwt::verify(&context.secrets.jwt, token, context.now().seconds()));
+    let bearer = claims.zip(token).map(|(claims, token)| Bearer::new(claims, token));
+    match tier {
+        Tier::Public => Ok(None),
+        Tier::Agent | Tier::Admin if bearer.is_none() => Err(Fault::unauthorized(
+            "the token is not valid or has expired: POST /api/agents/challenge, then /api/agents/authenticate",
+        )),
+        _ => Ok(bearer),
+    }
+}
+
+fn idempotency_key(parts: &Parts, flaws: &mut Vec<Flaw>) -> Option<String> {
+    let value = parts.headers.get(IDEMPOTENCY_KEY).filter(|_| parts.method != Method::GET)?;
+    let key = value.to_str().ok().filter(|key| (1..=KEY_CHARS_MAX).contains(&text::chars(key)));
+    if key.is_none() {
+        flaws.push(Flaw {
+            message: format!("expected 1 to {KEY_CHARS_MAX} visible ASCII characters"),
+            location: "header.Idempotency-Key".to_owned(),
+            value: None,
+        });
+    }
+    key.map(str::to_owned)
+}
+
+async fn path(parts: &mut Parts) -> Result<Vec<String>, Fault> {
+    let params = parts.extract::<RawPathParams>().await;
+    let params = params.map_err(|_| Fault::missing("the path is not UTF-8"))?;
+    Ok(params.iter().map(|(_, value)| value.to_owned()).collect())
+}
+
+fn query(parts: &Parts) -> BTreeMap<String, String> {
+    let mut pairs = BTreeMap::new();
+    for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+        pairs.entry(name.into_owned()).or_insert_with(|| value.into_owned());
+    }
+    pairs
+}
+
+impl Api {
+    /// Runs `work` on a reader.
+    ///
+    /// # Errors
+    /// Its own; 503 if too many wait.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Db<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (done, answer) = oneshot::channel();
+        // Whoever asked may be gone.
+        self.gather.read(work, move |result| drop(done.send(result)));
+        answer.await.unwrap_or_else(|_| Err(Fault::unavailable("the service is stopping", 5)))
+    }
+
+    /// Runs `work` in a transaction; returns when it is on disk.
+    ///
+    /// # Errors
+    /// Its own; 503 if too many wait.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (done, answer) = oneshot::channel();
+        // Whoever asked may be gone.
+        self.gather.write(work, move |result| drop(done.send(result)));
+        answer.await.unwrap_or_else(|_| Err(Fault::unavailable("the service is stopping", 5)))
+    }
+}
+
+/// An answer: status and JSON.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    status: u16,
+    json: Vec<u8>,
+    replayed: bool,
+}
+
+impl Reply {
+    pub(super) fn new<T: Serialize>(status: u16, value: &T) -> Result<Reply, Fault> {
+        let json = serde_json::to_vec(value).map_err(Fault::internal)?;
+        Ok(Reply { status, json, replayed: false })
+    }
+
+    /// Does `work`, or answers as it was answered before; the answer is kept with the work.
+    pub(super) fn once<T: Serialize>(
+        tx: &Tx<'_>,
+        repeat: Option<&Repeatable>,
+        status: u16,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, Fault>,
+    ) -> Result<Reply, Fault> {
+        let Some(repeat) = repeat else { return Reply::new(status, &work(tx)?) };
+        if let Some(kept) = idempotency::find(tx, repeat)? {
+            return Ok(kept.into());
+        }
+        let reply = Reply::new(status, &work(tx)?)?;
+        idempotency::keep(tx, repeat, &Kept { status, answer: reply.json.clone() })?;
+        Ok(reply)
+    }
+}
+
+impl From<Kept> for Reply {
+    fn from(kept: Kept) -> Reply {
+        Reply { status: kept.status, json: kept.answer, replayed: true }
+    }
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        let kind = HeaderValue::from_static("application/json");
+        let mut response = Response::new(Body::from(self.json));
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if self.replayed {
+            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        }
+        response
+    }
+}
+
+/// Where an operation of [`Draft::run`](super::operation::Draft::run) stands.
+pub struct At {
+    api: Arc<Api>,
+    status: u16,
+    repeat: Option<Repeatable>,
+}
+
+/// The answer of such an operation; only [`At`] makes it.
+pub struct Finished<T> {
+    reply: Reply,
+    of: PhantomData<T>,
+}
+
+impl<T> Finished<T> {
+    pub(super) fn into_reply(self) -> Reply {
+        self.reply
+    }
+}
+
+impl At {
+    pub(super) fn new(api: Arc<Api>, status: u16, repeat: Option<Repeatable>) -> At {
+        At { api, status, repeat }
+    }
+
+    /// Gather: its ports and options, and reads before the end.
+    pub fn api(&self) -> &Arc<Api> {
+        &self.api
+    }
+
+    /// The answer that was given before, if there is one.
+    pub(super) async fn replay(&self) -> Result<Option<Reply>, Fault> {
+        let Some(repeat) = self.repeat.clone() else { return Ok(None) };
+        let kept = self.api.read(move |db| idempotency::find(db, &repeat)).await?;
+        Ok(kept.map(Reply::from))
+    }
+
+    /// Ends with a write; its answer is kept for a repetition.
+    ///
+    /// # Errors
+    /// Its own.
+    pub async fn write<T: Serialize + Send + 'static>(
+        self,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<Finished<T>, Fault> {
+        let At { api, status, repeat } = self;
+        let reply = api.write(move |tx| Reply::once(tx, repeat.as_ref(), status, work)).await?;
+        Ok(Finished { reply, of: PhantomData })
+    }
+
+    /// Ends with a value; nothing is written.
+    ///
+    /// # Errors
+    /// Ours, if it cannot be serialised.
+    pub fn answer<T: Serialize>(self, value: &T) -> Result<Finished<T>, Fault> {
+        Ok(Finished { reply: Reply::new(self.status, value)?, of: PhantomData })
+    }
+}

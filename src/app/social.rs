@@ -1,0 +1,73 @@
+//! Starting Gather beside the relay: its options, its ports, its routes.
+
+use super::config::{Config, GatherConfig};
+use super::facts::Facts;
+use crate::api::{self, ApiOptions};
+use crate::base::Clock;
+use crate::gather::door::IngestDoor;
+use crate::gather::ports::Ports;
+use crate::gather::{Gather, GatherError, Options, Registration};
+use crate::upstream::{Client, ClientError, Oembed};
+use axum::Router;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+use thiserror::Error;
+
+/// Why Gather did not start.
+#[derive(Debug, Error)]
+pub enum SocialError {
+    #[error("gather: {0}")]
+    Gather(#[from] GatherError),
+    #[error("gather: {0}")]
+    Client(#[from] ClientError),
+    #[error("gather: its routes: {0}")]
+    Routes(String),
+}
+
+/// Starts Gather and puts its routes into `beside`.
+pub(super) fn start(
+    config: &Config,
+    facts: &Facts,
+    door: IngestDoor,
+    clock: Clock,
+    beside: &OnceLock<Router>,
+) -> Result<Arc<Gather>, SocialError> {
+    let client = Client::new()?;
+    let tweets = Oembed::new(client, &config.gather.tweets_url);
+    let ports = Ports { relay: Arc::new(door), tweets: Arc::new(tweets) };
+    let options = options(config, facts);
+    let gather = Arc::new(Gather::start(&config.relay.data_dir, options, ports, clock)?);
+    let GatherConfig { limit_addresses, trusted_proxies, .. } = &config.gather;
+    let router = api::router(ApiOptions {
+        gather: Arc::clone(&gather),
+        limit_addresses: limit_addresses.unwrap_or_else(|| !on_loopback(facts.http)),
+        trusted_proxies: trusted_proxies.clone(),
+        clock,
+    });
+    // Set once: nobody else starts Gather.
+    let _ = beside.set(router.map_err(SocialError::Routes)?);
+    Ok(gather)
+}
+
+fn options(config: &Config, facts: &Facts) -> Options {
+    let GatherConfig { options, registration, public_url, .. } = &config.gather;
+    let public_url = match public_url.as_str() {
+        "" => facts.http.map(|address| format!("http://{address}")).unwrap_or_default(),
+        url => url.trim_end_matches('/').to_owned(),
+    };
+    let private = on_loopback(facts.http) && on_loopback(Some(facts.listen));
+    Options {
+        registration: registration.unwrap_or(if private { Registration::Open } else { Registration::Closed }),
+        relay_url: facts.urls.first().cloned().unwrap_or_default(),
+        public_url,
+        admin: options.admin.clone().filter(|(email, password)| !email.is_empty() && !password.is_empty()),
+        ..options.clone()
+    }
+}
+
+fn on_loopback(address: Option<SocketAddr>) -> bool {
+    address.is_none_or(|address| match address.ip() {
+        IpAddr::V4(ip) => ip.is_loopback(),
+        IpAddr::V6(ip) => ip.is_loopback(),
+    })
+}

@@ -1,0 +1,82 @@
+-- Skills, reviews, proofs.
+
+CREATE TABLE skills (
+    n                INTEGER PRIMARY KEY,
+    id               TEXT    NOT NULL UNIQUE,
+    name             TEXT    NOT NULL UNIQUE,         -- W37
+    description      TEXT    NOT NULL DEFAULT '',
+    source           TEXT    NOT NULL DEFAULT '',
+    category         TEXT    NOT NULL DEFAULT '',
+    url              TEXT    NOT NULL DEFAULT '',
+    install_required INTEGER NOT NULL DEFAULT 0,
+    installs         INTEGER NOT NULL DEFAULT 0,
+    author           INTEGER REFERENCES agents (n),
+    reviews          INTEGER NOT NULL DEFAULT 0,      -- kept; those that count
+    score_sum        REAL    NOT NULL DEFAULT 0,
+    security_reviews INTEGER NOT NULL DEFAULT 0,
+    security_sum     REAL    NOT NULL DEFAULT 0,
+    proved           INTEGER NOT NULL DEFAULT 0,
+    rank             REAL    NOT NULL DEFAULT 0,
+    created          INTEGER NOT NULL
+) STRICT;
+CREATE INDEX skills_by_rank ON skills (rank DESC, reviews DESC, n);
+CREATE INDEX skills_by_category ON skills (category, rank DESC, reviews DESC, n);
+CREATE INDEX skills_by_installs ON skills (installs DESC, n);
+CREATE INDEX skills_by_reviews ON skills (reviews DESC, n);
+CREATE INDEX skills_reviewed ON skills (rank DESC, reviews DESC, n) WHERE reviews > 0;
+
+CREATE TABLE review_challenges (
+    n       INTEGER PRIMARY KEY,
+    id      TEXT    NOT NULL UNIQUE,
+    totem   TEXT    NOT NULL UNIQUE,
+    agent   INTEGER NOT NULL REFERENCES agents (n),
+    skill   INTEGER NOT NULL REFERENCES skills (n),
+    task    TEXT    NOT NULL,
+    aspects TEXT    NOT NULL,                         -- JSON list
+    expires INTEGER NOT NULL,
+    used    INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX review_challenges_by_expiry ON review_challenges (expires);
+
+CREATE TABLE reviews (
+    n                 INTEGER PRIMARY KEY,
+    id                TEXT    NOT NULL UNIQUE,
+    skill             INTEGER NOT NULL REFERENCES skills (n),
+    agent             INTEGER NOT NULL REFERENCES agents (n),
+    task              TEXT    NOT NULL,
+    status            TEXT    NOT NULL,
+    score             REAL,
+    what_worked       TEXT    NOT NULL DEFAULT '',
+    what_failed       TEXT    NOT NULL DEFAULT '',
+    skill_feedback    TEXT    NOT NULL DEFAULT '',
+    security_score    REAL,
+    security_notes    TEXT    NOT NULL DEFAULT '',
+    runner_type       TEXT    NOT NULL DEFAULT '',
+    permission_mode   TEXT    NOT NULL DEFAULT '',
+    agent_model       TEXT    NOT NULL DEFAULT '',
+    execution_time_ms REAL,
+    cli_output        TEXT    NOT NULL DEFAULT '',
+    verified_reviewer INTEGER NOT NULL DEFAULT 0,
+    challenge         INTEGER REFERENCES review_challenges (n),
+    counts            INTEGER NOT NULL DEFAULT 1,     -- the agent's latest of this skill (W8)
+    created           INTEGER NOT NULL,
+    event_id          BLOB
+) STRICT;
+CREATE INDEX reviews_by_skill ON reviews (skill, n);
+CREATE INDEX reviews_by_agent ON reviews (agent, n);
+CREATE INDEX reviews_by_status ON reviews (status, n);
+CREATE UNIQUE INDEX reviews_counted ON reviews (agent, skill) WHERE counts = 1;
+
+CREATE TABLE proofs (
+    n          INTEGER PRIMARY KEY,
+    id         TEXT    NOT NULL UNIQUE,
+    review     INTEGER NOT NULL UNIQUE REFERENCES reviews (n),
+    kind       TEXT    NOT NULL,                      -- client, server (W7)
+    claim_data TEXT    NOT NULL,                      -- JSON, or null
+    identifier TEXT    NOT NULL,
+    signatures TEXT    NOT NULL,                      -- JSON list
+    witnesses  TEXT    NOT NULL,                      -- JSON list
+    verified   INTEGER NOT NULL,
+    created    INTEGER NOT NULL
+) STRICT;
+CREATE INDEX proofs_by_verified ON proofs (verified, n);

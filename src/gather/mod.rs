@@ -1,0 +1,166 @@
+//! Gather: the social layer over the relay. Agents, feed, channels, inbox, skills, shop.
+//!
+//! This room owns its SQLite database and knows no HTTP; `api` is its HTTP face. It publishes
+//! through the same door as everybody. The relay runs without it (`[gather] enabled = false`).
+//!
+//! | file or folder | what |
+//! |---|---|
+//! | `rules/` | pure rules with the contract's vectors |
+//! | `input/` | declared inputs: struct, check and schema from one declaration |
+//! | `db/` | the writer's thread, the readers, the schema |
+//! | `ports.rs` | what Gather needs from outside: relay, tweets, chain, rate, print service |
+//! | `agents.rs`, … | one file of operations per group, functions over a [`Db`] or a [`Tx`] |
+//! | `outbox.rs`, `inbox.rs`, `ledger.rs`, `audit.rs` | what operations of several groups use |
+//!
+//! # How to add an operation
+//!
+//! 1. **Input**: declare body and query beside the operation with [`input!`](input) (an example
+//!    stands there). Types say what is required, limits what is allowed; nothing is checked twice.
+//! 2. **Rule**: what can be decided from values alone is a function in `rules/`, with its test.
+//! 3. **Operation**: `fn vote(tx: &Tx<'_>, me: &Agent, post: &str, vote: Vote) -> Result<Voted, Fault>`
+//!    in the group's file. Reading operations take a [`Db`]. Everything one operation writes
+//!    happens or nothing does; time is `tx.now()`, ids are `tx.new_id()`. A refusal is a
+//!    [`Fault`] whose sentence says what to do next.
+//! 4. **Effects**: what others are to learn goes out with the same commit: [`inbox::notify`],
+//!    [`outbox::emit`], [`ledger::transfer`], [`audit::note`].
+//! 5. **Answer**: a `Serialize + ToSchema` struct with the contract's names; `Option` with
+//!    `skip_serializing_if` where the contract has a `?`. Lists return a [`list::Page`].
+//! 6. **Route**: one entry in the group's file in `src/api/`: method, path, operation id, tag, and
+//!    a closure. The type of the closure's `Call` says who may call (`Anyone`,
+//!    `Agent`, `Admin`) and which input is read; `.write` runs it in a transaction with
+//!    idempotency, `.read` on a reader, `.run` is for those that call the outside in between.
+//! 7. **Test**: a row in `tests/gather/`: the contract's statuses and the W rows that apply.
+//!
+//! The operation to copy is the profile update: [`agents::update_profile`] and its entry in
+//! `src/api/agents.rs`.
+
+pub mod admin;
+pub mod agents;
+pub mod audit;
+pub mod auth;
+pub mod db;
+pub mod door;
+mod fault;
+pub mod idempotency;
+pub mod inbox;
+pub mod input;
+mod keeper;
+pub mod ledger;
+pub mod list;
+mod options;
+pub mod outbox;
+pub mod ports;
+pub mod pow;
+pub mod rules;
+mod secrets;
+pub mod settings;
+pub mod tokens;
+pub mod verification;
+
+pub use crate::gather_input as input;
+pub use auth::{Admin, Agent};
+pub use db::{Db, Tx};
+pub use fault::{Fault, FaultKind, Flaw};
+pub use options::{Options, Registration};
+
+use crate::base::Clock;
+use db::{Database, DatabaseError};
+use door::Porter;
+use keeper::Keeper;
+use ports::Ports;
+use rules::time::Time;
+use secrets::Secrets;
+use std::path::Path;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// What every operation may look at: options, keys, ports, the clock.
+pub struct Context {
+    pub options: Options,
+    pub ports: Ports,
+    pub secrets: Secrets,
+    pub load: pow::Load,
+    clock: Clock,
+}
+
+impl Context {
+    /// Now, by Gather's clock.
+    pub fn now(&self) -> Time {
+        Time(self.clock.unix_millis()).plus_seconds(self.options.clock_offset_seconds)
+    }
+}
+
+/// Why Gather did not start.
+#[derive(Debug, Error)]
+pub enum GatherError {
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error("gather's keys: {0}")]
+    Secrets(String),
+    #[error("a thread of gather: {0}")]
+    Thread(std::io::Error),
+}
+
+/// The running social layer. Its calls never block; they answer through a closure.
+pub struct Gather {
+    context: Arc<Context>,
+    database: Arc<Database>,
+    porter: Porter,
+    keeper: Keeper,
+}
+
+impl Gather {
+    /// Opens the database in `dir` and starts the threads.
+    ///
+    /// # Errors
+    /// See [`GatherError`].
+    pub fn start(dir: &Path, options: Options, ports: Ports, clock: Clock) -> Result<Gather, GatherError> {
+        let prepared = Database::prepare(dir)?;
+        let secrets = Secrets::load(&prepared.1, dir, &options).map_err(GatherError::Secrets)?;
+        let readers = options.reader_threads;
+        let context = Arc::new(Context { options, ports, secrets, load: pow::Load::default(), clock });
+        let database = Arc::new(Database::start(prepared, &context, readers)?);
+        let porter = Porter::start(&context, &database).map_err(GatherError::Thread)?;
+        let keeper = Keeper::start(&database).map_err(GatherError::Thread)?;
+        porter.carry_out(|| {});
+        Ok(Gather { context, database, porter, keeper })
+    }
+
+    /// Options, keys, ports and clock.
+    pub fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    /// Runs a writing operation; `done` gets its result when it is on disk and its effects have
+    /// been carried out. Never blocks.
+    pub fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, Fault> + Send + 'static,
+        done: impl FnOnce(Result<T, Fault>) + Send + 'static,
+    ) {
+        let porter = self.porter.clone();
+        self.database.write(work, move |result, effects| match effects.is_empty() {
+            true => done(result),
+            false => porter.carry_out(move || done(result)),
+        });
+    }
+
+    /// Runs a reading operation. Never blocks.
+    pub fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Db<'_>) -> Result<T, Fault> + Send + 'static,
+        done: impl FnOnce(Result<T, Fault>) + Send + 'static,
+    ) {
+        self.database.read(work, done);
+    }
+
+    /// Finishes what is under way and ends the threads. Blocks.
+    pub fn close(&self) {
+        self.keeper.close();
+        self.porter.close();
+        self.database.close();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! What Gather needs from outside, as traits: the relay's allowlist, and services reached over
+//! the network. Tests put doubles here; `upstream` has the real ones.
+
+use crate::base::PubKey;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// An answer that takes its time.
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, PortError>> + Send + 'a>>;
+
+/// Why a service outside gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PortError {
+    /// It cannot be reached, is too slow, or failed: later it may work (503).
+    #[error("{0} cannot be reached")]
+    Unreachable(&'static str),
+    /// It answered that there is no such thing.
+    #[error("{0} does not know it")]
+    Unknown(&'static str),
+}
+
+/// The relay's allowlist. Blocks.
+pub trait RelayDoor: Send + Sync {
+    /// Lets the key in as an agent, if it is not allowed yet.
+    ///
+    /// # Errors
+    /// The store's own message.
+    fn admit(&self, key: &PubKey, name: &str) -> Result<(), String>;
+    /// Removes the key and closes its connections, unless it is an administrator's.
+    ///
+    /// # Errors
+    /// The store's own message.
+    fn expel(&self, key: &PubKey) -> Result<(), String>;
+    /// Whether the operator (not Gather) has allowed this key. Does not block.
+    fn allowed(&self, key: &PubKey) -> bool;
+    /// Whether it is an administrator's. Does not block.
+    fn is_admin(&self, key: &PubKey) -> bool;
+}
+
+/// A tweet, as its embedding page describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tweet {
+    pub html: String,
+    pub author_url: String,
+    pub url: String,
+}
+
+/// Looks tweets up.
+pub trait Tweets: Send + Sync {
+    /// The tweet at this URL.
+    fn tweet<'a>(&'a self, url: &'a str) -> Later<'a, Tweet>;
+}
+
+/// Everything Gather is given.
+#[derive(Clone)]
+pub struct Ports {
+    pub relay: Arc<dyn RelayDoor>,
+    pub tweets: Arc<dyn Tweets>,
+}

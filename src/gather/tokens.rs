@@ -1,0 +1,162 @@
+//! Logging in: a challenge to sign, a token for the signature, and taking tokens back (W43).
+
+use super::input::{any, chars};
+use super::rules::jwt::{self, Claims};
+use super::rules::{keys, time::Time};
+use super::{Agent, Fault, Tx};
+use crate::base::{GATHER_NONCE_PREFIX, PubKey};
+use base64ct::{Base64, Encoding as _};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Random bytes of a nonce, after the prefix.
+const NONCE_RANDOM_BYTES: usize = 32;
+/// Seconds a challenge can be answered.
+const CHALLENGE_SECONDS: i64 = 300;
+
+super::input! {
+    /// Who wants to log in.
+    pub struct LoginChallenge {
+        /// The registered Ed25519 public key, PEM.
+        public_key: String = chars(1, keys::PEM_CHARS_MAX),
+    }
+}
+
+super::input! {
+    /// The answer to a login challenge.
+    pub struct Login {
+        /// The registered Ed25519 public key, PEM.
+        public_key: String = chars(1, keys::PEM_CHARS_MAX),
+        /// Ed25519 signature over the decoded nonce, standard padded base64.
+        signature: String = any(),
+    }
+}
+
+super::input! {
+    /// Which tokens to take back.
+    pub struct Revocation {
+        /// All tokens of this agent, not only the one that was sent.
+        all: bool = any().or(false),
+    }
+}
+
+/// A nonce to sign.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct LoginNonce {
+    /// Standard padded base64 of `gather-auth-v1`, a zero byte and 32 random bytes. Sign the
+    /// decoded bytes, and nothing that does not begin so.
+    pub nonce: String,
+    /// Seconds.
+    pub expires_in: i64,
+}
+
+/// A token.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Token {
+    pub token: String,
+    pub agent_id: String,
+    /// Seconds.
+    pub expires_in: i64,
+    pub unread_messages: i64,
+}
+
+/// What was taken back.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Revoked {
+    /// `revoked`.
+    pub status: &'static str,
+    pub all: bool,
+}
+
+/// `POST /api/agents/challenge`
+///
+/// # Errors
+/// 400 no key; 404 not registered.
+pub fn challenge(tx: &Tx<'_>, asked: &LoginChallenge) -> Result<LoginNonce, Fault> {
+    let key = parse_key(&asked.public_key)?;
+    let agent = tx.one("SELECT n FROM agents WHERE pubkey = ?1", [key.0], |row| row.get::<_, i64>(0))?;
+    let agent = agent
+        .ok_or_else(|| Fault::missing("this key is not registered: POST /api/agents/register comes first"))?;
+    let mut nonce = GATHER_NONCE_PREFIX.to_vec();
+    nonce.extend(rand::random::<[u8; NONCE_RANDOM_BYTES]>());
+    let expires = tx.now().plus_seconds(CHALLENGE_SECONDS);
+    tx.run(
+        "INSERT INTO logins (agent, nonce, expires) VALUES (?1, ?2, ?3)
+         ON CONFLICT (agent) DO UPDATE SET nonce = excluded.nonce, expires = excluded.expires",
+        (agent, &nonce, expires.0),
+    )?;
+    Ok(LoginNonce { nonce: Base64::encode_string(&nonce), expires_in: CHALLENGE_SECONDS })
+}
+
+/// `POST /api/agents/authenticate`: the pending challenge is removed, right or wrong.
+///
+/// # Errors
+/// In order: 400 no key; 400 none pending; 400 expired; 400 not base64; 401 wrong; 404 gone.
+pub fn authenticate(tx: &Tx<'_>, login: &Login) -> Result<Token, Fault> {
+    let key = parse_key(&login.public_key)?;
+    let sql = "SELECT agent, nonce, expires FROM logins JOIN agents ON n = agent WHERE pubkey = ?1";
+    let pending = tx
+        .one(sql, [key.0], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, Time(row.get(2)?))))?;
+    let (agent, nonce, expires) = pending.ok_or_else(|| {
+        Fault::bad("no challenge is pending for this key: POST /api/agents/challenge comes first")
+    })?;
+    tx.run("DELETE FROM logins WHERE agent = ?1", [agent])?;
+    if tx.now() >= expires {
+        return Err(Fault::bad("the challenge has expired: ask for a new one").keeping());
+    }
+    let Some(signature) = keys::signature(&login.signature) else {
+        let fault = Fault::bad("the signature cannot be read").keeping();
+        return Err(fault.because("body.signature", "64 bytes in standard padded base64 are needed"));
+    };
+    if !keys::verifies(&key, &nonce, &signature) {
+        let detail = "the signature is wrong: sign the decoded bytes of the nonce; ask for a new challenge";
+        return Err(Fault::unauthorized(detail).keeping());
+    }
+    token(tx, agent)
+}
+
+/// A new token for an agent.
+fn token(tx: &Tx<'_>, agent: i64) -> Result<Token, Fault> {
+    let sql = "SELECT id, fingerprint, unread FROM agents WHERE n = ?1";
+    let found = tx.one(sql, [agent], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let (id, fingerprint, unread_messages): (String, String, i64) =
+        found.ok_or_else(|| Fault::missing("this agent is gone"))?;
+    let claims = Claims::of_agent(&id, &fingerprint, tx.now().seconds());
+    let token = jwt::sign(&tx.context().secrets.jwt, &claims);
+    Ok(Token { token, agent_id: id, expires_in: jwt::LIFETIME_SECONDS, unread_messages })
+}
+
+/// `POST /api/agents/tokens/revoke`
+///
+/// # Errors
+/// Only the database's.
+pub fn revoke(tx: &Tx<'_>, me: &Agent, which: &Revocation) -> Result<Revoked, Fault> {
+    let bearer = &me.bearer;
+    tx.run(
+        "INSERT OR IGNORE INTO revoked_tokens (hash, expires) VALUES (?1, ?2)",
+        (bearer.hash, Time(0).plus_seconds(bearer.claims.exp).0),
+    )?;
+    if which.all {
+        revoke_all(tx, me.n)?;
+    }
+    Ok(Revoked { status: "revoked", all: which.all })
+}
+
+/// Takes back every token of an agent. Tokens count whole seconds: one made in this very second
+/// is taken back, too, and the next one can be had in the next second.
+///
+/// # Errors
+/// Only the database's.
+pub fn revoke_all(tx: &Tx<'_>, agent: i64) -> Result<(), Fault> {
+    tx.run("UPDATE agents SET tokens_from = ?2 WHERE n = ?1", (agent, tx.now().seconds() + 1))?;
+    Ok(())
+}
+
+/// A public key, or 400 with the parser's reason.
+///
+/// # Errors
+/// 400.
+pub fn parse_key(pem: &str) -> Result<PubKey, Fault> {
+    keys::public_key(pem)
+        .map_err(|error| Fault::bad("the public key cannot be read").because("body.public_key", error))
+}

@@ -1,0 +1,18 @@
+//! Gather as its users meet it: the real binary, real sockets, a real database.
+//!
+//! Every file under `gather/` is a group of operations or a promise, by its name.
+
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "gather/agents.rs"]
+mod agents;
+#[path = "gather/documents.rs"]
+mod documents;
+#[path = "gather/door.rs"]
+mod door;
+#[path = "gather/harness.rs"]
+mod harness;
+#[path = "gather/requests.rs"]
+mod requests;
+#[path = "gather/verification.rs"]
+mod verification;

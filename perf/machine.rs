@@ -117,6 +117,13 @@ pub fn parse_cores(text: &str) -> std::result::Result<Vec<usize>, String> {
     if cores.is_empty() { Err(format!("`{text}` names no core")) } else { Ok(cores) }
 }
 
+/// The kernel's own objects: sockets, files, and everything else; 0 where it does not say.
+pub fn slab_bytes() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("Slab:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) << 10
+}
+
 /// Raises the limit on open files as far as it goes; the relay inherits it.
 pub fn raise_file_limit() {
     let mut limit = getrlimit(Resource::Nofile);

@@ -2,6 +2,7 @@
 //! signed beforehand, and reports rate, latency and what each event cost the server.
 
 mod bench;
+mod calibrate;
 mod conn;
 mod failure;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod suite;
 mod sweep;
 mod targets;
 mod tls;
+mod validate;
 mod workload;
 
 use axon::base::Clock;
@@ -63,6 +65,8 @@ fn run(options: &Options) -> Result<()> {
             return Ok(());
         }
         Command::Page => return page_of_newest(options),
+        Command::Calibrate => return calibrate::calibrate(options, clock),
+        Command::Validate => return validate::validate(options, clock),
         Command::Growth => growth::run(options, clock)?,
         Command::Sweep => (sweep::run(options, clock)?, Vec::new()),
         _ => (measure(options, &kept, clock)?, Vec::new()),

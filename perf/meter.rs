@@ -2,9 +2,10 @@
 
 use crate::failure::{Failure, Result};
 use crate::process::{CoreTicks, Cpu, Memory, Sample, thread_cpu_nanos};
-use crate::scrape::scrape;
+use crate::scrape::{growth, scrape};
 use axon::base::Clock;
 use axon::cli::{Exposition, Figures};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -36,6 +37,15 @@ struct Metrics {
     before: Exposition,
 }
 
+/// What the server says of one stretch.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// As `axon top` shows it.
+    pub figures: Figures,
+    /// How much each of its numbers has grown.
+    pub counters: BTreeMap<String, f64>,
+}
+
 struct Mark {
     nanos: u64,
     sample: Sample,
@@ -60,14 +70,14 @@ pub struct Server {
     pub others_share: f64,
     pub stolen_share: f64,
     /// CPU from before the first event until the relay was quiet.
-    pub settled_nanos: u64,
+    pub settled: Cpu,
     pub memory: Memory,
     pub memory_before: Memory,
     pub switches_voluntary: u64,
     pub switches_forced: u64,
     pub disk_written_bytes: u64,
     /// What its metrics say of the time from before the first event until it was quiet.
-    pub metrics: Option<Figures>,
+    pub metrics: Option<Told>,
 }
 
 impl Meter {
@@ -140,7 +150,9 @@ impl Meter {
             let quiet = self.wait_until_quiet()?;
             let metrics = self.metrics.as_ref().map(|Metrics { address, nanos, before }| {
                 let seconds = self.clock.nanos().saturating_sub(*nanos) as f64 / 1e9;
-                Ok::<_, Failure>(Figures::between(before, &scrape(*address)?, seconds))
+                let after = scrape(*address)?;
+                let figures = Figures::between(before, &after, seconds);
+                Ok::<_, Failure>(Told { figures, counters: growth(before, &after) })
             });
             let cpu = end.sample.cpu_since(&start.sample);
             let (busy_share, stolen_share) = end.cores.shares_since(&start.cores);
@@ -149,7 +161,7 @@ impl Meter {
                 cpu,
                 others_share: (busy_share - own_share).max(0.0),
                 stolen_share,
-                settled_nanos: quiet.cpu_since(&self.before).nanos,
+                settled: quiet.cpu_since(&self.before),
                 memory: end.sample.memory,
                 memory_before: self.before.memory,
                 switches_voluntary: end

@@ -6,7 +6,7 @@ use axon::base::Kind;
 use clap::{Args, Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Drives a real relay over real sockets and measures what it costs.
 #[derive(Debug, Parser)]
@@ -38,9 +38,22 @@ pub struct Options {
     /// beside the kept results).
     #[arg(long)]
     pub html: Option<PathBuf>,
+    /// A machine's calibration, which `validate` predicts with.
+    #[arg(long, default_value = "axon-calibration.json")]
+    pub calibration: PathBuf,
+    /// The file that `calibrate` [default: axon-calibration.json] or `validate` writes.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
     /// Keep this run's result (`all` always does, unless it is a smoke run).
     #[arg(long)]
     pub save: bool,
+}
+
+impl Options {
+    /// Where a new calibration goes.
+    pub fn calibration_out(&self) -> &Path {
+        self.out.as_deref().unwrap_or(&self.calibration)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -72,6 +85,10 @@ pub enum Command {
     All,
     /// Writes the newest kept result as an HTML page again.
     Page,
+    /// Measures what the relay's work costs on this machine, for `axon plan`; some minutes.
+    Calibrate,
+    /// Compares what `axon plan` predicts with four workloads that `calibrate` does not use.
+    Validate,
     /// Prints the configuration tables that let the generator's keys in, for `--url`.
     Keys,
 }
@@ -90,6 +107,9 @@ pub struct Load {
     /// Events per second in all: an open loop instead of a window.
     #[arg(long)]
     pub rate: Option<u64>,
+    /// Stored events read per second beside the publishers, by a reader that comes back (ingest).
+    #[arg(long)]
+    pub replay_rate: Option<u64>,
     #[arg(long)]
     pub subscribers: Option<usize>,
     /// Subscriptions in all (selective, churn).
@@ -193,6 +213,9 @@ pub struct Plan {
     pub warmup: usize,
     pub spin: bool,
     pub seed: u64,
+    /// Events read from the log per second, beside the rest; 0: none.
+    #[serde(default)]
+    pub replay_rate: u64,
 }
 
 /// Deliveries of one fan-out run: some seconds at the rate aimed for.
@@ -218,6 +241,7 @@ impl Plan {
             warmup: 0,
             spin: false,
             seed: load.seed,
+            replay_rate: load.replay_rate.unwrap_or(0),
         };
         plan.apply_defaults(load);
         if smoke {
@@ -254,7 +278,12 @@ impl Plan {
                 // Long enough for the clock ticks, short enough for nine points three times.
                 (self.publishers, self.rate, self.count) = (8, Some(20_000), 60_000);
             }
-            Command::Sweep | Command::All | Command::Page | Command::Keys => {}
+            Command::Sweep
+            | Command::All
+            | Command::Page
+            | Command::Keys
+            | Command::Calibrate
+            | Command::Validate => {}
         }
     }
 
@@ -329,11 +358,21 @@ impl Plan {
             Command::Replay => format!("n{}", self.count),
             Command::Idle | Command::Connect => format!("C{}", self.connections),
             Command::Churn => format!("C{} N{}", self.connections, self.subscriptions),
-            Command::Sweep | Command::All | Command::Page | Command::Keys => String::new(),
+            Command::Sweep
+            | Command::All
+            | Command::Page
+            | Command::Keys
+            | Command::Calibrate
+            | Command::Validate => String::new(),
         };
         let command = format!("{:?}", self.command).to_lowercase();
         let size = if self.size == 300 { String::new() } else { format!(" {} B", self.size) };
-        format!("{command} {what} {load}{size}, {shards} shard{}", if shards == 1 { "" } else { "s" })
+        let replays =
+            if self.replay_rate > 0 { format!(" replays {}/s", self.replay_rate) } else { String::new() };
+        format!(
+            "{command} {what} {load}{size}{replays}, {shards} shard{}",
+            if shards == 1 { "" } else { "s" }
+        )
     }
 }
 

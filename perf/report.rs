@@ -128,6 +128,19 @@ pub struct ServerFigures {
     pub switches_voluntary: u64,
     pub switches_forced: u64,
     pub disk_written_bytes: u64,
+    /// From before the first event until the relay was quiet.
+    #[serde(default)]
+    pub whole: Whole,
+}
+
+/// CPU and the relay's own counters over one and the same stretch: the run from before its first
+/// event until the relay was quiet.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Whole {
+    /// CPU µs by thread name.
+    pub threads: BTreeMap<String, f64>,
+    /// What has grown, by the names of `/metrics`; empty for a relay that was not started here.
+    pub counters: BTreeMap<String, f64>,
 }
 
 /// The generator's side.
@@ -356,18 +369,27 @@ impl ServerFigures {
         let threads = server.cpu.threads.iter().filter(|(_, nanos)| **nanos > 0);
         ServerFigures {
             cpu_us_per_unit: us_per(server.cpu.nanos, count),
-            cpu_us_per_unit_settled: us_per(server.settled_nanos, count_all),
+            cpu_us_per_unit_settled: us_per(server.settled.nanos, count_all),
             cpu_us_per_delivery: (deliveries > 0).then(|| us_per(server.cpu.nanos, deliveries)),
             cpu_share: server.cpu.nanos as f64 / 1e9 / seconds,
             user_share: server.cpu.user_share,
             others_share: server.others_share,
             stolen_share: server.stolen_share,
             threads: threads.map(|(name, nanos)| (name.clone(), us_per(*nanos, count))).collect(),
-            split: server.metrics.as_ref().map(|figures| Split::of(figures, count_all)),
+            split: server.metrics.as_ref().map(|told| Split::of(&told.figures, count_all)),
             memory: server.memory,
             switches_voluntary: server.switches_voluntary,
             switches_forced: server.switches_forced,
             disk_written_bytes: server.disk_written_bytes,
+            whole: Whole {
+                threads: server
+                    .settled
+                    .threads
+                    .iter()
+                    .map(|(name, nanos)| (name.clone(), *nanos as f64 / 1e3))
+                    .collect(),
+                counters: server.metrics.as_ref().map(|told| told.counters.clone()).unwrap_or_default(),
+            },
         }
     }
 

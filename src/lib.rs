@@ -18,8 +18,8 @@
 //! ```
 //!
 //! Beside them: `client` (the library agents use), `torture` (tries to make a relay lose
-//! something), `doctor` (is the machine fit?) and `cli`. The wire format is specified in
-//! [`protocol`].
+//! something), `doctor` (is the machine fit?), `plan` (what does a load need?) and `cli`. The wire
+//! format is specified in [`protocol`].
 
 pub mod app;
 pub mod base;
@@ -33,6 +33,7 @@ pub mod filter;
 pub mod http;
 pub mod ingest;
 pub mod log;
+pub mod plan;
 pub mod session;
 pub mod shard;
 pub mod store;

@@ -31,7 +31,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("client", &["base", "codec", "event", "filter", "wire"]),
     ("torture", &["client", "base"]),
     ("doctor", &["base"]),
-    ("cli", &["client", "torture", "app", "base", "doctor"]),
+    ("plan", &["base"]),
+    ("cli", &["client", "torture", "app", "plan", "base", "doctor"]),
     (
         "app",
         &[
@@ -53,7 +54,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("tokio", &["http", "client", "cli", "app", "torture"]),
     ("tungstenite", &["wire", "client"]),
     ("tokio_tungstenite", &["client"]),
-    ("toml", &["app"]),
+    ("toml", &["app", "cli"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("std::net", &["shard", "http", "app", "client", "cli", "torture"]),

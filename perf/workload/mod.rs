@@ -6,6 +6,7 @@ mod idle;
 mod mixed;
 mod publish;
 mod replay;
+mod returning;
 
 pub use churn::churn;
 pub use connect::connect;

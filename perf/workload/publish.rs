@@ -1,18 +1,25 @@
 //! Ingest, fan-out, selective, latency, growth: who reads what differs, the engine is one.
 
+use super::returning::read_again;
 use crate::bench::Stage;
-use crate::failure::Result;
-use crate::flow::{Flow, Gate, Pace, Publisher};
+use crate::failure::{Failure, Result};
+use crate::flow::{Flow, Gate, Outcome, Pace, Publisher};
+use crate::machine;
+use crate::meter::Meter;
 use crate::options::Command;
 use crate::readers::{Reader, Share};
 use crate::report::{Figures, Report};
 use crate::script::topic;
 use axon::filter::{Filter, TagFilter};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Readers whose deliveries are timed where all get the same; timing more would cost the
 /// generator more than reading.
 const TIMED_READERS_MAX: usize = 10;
+
+/// Readers that share the replays. One alone waits for its next page behind whole batches of
+/// publishes.
+const RETURNING_READERS: usize = 4;
 
 /// Runs the stage's plan.
 ///
@@ -39,7 +46,7 @@ pub fn publish(stage: &Stage) -> Result<Report> {
         stop: &never,
     };
     let mut meter = stage.meter()?;
-    let outcome = flow.run(&mut meter)?;
+    let (outcome, replayed) = beside_replays(stage, flow, &mut meter)?;
     let measured = meter.settle()?;
     let mut report = stage.report(Figures {
         unit: "event",
@@ -48,6 +55,9 @@ pub fn publish(stage: &Stage) -> Result<Report> {
         count_all: outcome.events_all,
         measured,
     });
+    if plan.replay_rate > 0 {
+        report.further.insert("replayed events".to_owned(), replayed as f64);
+    }
     report.time("ack", &outcome.ack);
     report.time("delivery", &outcome.delivery);
     report.missing = outcome.missing;
@@ -60,6 +70,37 @@ pub fn publish(stage: &Stage) -> Result<Report> {
         report.further.insert("disk bytes/event".to_owned(), per_event);
     }
     Ok(report)
+}
+
+/// Runs the flow, and as long as it lasts the readers that come back, if the plan has them; what
+/// they have read.
+fn beside_replays(stage: &Stage, flow: Flow, meter: &mut Meter) -> Result<(Outcome, u64)> {
+    if stage.plan.replay_rate == 0 {
+        return Ok((flow.run(meter)?, 0));
+    }
+    let over = AtomicBool::new(false);
+    let first = stage.plan.publishers;
+    let conns =
+        (first..first + RETURNING_READERS).map(|number| stage.open(number)).collect::<Result<Vec<_>>>()?;
+    let each = stage.plan.replay_rate.div_ceil(RETURNING_READERS as u64);
+    std::thread::scope(|scope| {
+        let read = |conn| {
+            let over = &over;
+            scope.spawn(move || {
+                machine::pin(&stage.setting.client_cores)?;
+                read_again(stage, conn, each, over)
+            })
+        };
+        let reading: Vec<_> = conns.into_iter().map(read).collect();
+        let outcome = flow.run(meter);
+        over.store(true, Ordering::Relaxed);
+        let mut events = 0;
+        for thread in reading {
+            events +=
+                thread.join().map_err(|_| Failure::Usage("a reader's thread panicked".to_owned()))??;
+        }
+        Ok((outcome?, events))
+    })
 }
 
 /// Subscribers, live; what closes the window; deliveries of one event.

@@ -150,6 +150,9 @@ pub(super) enum Command {
         with its own record of every answer. As root the disk is one in memory that is really filled; with a C \
         compiler writes and syncs fail and the clock jumps. Exit code 1: something was lost, and how to see it again.")]
     Torture(TortureFlags),
+    /// Say what a deployment needs: shards, cores, memory, disk, network, and what limits it
+    #[command(after_help = super::plan::EXAMPLES)]
+    Plan(Box<super::plan::PlanFlags>),
     /// Print the effective configuration, every key with its meaning
     Config,
 }

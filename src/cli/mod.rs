@@ -14,6 +14,7 @@ mod follow;
 mod info;
 mod keygen;
 mod output;
+mod plan;
 mod publish;
 mod reload;
 mod service;
@@ -87,6 +88,7 @@ fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Out
         Command::Sub(flags) => return block_on(follow::sub(&flags, output)),
         Command::Query(flags) => return block_on(follow::query(&flags, output)),
         Command::Top(flags) => return block_on(top::run(&flags, output)),
+        Command::Plan(flags) => return plan::run(&flags, output),
         Command::Info(flags) => match settings.config {
             Some(_) => info::print(&operator.info(&settings)?, output)?,
             None => return block_on(info::run(&flags, output)),

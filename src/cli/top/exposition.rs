@@ -25,6 +25,11 @@ impl Sample {
 }
 
 impl Exposition {
+    /// Every sample, in the order of the text.
+    pub fn samples(&self) -> impl Iterator<Item = &Sample> {
+        self.samples.iter()
+    }
+
     /// Every sample of that name.
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Sample> {
         self.samples.iter().filter(move |sample| sample.name == name)

@@ -19,8 +19,8 @@
 //!
 //! Beside them: `gather`, the social layer over `log` and `ingest`, with its own database;
 //! `upstream`, the services it asks outside; `client` (the library agents use), `torture` (tries
-//! to make a relay lose something), `doctor` (is the machine fit?) and `cli`. The wire format is
-//! specified in [`protocol`].
+//! to make a relay lose something), `doctor` (is the machine fit?), `plan` (what does a load
+//! need?) and `cli`. The wire format is specified in [`protocol`].
 
 pub mod api;
 pub mod app;

@@ -6,12 +6,22 @@
 
 #[path = "gather/agents.rs"]
 mod agents;
+#[path = "gather/channels.rs"]
+mod channels;
 #[path = "gather/documents.rs"]
 mod documents;
 #[path = "gather/door.rs"]
 mod door;
+#[path = "gather/double.rs"]
+mod double;
+#[path = "gather/feed.rs"]
+mod feed;
 #[path = "gather/harness.rs"]
 mod harness;
+#[path = "gather/inbox.rs"]
+mod inbox;
+#[path = "gather/money.rs"]
+mod money;
 #[path = "gather/requests.rs"]
 mod requests;
 #[path = "gather/verification.rs"]

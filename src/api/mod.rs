@@ -15,19 +15,24 @@
 
 mod admin;
 mod agents;
+mod balance;
 mod body;
 mod buckets;
 mod call;
+mod channels;
 mod discovery;
 mod document;
 mod guide;
+mod inbox;
 mod manners;
 pub mod operation;
+mod posts;
 mod pow;
 mod problem;
 mod router;
 mod schema;
 pub mod serve;
+mod wait;
 
 pub use call::{Anyone, Call, MaybeAgent, StillAgent, Who};
 pub use router::{ApiOptions, router};
@@ -36,8 +41,17 @@ use operation::Operation;
 
 /// Every operation, group by group.
 fn operations() -> Vec<Operation> {
-    [discovery::operations(), pow::operations(), agents::operations(), admin::operations()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        discovery::operations(),
+        pow::operations(),
+        agents::operations(),
+        posts::operations(),
+        balance::operations(),
+        channels::operations(),
+        inbox::operations(),
+        admin::operations(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

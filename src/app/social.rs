@@ -5,9 +5,9 @@ use super::facts::Facts;
 use crate::api::{self, ApiOptions};
 use crate::base::Clock;
 use crate::gather::door::IngestDoor;
-use crate::gather::ports::Ports;
+use crate::gather::ports::{Chain, Ports};
 use crate::gather::{Gather, GatherError, Options, Registration};
-use crate::upstream::{Client, ClientError, Oembed};
+use crate::upstream::{Client, ClientError, Explorer, Node, Oembed, SimplePrice};
 use axum::Router;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -33,8 +33,12 @@ pub(super) fn start(
     beside: &OnceLock<Router>,
 ) -> Result<Arc<Gather>, SocialError> {
     let client = Client::new()?;
-    let tweets = Oembed::new(client, &config.gather.tweets_url);
-    let ports = Ports { relay: Arc::new(door), tweets: Arc::new(tweets) };
+    let ports = Ports {
+        chain: chain(&config.gather, &client),
+        rate: Arc::new(SimplePrice::new(client.clone(), &config.gather.rate_url)),
+        relay: Arc::new(door),
+        tweets: Arc::new(Oembed::new(client, &config.gather.tweets_url)),
+    };
     let options = options(config, facts);
     let gather = Arc::new(Gather::start(&config.relay.data_dir, options, ports, clock)?);
     let GatherConfig { limit_addresses, trusted_proxies, .. } = &config.gather;
@@ -47,6 +51,15 @@ pub(super) fn start(
     // Set once: nobody else starts Gather.
     let _ = beside.set(router.map_err(SocialError::Routes)?);
     Ok(gather)
+}
+
+/// The operator's own node, if there is one, else the explorer.
+fn chain(config: &GatherConfig, client: &Client) -> Arc<dyn Chain> {
+    let GatherConfig { node_url, node_user, node_password, .. } = config;
+    match node_url.as_str() {
+        "" => Arc::new(Explorer::new(client.clone(), &config.chain_url)),
+        url => Arc::new(Node::new(client.clone(), url, node_user, node_password)),
+    }
 }
 
 fn options(config: &Config, facts: &Facts) -> Options {

@@ -1,7 +1,7 @@
 //! Throws away what has expired: challenges, tokens, keys of repeated requests.
 
-use super::Fault;
 use super::db::{Database, Tx};
+use super::{Fault, tags};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -19,6 +19,9 @@ const EXPIRING: &[&str] = &[
      (SELECT hash FROM revoked_tokens WHERE expires < ?1 ORDER BY expires LIMIT ?2)",
     "DELETE FROM idempotency WHERE (scope, key) IN
      (SELECT scope, key FROM idempotency WHERE expires < ?1 ORDER BY expires LIMIT ?2)",
+    // Seven days, the longest quota's.
+    "DELETE FROM quota_uses WHERE n IN
+     (SELECT n FROM quota_uses WHERE created < ?1 - 604800000 ORDER BY created LIMIT ?2)",
 ];
 
 pub(super) struct Keeper {
@@ -57,5 +60,5 @@ fn round(tx: &Tx<'_>) -> Result<(), Fault> {
     for sql in EXPIRING {
         tx.run(sql, (tx.now().0, ROWS_MAX))?;
     }
-    Ok(())
+    tags::age(tx)
 }

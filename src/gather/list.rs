@@ -102,6 +102,13 @@ impl<T: Serialize> Page<T> {
     }
 }
 
+impl<T> Page<T> {
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+}
+
 impl<T> Serialize for Page<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.items.serialize(serializer)

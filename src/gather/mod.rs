@@ -10,7 +10,7 @@
 //! | `db/` | the writer's thread, the readers, the schema |
 //! | `ports.rs` | what Gather needs from outside: relay, tweets, chain, rate, print service |
 //! | `agents.rs`, … | one file of operations per group, functions over a [`Db`] or a [`Tx`] |
-//! | `outbox.rs`, `inbox.rs`, `ledger.rs`, `audit.rs` | what operations of several groups use |
+//! | `bell.rs`, `outbox.rs`, `inbox.rs`, `ledger.rs`, `audit.rs` | what operations of several groups use |
 //!
 //! # How to add an operation
 //!
@@ -38,24 +38,37 @@ pub mod admin;
 pub mod agents;
 pub mod audit;
 pub mod auth;
+pub mod bell;
+pub mod channels;
+pub mod chat;
+pub mod comments;
 pub mod db;
+pub mod deposits;
 pub mod door;
 mod fault;
+pub mod feed;
+pub mod fees;
 pub mod idempotency;
 pub mod inbox;
 pub mod input;
 mod keeper;
 pub mod ledger;
 pub mod list;
+pub mod messages;
 mod options;
 pub mod outbox;
 pub mod ports;
+pub mod posts;
 pub mod pow;
+pub mod rate;
 pub mod rules;
 mod secrets;
 pub mod settings;
+pub mod tags;
+pub mod tips;
 pub mod tokens;
 pub mod verification;
+pub mod votes;
 
 pub use crate::gather_input as input;
 pub use auth::{Admin, Agent};
@@ -64,7 +77,8 @@ pub use fault::{Fault, FaultKind, Flaw};
 pub use options::{Options, Registration};
 
 use crate::base::Clock;
-use db::{Database, DatabaseError};
+use bell::Bell;
+use db::{Database, DatabaseError, Effect};
 use door::Porter;
 use keeper::Keeper;
 use ports::Ports;
@@ -80,6 +94,8 @@ pub struct Context {
     pub ports: Ports,
     pub secrets: Secrets,
     pub load: pow::Load,
+    pub rate: rate::Known,
+    pub bell: Bell,
     clock: Clock,
 }
 
@@ -118,7 +134,15 @@ impl Gather {
         let prepared = Database::prepare(dir)?;
         let secrets = Secrets::load(&prepared.1, dir, &options).map_err(GatherError::Secrets)?;
         let readers = options.reader_threads;
-        let context = Arc::new(Context { options, ports, secrets, load: pow::Load::default(), clock });
+        let context = Arc::new(Context {
+            options,
+            ports,
+            secrets,
+            load: pow::Load::default(),
+            rate: rate::Known::default(),
+            bell: Bell::default(),
+            clock,
+        });
         let database = Arc::new(Database::start(prepared, &context, readers)?);
         let porter = Porter::start(&context, &database).map_err(GatherError::Thread)?;
         let keeper = Keeper::start(&database).map_err(GatherError::Thread)?;
@@ -138,10 +162,17 @@ impl Gather {
         work: impl FnOnce(&Tx<'_>) -> Result<T, Fault> + Send + 'static,
         done: impl FnOnce(Result<T, Fault>) + Send + 'static,
     ) {
-        let porter = self.porter.clone();
-        self.database.write(work, move |result, effects| match effects.is_empty() {
-            true => done(result),
-            false => porter.carry_out(move || done(result)),
+        let (porter, context) = (self.porter.clone(), Arc::clone(&self.context));
+        self.database.write(work, move |result, effects| {
+            for effect in &effects {
+                if let Effect::Ring(topic) = effect {
+                    context.bell.ring(*topic);
+                }
+            }
+            match effects.contains(&Effect::Door) {
+                false => done(result),
+                true => porter.carry_out(move || done(result)),
+            }
         });
     }
 

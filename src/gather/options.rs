@@ -39,5 +39,7 @@ pub struct Options {
     pub relay_url: String,
     /// Where payments go; empty: none are taken.
     pub bch_address: String,
+    /// Whether a deposit must say for whom it is.
+    pub deposit_memo: bool,
     pub channel_members_max: usize,
 }

@@ -4,9 +4,9 @@
 //! |---|---|---|
 //! | 100 | an agent registered, or changed its profile or key | `agent` |
 //! | 110, 111, 112 | skill, review, proof | `agent`, `d` |
-//! | 1100, 1101, 1102 | post, comment, vote | `agent`, `d`; `t` per tag; `e` |
+//! | 1100, 1101, 1102 | post, comment, vote | `agent`, `d`; `t` per tag; `post` of comments and votes |
 //! | 1103 | a post or comment was edited or deleted | `agent`, `d` |
-//! | 2100 | a message in a channel (private) | `agent`, `d`, `p` per member |
+//! | 2100 | a message in a channel (private) | `agent`, `d`, `channel`, `p` per member |
 //! | 2101 | a notice (private) | `p` |
 //!
 //! `agent` is the acting agent's public key in hex, `d` the record's id on the REST face.

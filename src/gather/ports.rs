@@ -1,6 +1,7 @@
 //! What Gather needs from outside, as traits: the relay's allowlist, and services reached over
 //! the network. Tests put doubles here; `upstream` has the real ones.
 
+use super::rules::money::{Decimal, Sats};
 use crate::base::PubKey;
 use std::future::Future;
 use std::pin::Pin;
@@ -53,9 +54,43 @@ pub trait Tweets: Send + Sync {
     fn tweet<'a>(&'a self, url: &'a str) -> Later<'a, Tweet>;
 }
 
+/// An output of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainOutput {
+    /// Its place in the transaction, from 0.
+    pub index: u32,
+    /// Without the `bitcoincash:` in front; empty: it pays to no single address.
+    pub address: String,
+    pub value: Sats,
+    /// What the script says, if it only carries data (`OP_RETURN`).
+    pub memo: Option<String>,
+}
+
+/// A transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainTx {
+    /// At least one block holds it.
+    pub confirmed: bool,
+    pub outputs: Vec<ChainOutput>,
+}
+
+/// Looks transactions up on the Bitcoin Cash chain.
+pub trait Chain: Send + Sync {
+    /// The transaction of this id (64 lower-case hex digits).
+    fn transaction<'a>(&'a self, id: &'a str) -> Later<'a, ChainTx>;
+}
+
+/// Knows what a BCH is worth.
+pub trait Rate: Send + Sync {
+    /// Dollars for one BCH; positive.
+    fn usd_per_bch(&self) -> Later<'_, Decimal>;
+}
+
 /// Everything Gather is given.
 #[derive(Clone)]
 pub struct Ports {
+    pub chain: Arc<dyn Chain>,
+    pub rate: Arc<dyn Rate>,
     pub relay: Arc<dyn RelayDoor>,
     pub tweets: Arc<dyn Tweets>,
 }

@@ -32,7 +32,7 @@ pub struct PowChallenge {
 }
 
 /// How busy each purpose is: solutions in this minute and in the one before.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Load {
     purposes: [Minutes; 2],
     serial: AtomicU32,
@@ -43,6 +43,14 @@ struct Minutes {
     minute: AtomicI64,
     current: AtomicU32,
     before: AtomicU32,
+}
+
+/// Serial numbers begin anywhere: a restart within a second must not hand out a challenge of that
+/// second again, which may be spent.
+impl Default for Load {
+    fn default() -> Self {
+        Load { purposes: Default::default(), serial: AtomicU32::new(rand::random()) }
+    }
 }
 
 impl Load {

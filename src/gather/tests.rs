@@ -1,8 +1,8 @@
 //! The database's promises, on a scratch file: commits, faults, panics, the ledger.
 
 use super::ledger::{self, Account};
-use super::ports::{Later, PortError, Ports, RelayDoor, Tweet, Tweets};
-use super::rules::money::Sats;
+use super::ports::{Chain, ChainTx, Later, PortError, Ports, Rate, RelayDoor, Tweet, Tweets};
+use super::rules::money::{Decimal, Sats};
 use super::*;
 use crate::base::PubKey;
 use std::sync::mpsc;
@@ -33,6 +33,18 @@ impl Tweets for NoDoor {
     }
 }
 
+impl Chain for NoDoor {
+    fn transaction<'a>(&'a self, _: &'a str) -> Later<'a, ChainTx> {
+        Box::pin(async { Err(PortError::Unknown("chain")) })
+    }
+}
+
+impl Rate for NoDoor {
+    fn usd_per_bch(&self) -> Later<'_, Decimal> {
+        Box::pin(async { Err(PortError::Unreachable("rate")) })
+    }
+}
+
 fn options() -> Options {
     Options {
         registration: Registration::Open,
@@ -52,12 +64,18 @@ fn options() -> Options {
         public_url: String::new(),
         relay_url: String::new(),
         bch_address: String::new(),
+        deposit_memo: false,
         channel_members_max: 200,
     }
 }
 
 fn start(dir: &Path) -> Gather {
-    let ports = Ports { relay: Arc::new(NoDoor), tweets: Arc::new(NoDoor) };
+    let ports = Ports {
+        chain: Arc::new(NoDoor),
+        rate: Arc::new(NoDoor),
+        relay: Arc::new(NoDoor),
+        tweets: Arc::new(NoDoor),
+    };
     Gather::start(dir, options(), ports, Clock::new()).unwrap()
 }
 

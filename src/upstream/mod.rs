@@ -4,7 +4,14 @@
 //! and an answer is read up to a bound.
 
 mod client;
+mod explorer;
+mod node;
+mod rate;
+mod script;
 mod tweets;
 
 pub use client::{Client, ClientError};
+pub use explorer::Explorer;
+pub use node::Node;
+pub use rate::SimplePrice;
 pub use tweets::Oembed;

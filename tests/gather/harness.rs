@@ -109,6 +109,50 @@ impl Service {
         self.crash_and_restart();
     }
 
+    fn database(&self) -> rusqlite::Connection {
+        let database =
+            rusqlite::Connection::open(self.dir.path().join("data/gather.sqlite")).expect("the file");
+        database.busy_timeout(std::time::Duration::from_secs(10)).expect("a time");
+        database
+    }
+
+    /// Changes rows behind Gather's back.
+    pub fn sql(&self, sql: &str) {
+        self.database().execute_batch(sql).expect(sql);
+    }
+
+    /// A number that a query finds.
+    pub fn number(&self, sql: &str) -> i64 {
+        self.database().query_row(sql, [], |row| row.get(0)).expect(sql)
+    }
+
+    /// Gives an agent so many satoshi, as a deposit would.
+    pub fn fund(&self, agent: &Agent, sats: i64) {
+        self.sql(&format!(
+            "INSERT OR IGNORE INTO accounts (agent) SELECT n FROM agents WHERE id = '{id}';
+             UPDATE accounts SET balance = balance + {sats}, deposited = deposited + {sats}
+             WHERE agent = (SELECT n FROM agents WHERE id = '{id}');
+             UPDATE accounts SET balance = balance - {sats} WHERE name = 'outside';",
+            id = agent.id
+        ));
+    }
+
+    /// Does something sixteen times at once; the answers.
+    pub fn at_once(&self, ask: impl Fn(&Service, usize) -> Answer + Sync) -> Vec<Answer> {
+        let start = std::sync::Barrier::new(16);
+        std::thread::scope(|scope| {
+            let one = |i| {
+                let (start, ask) = (&start, &ask);
+                scope.spawn(move || {
+                    start.wait();
+                    ask(self, i)
+                })
+            };
+            let threads: Vec<_> = (0..16).map(one).collect();
+            threads.into_iter().map(|thread| thread.join().expect("an answer")).collect()
+        })
+    }
+
     /// Runs `axon` against this relay; its output.
     pub fn axon(&self, args: &[&str]) -> String {
         let config = self.dir.path().join("axon.toml");
@@ -124,11 +168,14 @@ impl Service {
 
     /// One request on a connection of its own.
     pub fn ask(&self, request: Request) -> Answer {
+        Answer::from_stream(&mut self.begin(request))
+    }
+
+    /// Sends a request; its answer is still to be read.
+    pub fn begin(&self, request: Request) -> TcpStream {
         let mut stream = self.connect();
         stream.write_all(&request.bytes()).expect("a request");
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).expect("an answer");
-        Answer::read(&answer)
+        stream
     }
 
     pub fn get(&self, path: &str) -> Answer {
@@ -199,6 +246,46 @@ impl Agent {
     }
 }
 
+impl Agent {
+    pub fn put(&self, service: &Service, path: &str, body: Value) -> Answer {
+        self.ask(service, Request::new("PUT", path).json(body))
+    }
+
+    pub fn patch(&self, service: &Service, path: &str, body: Value) -> Answer {
+        self.ask(service, Request::new("PATCH", path).json(body))
+    }
+
+    pub fn delete(&self, service: &Service, path: &str) -> Answer {
+        self.ask(service, Request::new("DELETE", path))
+    }
+
+    /// The body of a post of this title, its proof of work done.
+    pub fn draft(&self, service: &Service, title: &str) -> Value {
+        let (challenge, nonce) = service.solved("post");
+        json!({"title": title, "summary": format!("about {title}"), "body": "text", "tags": ["rust"],
+               "pow_challenge": challenge, "pow_nonce": nonce})
+    }
+
+    /// A post; its id.
+    pub fn writes(&self, service: &Service, title: &str, tags: &[&str]) -> String {
+        let mut draft = self.draft(service, title);
+        draft["tags"] = json!(tags);
+        let post = self.post(service, "/api/posts", draft).expect(201);
+        post["id"].as_str().expect("an id").to_owned()
+    }
+}
+
+/// How many of the answers have this status.
+pub fn count(answers: &[Answer], status: u16) -> usize {
+    answers.iter().filter(|answer| answer.status == status).count()
+}
+
+/// One property of each item of a list.
+pub fn each(answer: &Value, list: &str, name: &str) -> Vec<Value> {
+    let items = answer[list].as_array().unwrap_or_else(|| panic!("no list {list}: {answer}"));
+    items.iter().map(|item| item[name].clone()).collect()
+}
+
 /// The key of a small number, the same in every run.
 pub fn key(n: u8) -> SigningKey {
     SigningKey::from_bytes(&[n; 32])
@@ -258,6 +345,12 @@ pub struct Answer {
 }
 
 impl Answer {
+    pub fn from_stream(stream: &mut TcpStream) -> Answer {
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        Answer::read(&answer)
+    }
+
     fn read(bytes: &[u8]) -> Answer {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {text:?}"));

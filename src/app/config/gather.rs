@@ -21,6 +21,12 @@ pub struct GatherConfig {
     /// `None`: as the listener's address says.
     pub limit_addresses: Option<bool>,
     pub trusted_proxies: Vec<IpAddr>,
+    pub chain_url: String,
+    /// Empty: the explorer at `chain_url` is asked.
+    pub node_url: String,
+    pub node_user: String,
+    pub node_password: String,
+    pub rate_url: String,
     pub tweets_url: String,
     /// The rest, as it is handed on.
     pub options: Options,
@@ -35,6 +41,11 @@ impl GatherConfig {
             public_url: String::new(),
             limit_addresses: None,
             trusted_proxies: Vec::new(),
+            chain_url: String::new(),
+            node_url: String::new(),
+            node_user: String::new(),
+            node_password: String::new(),
+            rate_url: String::new(),
             tweets_url: String::new(),
             options: Options {
                 registration: Registration::Closed,
@@ -54,6 +65,7 @@ impl GatherConfig {
                 public_url: String::new(),
                 relay_url: String::new(),
                 bch_address: String::new(),
+                deposit_memo: false,
                 channel_members_max: 0,
             },
         }
@@ -120,6 +132,12 @@ pub(super) const KEYS: &[Key] = &[
         Ok(())
     })),
     key("gather.bch_address", Shape::Text, Some("BCH_ADDRESS"), |c, v| short(v).map(|a| c.gather.options.bch_address = a)),
+    key("gather.deposit_memo", Shape::Bool, None, |c, v| switch(v).map(|on| c.gather.options.deposit_memo = on)),
+    key("gather.chain_url", Shape::Text, None, |c, v| filled(v).and_then(|_| url(v)).map(|u| c.gather.chain_url = u)),
+    key("gather.node_url", Shape::Text, None, |c, v| url(v).map(|u| c.gather.node_url = u)),
+    key("gather.node_user", Shape::Text, None, |c, v| short(v).map(|t| c.gather.node_user = t)),
+    secret(key("gather.node_password", Shape::Text, None, |c, v| short(v).map(|t| c.gather.node_password = t))),
+    key("gather.rate_url", Shape::Text, None, |c, v| filled(v).and_then(|_| url(v)).map(|u| c.gather.rate_url = u)),
     int!("gather.channel_members_max", 2..=10_000, channel_members_max),
     key("gather.limit_addresses", Shape::Text, None, |c, v| {
         choice(v, &[("auto", None), ("on", Some(true)), ("off", Some(false))]).map(|l| c.gather.limit_addresses = l)

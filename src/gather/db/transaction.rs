@@ -1,5 +1,6 @@
 //! What an operation sees of the database: [`Db`] to read, [`Tx`] to read and write.
 
+use crate::gather::bell::Topic;
 use crate::gather::rules::ids;
 use crate::gather::rules::time::Time;
 use crate::gather::{Context, Fault};
@@ -73,6 +74,8 @@ impl<'a> Db<'a> {
 pub enum Effect {
     /// Rows with `door_pending` wait for the relay's allowlist.
     Door,
+    /// There is something new for those who wait for this.
+    Ring(Topic),
 }
 
 /// One operation's part of a commit: all of it happens, or nothing.

@@ -46,4 +46,5 @@ CREATE TABLE inbox (
     created  INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX inbox_by_agent ON inbox (agent, n);
+CREATE INDEX inbox_by_agent_time ON inbox (agent, created);
 CREATE INDEX inbox_unread ON inbox (agent, n) WHERE read = 0;

@@ -14,7 +14,7 @@
 //!
 //! # How to add an operation
 //!
-//! 1. **Input**: declare body and query beside the operation with [`input!`](input) (an example
+//! 1. **Input**: declare body and query beside the operation with [`input!`](mod@input) (an example
 //!    stands there). Types say what is required, limits what is allowed; nothing is checked twice.
 //! 2. **Rule**: what can be decided from values alone is a function in `rules/`, with its test.
 //! 3. **Operation**: `fn vote(tx: &Tx<'_>, me: &Agent, post: &str, vote: Vote) -> Result<Voted, Fault>`

@@ -7,7 +7,7 @@
 //! * [`Calibration`]: what one unit of work costs on a machine. `axon-perf calibrate` measures it;
 //!   there are no such figures in the source.
 //! * [`Counts`]: how much of each unit of work a load makes. The relay works in batches, and how
-//!   large they are follows from the load itself ([`batches`]); that is the heart of the model.
+//!   large they are follows from the load itself (`batches`); that is the heart of the model.
 //! * [`Plan`]: counts times costs, by thread, and what else the load needs.
 //!
 //! The relay's CPU is linear in its counts ([`COEFFICIENTS`]); the same table is what the

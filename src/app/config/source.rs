@@ -151,9 +151,7 @@ impl TextReader<'_> {
                     let value = self.value(entry);
                     self.content.assignments.push(Assignment { key, value, place });
                 }
-                (None, DeValue::Table(keys))
-                    if keys::all().any(|key| key.path.starts_with(&inside)) =>
-                {
+                (None, DeValue::Table(keys)) if keys::all().any(|key| key.path.starts_with(&inside)) => {
                     self.section(&path, keys);
                 }
                 (None, _) => self.unknown(place, path),

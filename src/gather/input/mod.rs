@@ -50,7 +50,7 @@ impl Input for Nothing {
     }
 }
 
-/// Declares an [`Input`]. See the [module](crate::gather::input).
+/// Declares an [`Input`]. See the [module](mod@crate::gather::input).
 #[macro_export]
 macro_rules! gather_input {
     ($(#[$meta:meta])* pub struct $name:ident {

@@ -68,9 +68,7 @@ fn changing() -> Vec<Operation> {
     vec![
         post("/api/posts/{id}/vote", "vote-post", TAG, "Vote on a post, or take the vote back")
             .refuses(&[404])
-            .write(|tx, call: Call<Agent, Nothing, Vote>| {
-                votes::vote(tx, &call.who, call.id(), &call.body, None)
-            }),
+            .write(|tx, call: Call<Agent, Nothing, Vote>| votes::vote(tx, &call.who, call.id(), &call.body)),
         patch("/api/posts/{id}", "update-post", TAG, "Change your post").refuses(&[404]).write(
             |tx, call: Call<Agent, Nothing, PostChange>| posts::update(tx, &call.who, call.id(), &call.body),
         ),

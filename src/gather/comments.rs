@@ -180,14 +180,12 @@ pub fn create(
         let notice = Notice { kind: "comment", subject: &subject, body: &body, about: ("post", post) };
         inbox::notify(tx, author, &notice)?;
     }
-    if event.is_none() {
-        let content = json!({
-            "id": id, "post_id": post, "body": new.body, "reply_to": reply_to, "agent_id": me.id,
-            "author": me.name,
-        });
-        let tags = [("post", vec![post.to_owned()])];
-        outbox::emit(tx, outbox::COMMENT, Some(me.n), &content, tags, ("comment", &id))?;
-    }
+    let content = json!({
+        "id": id, "post_id": post, "body": new.body, "reply_to": reply_to, "agent_id": me.id,
+        "author": me.name,
+    });
+    let tags = [("post", vec![post.to_owned()])];
+    outbox::emit(tx, outbox::COMMENT, Some(me.n), &content, tags, ("comment", &id))?;
     get(tx, &id)
 }
 
@@ -221,10 +219,12 @@ pub fn remove(tx: &Tx<'_>, comment: i64, by: Option<i64>) -> Result<Deleted, Fau
     let sql = "SELECT id, post FROM comments WHERE n = ?1";
     let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?));
     let (id, post) = tx.one(sql, [comment], read)?.ok_or_else(unknown)?;
+    // While it can still be told which post it belongs to.
+    let content = json!({ "id": id, "change": "deleted" });
+    let tags = tx.one("SELECT id FROM posts WHERE n = ?1", [post], |row| row.get(0))?;
+    outbox::emit(tx, outbox::CHANGE, by, &content, tags.map(|id| ("post", vec![id])), ("comment", &id))?;
     tx.run("DELETE FROM comments WHERE n = ?1", [comment])?;
     tx.run("UPDATE posts SET comments = comments - 1 WHERE n = ?1", [post])?;
-    let content = json!({ "id": id, "change": "deleted" });
-    outbox::emit(tx, outbox::CHANGE, by, &content, [], ("comment", &id))?;
     Ok(Deleted { deleted: id, message: "deleted; replies to it stay".to_owned() })
 }
 

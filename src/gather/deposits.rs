@@ -46,7 +46,7 @@ pub fn expect(db: &Db<'_>, asked: &Deposit) -> Result<(), Fault> {
     if db.context().options.bch_address.is_empty() {
         return Err(Fault::bad("this installation takes no payments"));
     }
-    let sql = "SELECT EXISTS (SELECT 1 FROM chain_outputs WHERE tx = ?1 AND used_for = 'deposit')";
+    let sql = "SELECT EXISTS (SELECT 1 FROM consumed_outputs WHERE tx = ?1 AND used_for = 'deposit')";
     if db.number(sql, [&asked.tx_id])? == 1 { Err(used()) } else { Ok(()) }
 }
 
@@ -96,9 +96,9 @@ pub fn judge(db: &Db<'_>, me: &Agent, found: Result<ChainTx, PortError>) -> Resu
 pub fn settle(tx: &Tx<'_>, me: &Agent, asked: &Deposit, outputs: &[ChainOutput]) -> Result<Credited, Fault> {
     let mut sum = 0i64;
     for ChainOutput { index, value, .. } in outputs {
-        let sql = "INSERT OR IGNORE INTO chain_outputs (tx, output, amount, used_for, agent, created)
-                   VALUES (?1, ?2, ?3, 'deposit', ?4, ?5)";
-        if tx.run(sql, (&asked.tx_id, index, value.0, me.n, tx.now().0))? == 1 {
+        let sql = "INSERT OR IGNORE INTO consumed_outputs (tx, vout, used_for, used_id, created)
+                   VALUES (?1, ?2, 'deposit', ?3, ?4)";
+        if tx.run(sql, (&asked.tx_id, index, &me.id, tx.now().0))? == 1 {
             sum = sum.saturating_add(value.0);
         }
     }

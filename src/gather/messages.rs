@@ -90,16 +90,14 @@ pub fn send(
     )?;
     tx.run("UPDATE channels SET messages = messages + 1 WHERE n = ?1", [n])?;
     tx.then(Effect::Ring(Topic::Channel(n)));
-    if event.is_none() {
-        let content = json!({
-            "id": id, "channel_id": channel, "body": new.body, "agent_id": me.id, "author": me.name,
-        });
-        let sql = "SELECT a.pubkey FROM members m JOIN agents a ON a.n = m.agent WHERE m.channel = ?1";
-        let keys = tx.all(sql, [n], |row| row.get::<_, [u8; 32]>(0))?;
-        let members = keys.into_iter().map(|key| ("p", vec![hex::encode(key)]));
-        let tags = [("channel", vec![channel.to_owned()])].into_iter().chain(members);
-        outbox::emit(tx, outbox::MESSAGE, Some(me.n), &content, tags, ("message", &id))?;
-    }
+    let content = json!({
+        "id": id, "channel_id": channel, "body": new.body, "agent_id": me.id, "author": me.name,
+    });
+    let sql = "SELECT a.pubkey FROM members m JOIN agents a ON a.n = m.agent WHERE m.channel = ?1";
+    let keys = tx.all(sql, [n], |row| row.get::<_, [u8; 32]>(0))?;
+    let members = keys.into_iter().map(|key| ("p", vec![hex::encode(key)]));
+    let tags = [("channel", vec![channel.to_owned()])].into_iter().chain(members);
+    outbox::emit(tx, outbox::MESSAGE, Some(me.n), &content, tags, ("message", &id))?;
     let message = Message {
         id,
         author_id: me.id.clone(),

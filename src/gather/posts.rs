@@ -177,7 +177,7 @@ pub fn get(db: &Db<'_>, id: &str, asked: &PostQuery) -> Result<Post, Fault> {
 }
 
 /// `POST /api/posts`. `event`: the id of the event with which the author said the same on the
-/// relay; without one it is published there.
+/// relay, if that is where it comes from.
 ///
 /// # Errors
 /// In order: 422 proof of work; 422 tags; 402 neither quota nor balance.
@@ -207,13 +207,11 @@ pub fn create(tx: &Tx<'_>, me: &Agent, new: &NewPost, event: Option<&[u8; 32]>) 
     )?;
     tags::enter(tx, n)?;
     tx.run("UPDATE agents SET posts = posts + 1 WHERE n = ?1", [me.n])?;
-    if event.is_none() {
-        let content = json!({
-            "id": id, "title": new.title, "summary": new.summary, "body": new.body, "tags": tags,
-            "agent_id": me.id, "author": me.name, "weight": weight,
-        });
-        outbox::emit(tx, outbox::POST, Some(me.n), &content, topics(&tags), ("post", &id))?;
-    }
+    let content = json!({
+        "id": id, "title": new.title, "summary": new.summary, "body": new.body, "tags": tags,
+        "agent_id": me.id, "author": me.name, "weight": weight,
+    });
+    outbox::emit(tx, outbox::POST, Some(me.n), &content, topics(&tags), ("post", &id))?;
     get(tx, &id, &PostQuery { expand: None })
 }
 

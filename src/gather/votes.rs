@@ -19,13 +19,7 @@ pub struct Voted {
 ///
 /// # Errors
 /// 404; 422 one's own post.
-pub fn vote(
-    tx: &Tx<'_>,
-    me: &Agent,
-    post: &str,
-    vote: &Vote,
-    event: Option<&[u8; 32]>,
-) -> Result<Voted, Fault> {
+pub fn vote(tx: &Tx<'_>, me: &Agent, post: &str, vote: &Vote) -> Result<Voted, Fault> {
     let sql = "SELECT p.n, p.author, p.score, coalesce(v.value, 0)
                FROM posts p LEFT JOIN votes v ON v.post = p.n AND v.agent = ?2 WHERE p.id = ?1";
     let found = tx.one(sql, (post, me.n), |row| {
@@ -46,11 +40,9 @@ pub fn vote(
             )?,
         };
         tx.run("UPDATE posts SET score = ?2 WHERE n = ?1", (n, new_score))?;
-        if event.is_none() {
-            let content = json!({ "post_id": post, "value": vote.value, "agent_id": me.id });
-            let tags = [("post", vec![post.to_owned()])];
-            outbox::emit(tx, outbox::VOTE, Some(me.n), &content, tags, ("post", post))?;
-        }
+        let content = json!({ "post_id": post, "value": vote.value, "agent_id": me.id });
+        let tags = [("post", vec![post.to_owned()])];
+        outbox::emit(tx, outbox::VOTE, Some(me.n), &content, tags, ("post", post))?;
     }
     Ok(Voted { post_id: post.to_owned(), value: vote.value, new_score })
 }

@@ -96,10 +96,10 @@ fn a_deposit_is_credited_once() {
 
     // An output that paid an order is no deposit (W2).
     double.transaction(&tx(3), &[(ADDRESS, 50), (ADDRESS, 7)]);
-    service.sql(&format!("INSERT INTO chain_outputs VALUES ('{}', 0, 50, 'order', 1, '', 0)", tx(3)));
+    service.sql(&format!("INSERT INTO consumed_outputs VALUES ('{}', 0, 'order', 'x', 0)", tx(3)));
     assert_eq!(deposit(&service, &bob, &tx(3)).expect(200)["amount_bch"], "0.00000007", "only what is left");
     double.transaction(&tx(4), &[(ADDRESS, 50)]);
-    service.sql(&format!("INSERT INTO chain_outputs VALUES ('{}', 0, 50, 'order', 1, '', 0)", tx(4)));
+    service.sql(&format!("INSERT INTO consumed_outputs VALUES ('{}', 0, 'order', 'x', 0)", tx(4)));
     deposit(&service, &bob, &tx(4)).refused(409);
     assert_eq!(service.number("SELECT sum(balance) FROM accounts"), 0);
     assert_eq!(service.number("SELECT count(*) FROM transfers WHERE kind = 'deposit'"), 3);

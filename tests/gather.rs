@@ -6,6 +6,8 @@
 
 #[path = "gather/agents.rs"]
 mod agents;
+#[path = "gather/backup.rs"]
+mod backup;
 #[path = "gather/channels.rs"]
 mod channels;
 #[path = "gather/documents.rs"]

@@ -21,6 +21,8 @@ pub struct Facts {
     pub listen: SocketAddr,
     pub urls: Vec<String>,
     pub http: Option<SocketAddr>,
+    /// Whether Gather is served there.
+    pub gather: bool,
     pub data_dir: PathBuf,
     /// The core each shard is pinned to, if there is one for it.
     pub cores: Vec<Option<usize>>,
@@ -40,6 +42,7 @@ impl Facts {
             "listen": self.listen.to_string(),
             "urls": self.urls,
             "http": self.http.map(|http| http.to_string()),
+            "gather": self.gather,
             "data_dir": self.data_dir,
             "shards": self.cores.len(),
             "cores": self.cores,
@@ -87,6 +90,9 @@ impl Facts {
         );
         if let Some(http) = self.http {
             line("http", format!("http://{http}/healthz and /metrics"));
+            if self.gather {
+                line("gather", format!("http://{http}/ (how to use it: /help, /docs)"));
+            }
         }
         if let Some((path, pubkey)) = &self.operator_key {
             line("operator", format!("{pubkey}, key in {}", path.display()));
@@ -226,6 +232,7 @@ mod tests {
             listen: SocketAddr::from(([127, 0, 0, 1], 7447)),
             urls: vec![url.to_owned()],
             http: None,
+            gather: true,
             data_dir: data_dir.to_owned(),
             cores: vec![Some(0), None],
             on_io_uring: true,

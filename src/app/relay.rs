@@ -241,6 +241,7 @@ fn facts_of(
         listen: front.listen,
         urls: config.relay.urls_for(front.listen, front.tls.is_some()),
         http: front.http_address,
+        gather: front.beside.is_some(),
         data_dir: config.relay.data_dir.clone(),
         on_io_uring: shard::uses_io_uring(),
         durability: config.relay.durability,

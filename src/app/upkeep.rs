@@ -3,10 +3,11 @@
 
 use super::config::Config;
 use super::local::{ask, error, load};
-use super::options;
+use super::{options, relay};
 use crate::base::{LogId, Seq, limits};
 use crate::cli::{OperatorError, Progress, Settings};
 use crate::event::{EventView, canonical_id};
+use crate::gather;
 use crate::store::{
     self, BackupReport, Beside, CheckOptions, CheckReport, Examine, RepairReport, StoreError,
 };
@@ -17,10 +18,10 @@ use std::path::{Path, PathBuf};
 
 /// What a backup holds beside the log, in the order it is copied; the log comes last, so that
 /// what was derived from it is never ahead of it.
-const BEFORE_THE_LOG: &[Step] = &[keys];
+const BEFORE_THE_LOG: &[Step] = &[gather, keys];
 
-/// Finds, or makes, what one part of the relay wants in the backup.
-type Step = fn(&Config) -> Result<Vec<Beside>, OperatorError>;
+/// Finds, or makes in the scratch directory, what one part of the relay wants in the backup.
+type Step = fn(&Config, &Path) -> Result<Vec<Beside>, OperatorError>;
 
 pub(super) fn check(
     settings: &Settings,
@@ -55,9 +56,16 @@ pub(super) fn backup(
     progress: &Progress<'_>,
 ) -> Result<Value, OperatorError> {
     let config = load(settings)?;
+    if !config.relay.data_dir.is_dir() {
+        return Err(OperatorError(format!(
+            "{}: there is no such directory",
+            config.relay.data_dir.display()
+        )));
+    }
+    let scratch = Scratch::new(&config.relay.data_dir)?;
     let mut beside = Vec::new();
     for step in BEFORE_THE_LOG {
-        beside.extend(step(&config)?);
+        beside.extend(step(&config, &scratch.0)?);
     }
     let options = options::store(&config);
     let report = with_files(&config, |dir| store::backup(&options, dir, &beside, to, progress))?;
@@ -95,10 +103,41 @@ fn with_files<T>(
     done.map_err(error)
 }
 
-/// The private keys in the data directory: the operator's and, with it, whatever ends in `.pem`.
-fn keys(config: &Config) -> Result<Vec<Beside>, OperatorError> {
+/// A directory for the time of a backup, which only its owner reads.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    /// In the data directory, where there is room for what is copied from there.
+    fn new(data_dir: &Path) -> Result<Scratch, OperatorError> {
+        let path = data_dir.join(format!("backup-{}", std::process::id()));
+        // Of an earlier process of this number, which was killed.
+        if path.exists() {
+            std::fs::remove_dir_all(&path).map_err(error)?;
+        }
+        relay::make_data_dir(&path).map_err(error)?;
+        Ok(Scratch(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(path = %self.0.display(), %error, "a backup's scratch directory stays");
+        }
+    }
+}
+
+/// Gather's database, as it is now.
+fn gather(config: &Config, scratch: &Path) -> Result<Vec<Beside>, OperatorError> {
+    let copy = gather::db::snapshot(&config.relay.data_dir, scratch).map_err(error)?;
+    Ok(copy.into_iter().map(|path| Beside { name: gather::db::DATABASE.to_owned(), path }).collect())
+}
+
+/// The keys in the data directory: the operator's (`.pem`) and Gather's (`.key`).
+fn keys(config: &Config, _: &Path) -> Result<Vec<Beside>, OperatorError> {
     let entries = std::fs::read_dir(&config.relay.data_dir).map_err(error)?;
-    let is_key = |path: &PathBuf| path.is_file() && path.extension().is_some_and(|e| e == "pem");
+    let is_key =
+        |path: &PathBuf| path.is_file() && path.extension().is_some_and(|e| e == "pem" || e == "key");
     let beside = |path: PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Beside { name, path }

@@ -93,11 +93,28 @@ impl Service {
         self.child = Some(child);
     }
 
-    /// kill −9, then a new process on the same data.
-    pub fn crash_and_restart(&mut self) {
+    fn kill(&mut self) {
         let mut child = self.child.take().expect("a process");
         child.kill().expect("the process");
         child.wait().expect("its end");
+    }
+
+    /// kill −9, then a new process on the same data.
+    pub fn crash_and_restart(&mut self) {
+        self.kill();
+        self.spawn();
+    }
+
+    pub fn data_dir(&self) -> std::path::PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// kill −9, all data lost, and a new process on what a backup brings back.
+    pub fn lose_and_restore(&mut self, backup: &str) {
+        self.kill();
+        let data = self.data_dir();
+        std::fs::remove_dir_all(&data).expect("its data");
+        self.axon(&["restore", backup, "--to", &data.to_string_lossy()]);
         self.spawn();
     }
 
@@ -110,8 +127,7 @@ impl Service {
     }
 
     fn database(&self) -> rusqlite::Connection {
-        let database =
-            rusqlite::Connection::open(self.dir.path().join("data/gather.sqlite")).expect("the file");
+        let database = rusqlite::Connection::open(self.data_dir().join("gather.sqlite")).expect("the file");
         database.busy_timeout(std::time::Duration::from_secs(10)).expect("a time");
         database
     }

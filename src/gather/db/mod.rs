@@ -34,6 +34,8 @@ const STATEMENTS_MAX: usize = 512;
 pub enum DatabaseError {
     #[error("{}: {source}", path.display())]
     Sqlite { path: PathBuf, source: rusqlite::Error },
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: std::io::Error },
     #[error("{}: was written by a newer version ({have}, this one knows {known})", path.display())]
     Newer { path: PathBuf, have: i64, known: i64 },
     #[error("a thread of the database: {0}")]
@@ -53,6 +55,7 @@ impl Database {
     /// See [`DatabaseError`].
     pub fn prepare(dir: &Path) -> Result<(PathBuf, Connection), DatabaseError> {
         let path = dir.join(DATABASE);
+        make_private(&path).map_err(|source| DatabaseError::File { path: path.clone(), source })?;
         let failed = |source| DatabaseError::Sqlite { path: path.clone(), source };
         let mut connection = open(&path).map_err(failed)?;
         migrate::run(&mut connection, &path)?;
@@ -97,6 +100,30 @@ impl Database {
         self.readers.close();
         self.writer.close();
     }
+}
+
+/// Copies the database of the data directory `dir`, as it is at one moment and whoever writes it,
+/// to a file in the directory `to`; `None`: there is no database.
+///
+/// # Errors
+/// It cannot be read, or there is such a file.
+pub fn snapshot(dir: &Path, to: &Path) -> Result<Option<PathBuf>, DatabaseError> {
+    let (from, to) = (dir.join(DATABASE), to.join(DATABASE));
+    if !from.exists() {
+        return Ok(None);
+    }
+    make_private(&to).map_err(|source| DatabaseError::File { path: to.clone(), source })?;
+    let copy = open(&from).and_then(|db| db.execute("VACUUM INTO ?1", [to.to_string_lossy()]));
+    copy.map_err(|source| DatabaseError::Sqlite { path: from, source })?;
+    Ok(Some(to))
+}
+
+/// Makes the file, if it is not there, so that only its owner reads it: it holds keys. SQLite
+/// gives the files beside it the same mode.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let made = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    made.map(drop)
 }
 
 /// A connection as all of ours are set up.

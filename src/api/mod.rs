@@ -22,6 +22,7 @@ mod discovery;
 mod document;
 mod guide;
 mod manners;
+mod market;
 pub mod operation;
 mod pow;
 mod problem;
@@ -36,8 +37,14 @@ use operation::Operation;
 
 /// Every operation, group by group.
 fn operations() -> Vec<Operation> {
-    [discovery::operations(), pow::operations(), agents::operations(), admin::operations()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        discovery::operations(),
+        pow::operations(),
+        agents::operations(),
+        market::operations(),
+        admin::operations(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

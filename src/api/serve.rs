@@ -108,7 +108,7 @@ fn address(api: &Api, parts: &Parts) -> Option<IpAddr> {
 fn authorization(headers: &HeaderMap, tier: Tier, flaws: &mut Vec<Flaw>) -> Option<String> {
     let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let sent = sent.filter(|text| !text.is_empty());
-    if sent.is_none() && matches!(tier, Tier::Agent | Tier::Admin) {
+    if sent.is_none() && matches!(tier, Tier::Agent | Tier::Admin | Tier::Present) {
         flaws.push(Flaw {
             message: "required header parameter is missing: send Authorization: Bearer TOKEN".to_owned(),
             location: "header.Authorization".to_owned(),
@@ -123,7 +123,7 @@ fn bearer(api: &Api, token: Option<&str>, tier: Tier) -> Result<Option<Bearer>, 
     let claims = token.and_then(|token| jwt::verify(&context.secrets.jwt, token, context.now().seconds()));
     let bearer = claims.zip(token).map(|(claims, token)| Bearer::new(claims, token));
     match tier {
-        Tier::Public => Ok(None),
+        Tier::Public | Tier::Present => Ok(None),
         Tier::Agent | Tier::Admin if bearer.is_none() => Err(Fault::unauthorized(
             "the token is not valid or has expired: POST /api/agents/challenge, then /api/agents/authenticate",
         )),

@@ -19,6 +19,9 @@ const EXPIRING: &[&str] = &[
      (SELECT hash FROM revoked_tokens WHERE expires < ?1 ORDER BY expires LIMIT ?2)",
     "DELETE FROM idempotency WHERE (scope, key) IN
      (SELECT scope, key FROM idempotency WHERE expires < ?1 ORDER BY expires LIMIT ?2)",
+    // A day longer, so that it is told that it has expired, and not that it never was.
+    "DELETE FROM review_challenges WHERE n IN
+     (SELECT n FROM review_challenges WHERE used = 0 AND expires < ?1 - 86400000 ORDER BY expires LIMIT ?2)",
 ];
 
 pub(super) struct Keeper {

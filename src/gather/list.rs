@@ -102,6 +102,14 @@ impl<T: Serialize> Page<T> {
     }
 }
 
+impl<T> Page<T> {
+    /// Rows in it.
+    #[allow(clippy::len_without_is_empty, reason = "nobody asks whether a page is empty")]
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+}
+
 impl<T> Serialize for Page<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.items.serialize(serializer)

@@ -29,14 +29,12 @@ CREATE INDEX transfers_by_payee ON transfers (payee, n);
 CREATE INDEX transfers_by_kind ON transfers (kind, created);
 
 -- Outputs of the chain that were used up, by a deposit or an order, never by both (W2, W32).
-CREATE TABLE chain_outputs (
-    tx       TEXT    NOT NULL,
-    output   INTEGER NOT NULL,
-    amount   INTEGER NOT NULL,
+CREATE TABLE consumed_outputs (
+    tx       TEXT    NOT NULL,                        -- lower-case hex
+    vout     INTEGER NOT NULL,
     used_for TEXT    NOT NULL,                        -- deposit, order
-    agent    INTEGER NOT NULL REFERENCES agents (n),
-    ref_id   TEXT    NOT NULL DEFAULT '',
+    used_id  TEXT    NOT NULL,                        -- the deposit's or order's id
     created  INTEGER NOT NULL,
-    PRIMARY KEY (tx, output)
+    PRIMARY KEY (tx, vout)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX chain_outputs_by_use ON chain_outputs (used_for, created);
+CREATE INDEX consumed_outputs_by_use ON consumed_outputs (used_for, created);

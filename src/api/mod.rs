@@ -29,9 +29,11 @@ mod problem;
 mod router;
 mod schema;
 pub mod serve;
+mod shop;
 
 pub use call::{Anyone, Call, MaybeAgent, StillAgent, Who};
 pub use router::{ApiOptions, router};
+pub use shop::errands;
 
 use operation::Operation;
 
@@ -42,6 +44,7 @@ fn operations() -> Vec<Operation> {
         pow::operations(),
         agents::operations(),
         market::operations(),
+        shop::operations(),
         admin::operations(),
     ]
     .into_iter()

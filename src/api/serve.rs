@@ -167,10 +167,7 @@ impl Api {
         &self,
         work: impl FnOnce(&Db<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        let (done, answer) = oneshot::channel();
-        // Whoever asked may be gone.
-        self.gather.read(work, move |result| drop(done.send(result)));
-        answer.await.unwrap_or_else(|_| Err(Fault::unavailable("the service is stopping", 5)))
+        ask(&self.gather, work).await
     }
 
     /// Runs `work` in a transaction; returns when it is on disk.
@@ -181,11 +178,30 @@ impl Api {
         &self,
         work: impl FnOnce(&Tx<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        let (done, answer) = oneshot::channel();
-        // Whoever asked may be gone.
-        self.gather.write(work, move |result| drop(done.send(result)));
-        answer.await.unwrap_or_else(|_| Err(Fault::unavailable("the service is stopping", 5)))
+        change(&self.gather, work).await
     }
+}
+
+/// Runs `work` on a reader of Gather's.
+pub(super) async fn ask<T: Send + 'static>(
+    gather: &Gather,
+    work: impl FnOnce(&Db<'_>) -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let (done, answer) = oneshot::channel();
+    // Whoever asked may be gone.
+    gather.read(work, move |result| drop(done.send(result)));
+    answer.await.unwrap_or_else(|_| Err(Fault::unavailable("the service is stopping", 5)))
+}
+
+/// Runs `work` in a transaction of Gather's; returns when it is on disk.
+pub(super) async fn change<T: Send + 'static>(
+    gather: &Gather,
+    work: impl FnOnce(&Tx<'_>) -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let (done, answer) = oneshot::channel();
+    // Whoever asked may be gone.
+    gather.write(work, move |result| drop(done.send(result)));
+    answer.await.unwrap_or_else(|_| Err(Fault::unavailable("the service is stopping", 5)))
 }
 
 /// An answer: status and JSON.

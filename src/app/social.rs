@@ -7,7 +7,7 @@ use crate::base::Clock;
 use crate::gather::door::IngestDoor;
 use crate::gather::ports::Ports;
 use crate::gather::{Gather, GatherError, Options, Registration};
-use crate::upstream::{Client, ClientError, Oembed};
+use crate::upstream::{Blockchair, Client, ClientError, CoinGecko, Gelato, GelatoOptions, Oembed};
 use axum::Router;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -33,8 +33,19 @@ pub(super) fn start(
     beside: &OnceLock<Router>,
 ) -> Result<Arc<Gather>, SocialError> {
     let client = Client::new()?;
-    let tweets = Oembed::new(client, &config.gather.tweets_url);
-    let ports = Ports { relay: Arc::new(door), tweets: Arc::new(tweets) };
+    let urls = &config.gather;
+    let gelato = GelatoOptions {
+        product_url: urls.gelato_product_url.clone(),
+        order_url: urls.gelato_order_url.clone(),
+        key: urls.gelato_api_key.clone(),
+    };
+    let ports = Ports {
+        relay: Arc::new(door),
+        tweets: Arc::new(Oembed::new(client.clone(), &urls.tweets_url)),
+        chain: Arc::new(Blockchair::new(client.clone(), &urls.chain_url)),
+        rate: Arc::new(CoinGecko::new(client.clone(), &urls.rate_url, clock)),
+        print: Arc::new(Gelato::new(client, gelato, clock)),
+    };
     let options = options(config, facts);
     let gather = Arc::new(Gather::start(&config.relay.data_dir, options, ports, clock)?);
     let GatherConfig { limit_addresses, trusted_proxies, .. } = &config.gather;

@@ -42,6 +42,7 @@ pub mod challenges;
 pub mod db;
 pub mod door;
 mod fault;
+pub mod feedback;
 pub mod idempotency;
 pub mod inbox;
 pub mod input;
@@ -58,6 +59,7 @@ pub mod reviews;
 pub mod rules;
 mod secrets;
 pub mod settings;
+pub mod shop;
 pub mod skills;
 pub mod tokens;
 pub mod verification;
@@ -75,7 +77,7 @@ use keeper::Keeper;
 use ports::Ports;
 use rules::time::Time;
 use secrets::Secrets;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -84,6 +86,8 @@ pub struct Context {
     pub options: Options,
     pub ports: Ports,
     pub secrets: Secrets,
+    /// Where files are kept.
+    pub dir: PathBuf,
     pub load: pow::Load,
     clock: Clock,
 }
@@ -123,7 +127,7 @@ impl Gather {
         let prepared = Database::prepare(dir)?;
         let secrets = Secrets::load(&prepared.1, dir, &options).map_err(GatherError::Secrets)?;
         let readers = options.reader_threads;
-        let context = Arc::new(Context { options, ports, secrets, load: pow::Load::default(), clock });
+        let context = Arc::new(Context { options, ports, secrets, dir: dir.to_owned(), load: pow::Load::default(), clock });
         let database = Arc::new(Database::start(prepared, &context, readers)?);
         let porter = Porter::start(&context, &database).map_err(GatherError::Thread)?;
         let keeper = Keeper::start(&database).map_err(GatherError::Thread)?;

@@ -1,7 +1,9 @@
 //! What Gather needs from outside, as traits: the relay's allowlist, and services reached over
 //! the network. Tests put doubles here; `upstream` has the real ones.
 
+use super::rules::money::{Decimal, Sats};
 use crate::base::PubKey;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -53,9 +55,95 @@ pub trait Tweets: Send + Sync {
     fn tweet<'a>(&'a self, url: &'a str) -> Later<'a, Tweet>;
 }
 
+/// An output of a transaction on the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Output {
+    /// Its number in the transaction.
+    pub vout: u32,
+    pub amount: Sats,
+}
+
+/// Why a transaction's outputs are not told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ChainFault {
+    /// The service cannot be reached or fails: later it may work (W19).
+    #[error("the chain cannot be looked at now")]
+    Unreachable,
+    #[error("the chain knows no such transaction")]
+    Unknown,
+    #[error("the transaction is not confirmed yet")]
+    Unconfirmed,
+}
+
+/// The outputs of a transaction, when they are known.
+pub type Outputs<'a> = Pin<Box<dyn Future<Output = Result<Vec<Output>, ChainFault>> + Send + 'a>>;
+
+/// Looks at the chain.
+pub trait Chain: Send + Sync {
+    /// The outputs that a confirmed transaction (lower-case hex) has to an address; none, if it
+    /// pays somebody else.
+    fn outputs_to<'a>(&'a self, tx: &'a str, address: &'a str) -> Outputs<'a>;
+}
+
+/// What a BCH is worth.
+pub trait Rate: Send + Sync {
+    /// Dollars per BCH, positive.
+    fn usd_per_bch(&self) -> Later<'_, Decimal>;
+}
+
+/// Names and values that choose among the products of a catalogue.
+pub type Attributes = BTreeMap<String, String>;
+
+/// What is to be printed, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrintOrder {
+    /// Our order's id; the print service keeps it, so that an order can be found again.
+    pub reference: String,
+    pub product_uid: String,
+    /// Where the print service fetches the picture.
+    pub design_url: String,
+    /// As the order has it: `first_name`, ….
+    pub address: Attributes,
+}
+
+/// How far an order has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PrintState {
+    /// Being made.
+    Working,
+    /// On its way; where it can be followed, if that is known.
+    Shipped { tracking_url: String },
+    /// It will not be made.
+    Cancelled,
+}
+
+/// Prints goods and ships them.
+pub trait PrintService: Send + Sync {
+    /// The values that an attribute has among the products with these attributes, sorted.
+    fn values<'a>(
+        &'a self,
+        catalogue: &'a str,
+        filters: &'a Attributes,
+        attribute: &'a str,
+    ) -> Later<'a, Vec<String>>;
+    /// The product with these attributes; `None`: there is none.
+    fn product_uid<'a>(&'a self, catalogue: &'a str, filters: &'a Attributes) -> Later<'a, Option<String>>;
+    /// What a product costs, in dollars.
+    fn cost_usd<'a>(&'a self, product_uid: &'a str) -> Later<'a, Decimal>;
+    /// Places an order; its id there.
+    fn place<'a>(&'a self, order: &'a PrintOrder) -> Later<'a, String>;
+    /// The id of the order with our reference, if it was placed.
+    fn placed<'a>(&'a self, reference: &'a str) -> Later<'a, Option<String>>;
+    /// How far an order has come, by its id there.
+    fn state<'a>(&'a self, id: &'a str) -> Later<'a, PrintState>;
+}
+
 /// Everything Gather is given.
 #[derive(Clone)]
 pub struct Ports {
     pub relay: Arc<dyn RelayDoor>,
     pub tweets: Arc<dyn Tweets>,
+    pub chain: Arc<dyn Chain>,
+    pub rate: Arc<dyn Rate>,
+    pub print: Arc<dyn PrintService>,
 }

@@ -1,8 +1,11 @@
 //! The database's promises, on a scratch file: commits, faults, panics, the ledger.
 
 use super::ledger::{self, Account};
-use super::ports::{Later, PortError, Ports, RelayDoor, Tweet, Tweets};
-use super::rules::money::Sats;
+use super::ports::{
+    Attributes, Chain, ChainFault, Later, Outputs, PortError, Ports, PrintOrder, PrintService, PrintState, Rate,
+    RelayDoor, Tweet, Tweets,
+};
+use super::rules::money::{Decimal, Sats};
 use super::*;
 use crate::base::PubKey;
 use std::sync::mpsc;
@@ -33,6 +36,46 @@ impl Tweets for NoDoor {
     }
 }
 
+const AWAY: PortError = PortError::Unreachable("a double");
+
+impl Chain for NoDoor {
+    fn outputs_to<'a>(&'a self, _: &'a str, _: &'a str) -> Outputs<'a> {
+        Box::pin(async { Err(ChainFault::Unreachable) })
+    }
+}
+
+impl Rate for NoDoor {
+    fn usd_per_bch(&self) -> Later<'_, Decimal> {
+        Box::pin(async { Err(AWAY) })
+    }
+}
+
+impl PrintService for NoDoor {
+    fn values<'a>(&'a self, _: &'a str, _: &'a Attributes, _: &'a str) -> Later<'a, Vec<String>> {
+        Box::pin(async { Err(AWAY) })
+    }
+
+    fn product_uid<'a>(&'a self, _: &'a str, _: &'a Attributes) -> Later<'a, Option<String>> {
+        Box::pin(async { Err(AWAY) })
+    }
+
+    fn cost_usd<'a>(&'a self, _: &'a str) -> Later<'a, Decimal> {
+        Box::pin(async { Err(AWAY) })
+    }
+
+    fn place<'a>(&'a self, _: &'a PrintOrder) -> Later<'a, String> {
+        Box::pin(async { Err(AWAY) })
+    }
+
+    fn placed<'a>(&'a self, _: &'a str) -> Later<'a, Option<String>> {
+        Box::pin(async { Err(AWAY) })
+    }
+
+    fn state<'a>(&'a self, _: &'a str) -> Later<'a, PrintState> {
+        Box::pin(async { Err(AWAY) })
+    }
+}
+
 fn options() -> Options {
     Options {
         registration: Registration::Open,
@@ -57,7 +100,13 @@ fn options() -> Options {
 }
 
 fn start(dir: &Path) -> Gather {
-    let ports = Ports { relay: Arc::new(NoDoor), tweets: Arc::new(NoDoor) };
+    let ports = Ports {
+        relay: Arc::new(NoDoor),
+        tweets: Arc::new(NoDoor),
+        chain: Arc::new(NoDoor),
+        rate: Arc::new(NoDoor),
+        print: Arc::new(NoDoor),
+    };
     Gather::start(dir, options(), ports, Clock::new()).unwrap()
 }
 

@@ -118,6 +118,16 @@ fn authorization(headers: &HeaderMap, tier: Tier, flaws: &mut Vec<Flaw>) -> Opti
     Some(sent?.strip_prefix("Bearer ").unwrap_or(sent?).to_owned())
 }
 
+/// The token of a route that is no operation.
+///
+/// # Errors
+/// 401, also for a missing header.
+pub(super) fn token(api: &Api, headers: &HeaderMap) -> Result<Bearer, Fault> {
+    let token = authorization(headers, Tier::Optional, &mut Vec::new()).unwrap_or_default();
+    let bearer = bearer(api, Some(&token), Tier::Agent)?;
+    bearer.ok_or_else(|| Fault::unauthorized("a token is needed"))
+}
+
 fn bearer(api: &Api, token: Option<&str>, tier: Tier) -> Result<Option<Bearer>, Fault> {
     let context = api.gather.context();
     let claims = token.and_then(|token| jwt::verify(&context.secrets.jwt, token, context.now().seconds()));

@@ -69,8 +69,7 @@ fn ordering() -> Vec<Operation> {
             .run(|at, call: Call<Agent, Nothing, NewOrder>| async move {
                 let gather = Arc::clone(&at.api().gather);
                 let wanted = orders::examine(gather.context(), &call.body)?;
-                let offer =
-                    price::offer(&gather.context().ports, wanted.product, &wanted.variant).await;
+                let offer = price::offer(&gather.context().ports, wanted.product, &wanted.variant).await;
                 let offer = orders::offered(offer)?;
                 at.write(move |tx| orders::place(tx, &call.who, &call.body, &wanted, &offer)).await
             }),
@@ -81,9 +80,7 @@ fn ordering() -> Vec<Operation> {
                 let gather = Arc::clone(&at.api().gather);
                 let call = Arc::new(call);
                 let asked = Arc::clone(&call);
-                let order = ask(&gather, move |db| {
-                    payment::due(db, &asked.who, asked.id(), &asked.body)
-                });
+                let order = ask(&gather, move |db| payment::due(db, &asked.who, asked.id(), &asked.body));
                 let order = order.await?;
                 let found =
                     gather.context().ports.chain.outputs_to(&call.body.tx_id, &order.payment_address).await;

@@ -93,8 +93,7 @@ pub fn challenge(tx: &Tx<'_>, me: &Agent, wish: &ChallengeWish) -> Result<Review
     }
     let skill = found.skill;
     let service = matches!(skill.category.as_str(), "api" | "service");
-    let second: Vec<Aspect> =
-        QUALITY.into_iter().chain(SERVICE.into_iter().filter(|_| service)).collect();
+    let second: Vec<Aspect> = QUALITY.into_iter().chain(SERVICE.into_iter().filter(|_| service)).collect();
     let chosen = [draw(&SAFETY), draw(&second)];
     let (id, totem, task) = (tx.new_id(), new_totem(tx)?, task(&skill, &chosen));
     let aspects: Vec<String> = chosen.iter().map(|(name, _)| (*name).to_owned()).collect();

@@ -49,6 +49,7 @@ pub mod input;
 mod keeper;
 pub mod ledger;
 pub mod list;
+pub mod moderation;
 mod options;
 pub mod outbox;
 pub mod ports;
@@ -127,7 +128,14 @@ impl Gather {
         let prepared = Database::prepare(dir)?;
         let secrets = Secrets::load(&prepared.1, dir, &options).map_err(GatherError::Secrets)?;
         let readers = options.reader_threads;
-        let context = Arc::new(Context { options, ports, secrets, dir: dir.to_owned(), load: pow::Load::default(), clock });
+        let context = Arc::new(Context {
+            options,
+            ports,
+            secrets,
+            dir: dir.to_owned(),
+            load: pow::Load::default(),
+            clock,
+        });
         let database = Arc::new(Database::start(prepared, &context, readers)?);
         let porter = Porter::start(&context, &database).map_err(GatherError::Thread)?;
         let keeper = Keeper::start(&database).map_err(GatherError::Thread)?;

@@ -122,7 +122,8 @@ pub(super) fn apply(tx: &Tx<'_>, skill: i64, change: Change) -> Result<(), Fault
         return compute_all(tx, all).map(drop);
     }
     let sql = "SELECT reviews, score_sum, installs, proved FROM skills WHERE n = ?1";
-    let rank = tx.one(sql, [skill], |row| Ok(rank(standing(row, 0)?, basis.try_into().unwrap_or(u32::MAX))))?;
+    let rank =
+        tx.one(sql, [skill], |row| Ok(rank(standing(row, 0)?, basis.try_into().unwrap_or(u32::MAX))))?;
     tx.run("UPDATE skills SET rank = ?2 WHERE n = ?1", (skill, rank.unwrap_or(0.0)))?;
     Ok(())
 }
@@ -137,7 +138,8 @@ fn sums(db: &Db<'_>) -> Result<(i64, i64), Fault> {
 fn compute_all(tx: &Tx<'_>, reviews: i64) -> Result<usize, Fault> {
     tx.run("UPDATE market SET basis = ?1", [reviews])?;
     let all = reviews.try_into().unwrap_or(u32::MAX);
-    let sql = "SELECT n, reviews, score_sum, installs, proved, rank FROM skills WHERE reviews > 0 OR rank > 0";
+    let sql =
+        "SELECT n, reviews, score_sum, installs, proved, rank FROM skills WHERE reviews > 0 OR rank > 0";
     let skills = tx.all(sql, [], |row| {
         let new = rank(standing(row, 1)?, all);
         Ok((row.get::<_, i64>(0)?, new, row.get::<_, f64>(5)?))

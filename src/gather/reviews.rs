@@ -5,6 +5,7 @@ use super::list::{Page, Paged};
 use super::proofs::{self, ClientProof};
 use super::rankings::{self, Change};
 use super::rules::proof::Attestation;
+use super::rules::text::cut;
 use super::rules::time::Time;
 use super::{Agent, Db, Fault, Tx, challenges, outbox, skills};
 use rusqlite::Row;
@@ -330,7 +331,10 @@ fn insert(
     Ok((n, id))
 }
 
-/// Without what was printed: an event has at most 64 KiB.
+/// Code points of each text in an event; shorter if that does not fit.
+const EVENT_CHARS: [usize; 3] = [NOTE_CHARS_MAX, 1_000, 100];
+
+/// Without what was printed, and with texts cut so that the relay takes it.
 fn publish(
     tx: &Tx<'_>,
     me: &Agent,
@@ -339,12 +343,18 @@ fn publish(
     skill: &str,
     skill_name: &str,
 ) -> Result<(), Fault> {
-    let content = json!({
-        "id": id, "skill": skill, "skill_name": skill_name, "task": new.task, "score": new.score,
-        "what_worked": text(&new.what_worked), "what_failed": text(&new.what_failed),
-        "skill_feedback": text(&new.skill_feedback), "security_score": new.security_score,
-        "security_notes": text(&new.security_notes), "execution_time_ms": new.execution_time_ms,
-    });
+    let content = |max: usize| {
+        let note = |note: &Option<String>| cut(text(note), max);
+        json!({
+            "id": id, "skill": skill, "skill_name": skill_name, "task": cut(&new.task, max),
+            "score": new.score, "what_worked": note(&new.what_worked), "what_failed": note(&new.what_failed),
+            "skill_feedback": note(&new.skill_feedback), "security_score": new.security_score,
+            "security_notes": note(&new.security_notes), "execution_time_ms": new.execution_time_ms,
+        })
+    };
+    let mut sizes = EVENT_CHARS.into_iter().map(content);
+    let fits = |content: &serde_json::Value| content.to_string().len() <= outbox::CONTENT_BYTES_MAX;
+    let content = sizes.find(fits).unwrap_or_else(|| json!({ "id": id, "skill": skill, "score": new.score }));
     outbox::emit(tx, outbox::REVIEW, Some(me.n), &content, [("d", vec![id.to_owned()])], ("review", id))
 }
 

@@ -199,16 +199,11 @@ pub fn list(db: &Db<'_>, asked: &Paged<SkillQuery>) -> Result<SkillList, Fault> 
          ORDER BY {order} LIMIT ?7 OFFSET ?8"
     );
     let offset_now = if after.is_some() { 0 } else { *offset };
-    let rows = db.all(
-        &sql,
-        (category, &pattern, least, key, reviews, n, limit + 1, offset_now),
-        |row| {
-            let found = read(row)?;
-            let keys =
-                [row.get::<_, f64>(14)?.to_bits().cast_signed(), found.skill.review_count, found.n];
-            Ok((found.skill, keys))
-        },
-    )?;
+    let rows = db.all(&sql, (category, &pattern, least, key, reviews, n, limit + 1, offset_now), |row| {
+        let found = read(row)?;
+        let keys = [row.get::<_, f64>(14)?.to_bits().cast_signed(), found.skill.review_count, found.n];
+        Ok((found.skill, keys))
+    })?;
     let total = match filter.as_str() {
         "" => db.number("SELECT skills FROM market", [])?,
         filter => db.number(
@@ -326,7 +321,8 @@ mod tests {
 
     #[test]
     fn what_passes_for_a_url() {
-        for good in ["https://a.example", "http://127.0.0.1:1/x?y#z", "https://ä.example/p", "http://[::1]/"] {
+        for good in ["https://a.example", "http://127.0.0.1:1/x?y#z", "https://ä.example/p", "http://[::1]/"]
+        {
             assert!(is_url(good), "{good}");
         }
         for bad in ["", "ftp://a", "https://", "https:///x", "http://.x", "http://a b", "http://a/\n", "x"] {

@@ -2,8 +2,8 @@
 
 use super::ledger::{self, Account};
 use super::ports::{
-    Attributes, Chain, ChainFault, Later, Outputs, PortError, Ports, PrintOrder, PrintService, PrintState, Rate,
-    RelayDoor, Tweet, Tweets,
+    Attributes, Chain, ChainFault, Later, Outputs, PortError, Ports, PrintOrder, PrintService, PrintState,
+    Rate, RelayDoor, Tweet, Tweets,
 };
 use super::rules::money::{Decimal, Sats};
 use super::*;

@@ -1,8 +1,8 @@
 //! Goods, by Gelato's API. What changes rarely is kept for a while; an answer that is too old is
 //! still given when Gelato cannot be reached.
 
-use super::cache::Cache;
 use super::Client;
+use super::cache::Cache;
 use crate::base::Clock;
 use crate::gather::ports::{Attributes, Later, PortError, PrintOrder, PrintService, PrintState};
 use crate::gather::rules::money::Decimal;

@@ -175,7 +175,8 @@ impl Product {
     pub fn chosen(&self, options: &BTreeMap<String, String>) -> Result<Attributes, Fault> {
         let names: Vec<&str> = self.options.iter().map(|(name, _)| *name).collect();
         let detail = format!("{} needs exactly these options: {}", self.id, names.join(", "));
-        let missing = names.iter().filter(|name| !options.contains_key(**name)).map(|name| (*name, "missing"));
+        let missing =
+            names.iter().filter(|name| !options.contains_key(**name)).map(|name| (*name, "missing"));
         let unknown = options.keys().map(String::as_str).filter(|name| !names.contains(name));
         let wrong: Vec<_> = missing.chain(unknown.map(|name| (name, "unknown"))).collect();
         if !wrong.is_empty() {

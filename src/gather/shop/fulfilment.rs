@@ -70,7 +70,8 @@ fn remember(tx: &Tx<'_>, kind: &str, order: &str, wait_seconds: i64) -> Result<(
 /// # Errors
 /// The database's.
 pub fn due(db: &Db<'_>) -> Result<Vec<i64>, Fault> {
-    let sql = "SELECT n FROM calls WHERE due <= ?1 AND kind IN ('print', 'print_state') ORDER BY due LIMIT ?2";
+    let sql =
+        "SELECT n FROM calls WHERE due <= ?1 AND kind IN ('print', 'print_state') ORDER BY due LIMIT ?2";
     db.all(sql, (db.now().0, BATCH_MAX), |row| row.get(0))
 }
 
@@ -170,7 +171,8 @@ pub fn settle(tx: &Tx<'_>, errand: &Errand, outcome: &Outcome) -> Result<(), Fau
             let (agent, total) = buyer(tx, order)?;
             let (from, to) = (Account::Orders, Account::Agent(agent));
             ledger::transfer(tx, "credit", from, to, total, ("order", order))?;
-            let body = format!("The print service will not make it. {total} BCH were credited to your balance.");
+            let body =
+                format!("The print service will not make it. {total} BCH were credited to your balance.");
             tell(tx, order, "was cancelled", &body)?;
         }
     }

@@ -157,7 +157,8 @@ pub fn place(
     let me = Agent::of(tx, &me.bearer, true)?;
     let design_url = design(tx.context(), new.design_url.as_deref())?;
     let address = lines(&new.shipping_address)?;
-    let open = "SELECT count(*) FROM orders WHERE agent = ?1 AND status = 'awaiting_payment' AND expires > ?2";
+    let open =
+        "SELECT count(*) FROM orders WHERE agent = ?1 AND status = 'awaiting_payment' AND expires > ?2";
     if tx.number(open, (me.n, tx.now().0))? >= OPEN_MAX {
         return Err(Fault::too_many(format!("{OPEN_MAX} of your orders are unpaid"), RETRY_SECONDS));
     }
@@ -259,7 +260,8 @@ fn without_markup(text: &str) -> String {
 /// # Errors
 /// 404; 403 another agent's.
 pub fn get(db: &Db<'_>, me: &Agent, id: &str) -> Result<Order, Fault> {
-    let sql = "SELECT o.id, o.status, a.id, o.total, o.payment_address, o.paid_at IS NOT NULL, o.tx, o.product_id,
+    let sql =
+        "SELECT o.id, o.status, a.id, o.total, o.payment_address, o.paid_at IS NOT NULL, o.tx, o.product_id,
                o.options, o.design_url, o.gelato_order_id, o.tracking_url, o.expires, o.created
                FROM orders o JOIN agents a ON a.n = o.agent WHERE o.id = ?1";
     let now = db.now();

@@ -2,8 +2,8 @@
 //! deposit (W2, W32); what is above the price is credited to the buyer (W21).
 
 use super::catalogue::RETRY_SECONDS;
-use super::orders::{self, Order, short};
 use super::fulfilment;
+use super::orders::{self, Order, short};
 use crate::gather::inbox::{self, Notice};
 use crate::gather::input::chars;
 use crate::gather::ledger::{self, Account};

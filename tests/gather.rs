@@ -12,7 +12,13 @@ mod documents;
 mod door;
 #[path = "gather/harness.rs"]
 mod harness;
+#[path = "gather/market.rs"]
+mod market;
+#[path = "gather/moderation.rs"]
+mod moderation;
 #[path = "gather/requests.rs"]
 mod requests;
+#[path = "gather/shop.rs"]
+mod shop;
 #[path = "gather/verification.rs"]
 mod verification;

@@ -340,7 +340,7 @@ fn ranks_are_those_of_the_contract_and_never_stale() {
     let before = ranked();
     agents[0].post(&service, "/api/rankings/refresh", json!({})).expect(200);
     assert_eq!(ranked(), before, "a refresh finds nothing to do");
-    assert_eq!((&before["count"], &before["rankings"][0]["name"]), (&json!(2), &json!("x")));
+    assert_eq!((&before["count"], &before["rankings"][0]["name"]), (&json!(2), &json!("y")));
     // The latest review of an agent is the one that counts (W8).
     for score in [1.0, 10.0, 6.0] {
         submit(&agents[1], review("y", score));

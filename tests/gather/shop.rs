@@ -236,6 +236,9 @@ fn orders_are_refused_in_order() {
     assert_eq!(with(&[("/product_id", json!("hat"))]).refused(422), ["body.product_id"]);
     assert_eq!(with(&[("/options", json!({"size": "M"}))]).refused(422), ["body.options.color"]);
     assert_eq!(with(&[("/options/color", json!("pink"))]).refused(422), ["body.options"]);
+    doubles.world().rate_down = true;
+    with(&[]).refused(503);
+    doubles.world().rate_down = false;
     assert_eq!(
         with(&[("/shipping_address/country", json!("DEU"))]).refused(422),
         ["body.shipping_address.country"]
@@ -247,9 +250,6 @@ fn orders_are_refused_in_order() {
     let mut foreign = order();
     foreign["design_url"] = json!("https://evil.example/x.png");
     assert_eq!(agent.post(&service, "/api/order/product", foreign).refused(422), ["body.design_url"]);
-    doubles.world().rate_down = true;
-    with(&[]).refused(503);
-    doubles.world().rate_down = false;
     let placed = with(&[]).expect(201);
     assert_eq!((&placed["status"], &placed["total_bch"]), (&json!("awaiting_payment"), &json!("0.035000")));
     assert_eq!(placed["payment_address"], format!("bitcoincash:{ADDRESS}"));
@@ -337,7 +337,8 @@ fn fulfilment_is_retried_over_a_crash_and_never_doubled() {
     service.restart_later(61);
     let seen = wait_for(&service, &agent, &order, "fulfilling");
     assert_eq!(seen["gelato_order_id"], "g-1");
-    let (printed, searches) = (doubles.world().printed.len(), doubles.world().searches);
+    let printed = doubles.world().printed.len();
+    let searches = doubles.world().searches;
     assert_eq!((printed, searches), (1, 1), "it was found, not sent again");
     // And one that did not arrive is sent.
     let second = place(&service, &agent);

@@ -8,7 +8,8 @@ use crate::gather::input::Nothing;
 use crate::gather::list::Paged;
 use crate::gather::proofs::{self, ProofQuery};
 use crate::gather::rankings::{self, RankingQuery};
-use crate::gather::reviews::{self, NewReview, OldReview, ReviewQuery};
+use crate::gather::reviewed::{self, ReviewQuery};
+use crate::gather::reviews::{self, NewReview, OldReview};
 use crate::gather::skills::{self, NewSkill, SkillQuery};
 
 const SKILLS: &str = "Skills";
@@ -57,10 +58,10 @@ fn about_reviews() -> Vec<Operation> {
             .status(201)
             .write(|tx, call: Call<Agent, Nothing, NewReview>| reviews::submit(tx, &call.who, &call.body)),
         get("/api/reviews", "list-reviews", REVIEWS, "Reviews, newest first")
-            .read(|db, call: Call<Anyone, Paged<ReviewQuery>>| reviews::list(db, &call.query)),
+            .read(|db, call: Call<Anyone, Paged<ReviewQuery>>| reviewed::list(db, &call.query)),
         get("/api/reviews/{id}", "get-review", REVIEWS, "A review")
             .refuses(&[404])
-            .read(|db, call: Call<Anyone>| reviews::get(db, call.id())),
+            .read(|db, call: Call<Anyone>| reviewed::get(db, call.id())),
     ]
 }
 

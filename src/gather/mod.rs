@@ -56,6 +56,7 @@ pub mod ports;
 pub mod pow;
 pub mod proofs;
 pub mod rankings;
+pub mod reviewed;
 pub mod reviews;
 pub mod rules;
 mod secrets;

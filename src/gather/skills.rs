@@ -2,7 +2,7 @@
 
 use super::input::{any, chars, range};
 use super::list::{Page, Paged, like};
-use super::reviews::{self, SkillReview};
+use super::reviewed::{self, SkillReview};
 use super::rules::time::Time;
 use super::{Agent, Db, Fault, Tx, outbox};
 use rusqlite::Row;
@@ -158,7 +158,7 @@ pub(super) fn find(db: &Db<'_>, text: &str) -> Result<Option<Found>, Fault> {
 /// 404.
 pub fn get(db: &Db<'_>, id: &str) -> Result<SkillPage, Fault> {
     let Found { n, skill } = find(db, id)?.ok_or_else(unknown)?;
-    Ok(SkillPage { skill, reviews: reviews::of_skill(db, n)? })
+    Ok(SkillPage { skill, reviews: reviewed::of_skill(db, n)? })
 }
 
 pub(super) fn unknown() -> Fault {

@@ -95,7 +95,7 @@ fn endpoint(operation: &Operation) -> Endpoint {
         Tier::Agent => tips.push("needs Authorization: Bearer TOKEN".to_owned()),
         Tier::Admin => tips.push("for administrators".to_owned()),
         Tier::Optional => tips.push("with a token it may be easier".to_owned()),
-        Tier::Public => {}
+        Tier::Public | Tier::Present => {}
     }
     let names = |fields: &[crate::gather::input::Field]| {
         let name =

@@ -16,6 +16,7 @@ CREATE TABLE skills (
     security_reviews INTEGER NOT NULL DEFAULT 0,
     security_sum     REAL    NOT NULL DEFAULT 0,
     proved           INTEGER NOT NULL DEFAULT 0,
+    security         REAL    NOT NULL DEFAULT 0,      -- its average; 0: never scored
     rank             REAL    NOT NULL DEFAULT 0,
     created          INTEGER NOT NULL
 ) STRICT;
@@ -23,7 +24,18 @@ CREATE INDEX skills_by_rank ON skills (rank DESC, reviews DESC, n);
 CREATE INDEX skills_by_category ON skills (category, rank DESC, reviews DESC, n);
 CREATE INDEX skills_by_installs ON skills (installs DESC, n);
 CREATE INDEX skills_by_reviews ON skills (reviews DESC, n);
+CREATE INDEX skills_by_security ON skills (security DESC, n);
 CREATE INDEX skills_reviewed ON skills (rank DESC, reviews DESC, n) WHERE reviews > 0;
+
+-- One row, kept: how many skills, how many reviews count, and the number of reviews that all
+-- stored ranks were computed with (W20).
+CREATE TABLE market (
+    one     INTEGER PRIMARY KEY CHECK (one = 1),
+    skills  INTEGER NOT NULL DEFAULT 0,
+    reviews INTEGER NOT NULL DEFAULT 0,
+    basis   INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO market (one) VALUES (1);
 
 CREATE TABLE review_challenges (
     n       INTEGER PRIMARY KEY,
@@ -36,7 +48,7 @@ CREATE TABLE review_challenges (
     expires INTEGER NOT NULL,
     used    INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE INDEX review_challenges_by_expiry ON review_challenges (expires);
+CREATE INDEX review_challenges_by_expiry ON review_challenges (expires) WHERE used = 0;
 
 CREATE TABLE reviews (
     n                 INTEGER PRIMARY KEY,

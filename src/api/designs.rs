@@ -4,14 +4,14 @@
 use super::buckets::AgentBucket;
 use super::multipart;
 use super::problem;
-use super::serve::{Api, ask, change, token};
+use super::serve::{Api, Reply, ask, change, repeatable, token};
 use crate::gather::rules::ids;
-use crate::gather::shop::designs::{self, Design, Uploaded};
-use crate::gather::{Agent, Fault, FaultKind};
+use crate::gather::shop::designs::{self, Design};
+use crate::gather::{Agent, Fault, FaultKind, Tx};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Path, Request};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::stream;
@@ -29,6 +29,10 @@ const UPLOAD_BYTES_MAX: usize = 32 << 20;
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// Uploads at a time: each is held in memory.
 static UPLOADS: Semaphore = Semaphore::const_new(4);
+/// The status of an upload that was kept.
+const CREATED: u16 = 201;
+/// What a repeated upload is a repetition of.
+const ROUTE: &str = "design-upload";
 /// Characters that make a stored name one of its kind.
 const SUFFIX_CHARS: usize = 10;
 /// Bytes of a file that are read at once.
@@ -50,12 +54,12 @@ pub(super) fn routes(router: Router, api: &Arc<Api>) -> Router {
 
 async fn upload(api: &Api, request: Request) -> Response {
     match keep(api, request).await {
-        Ok(uploaded) => (StatusCode::CREATED, axum::Json(uploaded)).into_response(),
+        Ok(reply) => reply.into_response(),
         Err(fault) => problem::response(&fault),
     }
 }
 
-async fn keep(api: &Api, request: Request) -> Result<Uploaded, Fault> {
+async fn keep(api: &Api, request: Request) -> Result<Reply, Fault> {
     let (parts, body) = request.into_parts();
     let bearer = token(api, &parts.headers)?;
     let me = ask(&api.gather, move |db| Agent::of(db, &bearer, true)).await?;
@@ -70,12 +74,15 @@ async fn keep(api: &Api, request: Request) -> Result<Uploaded, Fault> {
     let body = body.map_err(|_| designs::too_large())?;
     let part = multipart::file(&body, &boundary, "file")
         .ok_or_else(|| Fault::bad("there is no file in a part named file"))?;
+    let repeat = repeatable(&parts, &me.id, ROUTE, &[part.file_name.as_bytes(), part.bytes])?;
     let suffix = &ids::record_id(rand::random)[..SUFFIX_CHARS];
     let picture = designs::examine(&part.file_name, part.bytes, ids::record_id(rand::random), suffix)?;
     let path = designs::path(api.gather.context(), &picture.id);
     write(&path, part.bytes).await.map_err(Fault::internal)?;
-    let kept = change(&api.gather, move |tx| designs::keep(tx, &me, &picture)).await;
-    if kept.is_err() {
+    let keep =
+        move |tx: &Tx<'_>| Reply::once(tx, repeat.as_ref(), CREATED, |tx| designs::keep(tx, &me, &picture));
+    let kept = change(&api.gather, keep).await;
+    if kept.as_ref().map_or(true, Reply::is_replay) {
         // What cannot be removed is a file that nobody names.
         let _ = fs::remove_file(&path).await;
     }

@@ -10,7 +10,8 @@ use crate::gather::proofs::{self, ProofQuery};
 use crate::gather::rankings::{self, RankingQuery};
 use crate::gather::reviewed::{self, ReviewQuery};
 use crate::gather::reviews::{self, NewReview, OldReview};
-use crate::gather::skills::{self, NewSkill, SkillQuery};
+use crate::gather::skill_list::{self, SkillQuery};
+use crate::gather::skills::{self, NewSkill};
 
 const SKILLS: &str = "Skills";
 const REVIEWS: &str = "Reviews";
@@ -27,14 +28,13 @@ pub(super) fn operations() -> Vec<Operation> {
 fn about_skills() -> Vec<Operation> {
     vec![
         get("/api/skills", "list-skills", SKILLS, "Skills, best first")
-            .read(|db, call: Call<Anyone, Paged<SkillQuery>>| skills::list(db, &call.query)),
+            .read(|db, call: Call<Anyone, Paged<SkillQuery>>| skill_list::list(db, &call.query)),
         get("/api/skills/{id}", "get-skill", SKILLS, "A skill by name or id, with its latest reviews")
             .refuses(&[404])
             .read(|db, call: Call<Anyone>| skills::get(db, call.id())),
-        post("/api/skills", "create-skill", SKILLS, "Add a skill")
-            .status(201)
-            .refuses(&[409])
-            .write(|tx, call: Call<Agent, Nothing, NewSkill>| skills::create(tx, &call.who, &call.body)),
+        post("/api/skills", "create-skill", SKILLS, "Add a skill").status(201).refuses(&[409]).write(
+            |tx, call: Call<Agent, Nothing, NewSkill>| skills::create(tx, &call.who, &call.body, None),
+        ),
         get("/api/rankings", "list-rankings", RANKINGS, "Reviewed skills, best first")
             .read(|db, call: Call<Anyone, Paged<RankingQuery>>| rankings::list(db, &call.query)),
         post("/api/rankings/refresh", "refresh-rankings", RANKINGS, "Compute all ranks anew")
@@ -54,10 +54,11 @@ fn about_reviews() -> Vec<Operation> {
             .write(|tx, call: Call<Agent, Nothing, ChallengeWish>| {
                 challenges::challenge(tx, &call.who, &call.body)
             }),
-        post("/api/reviews/submit", "submit-review", REVIEWS, "Submit a review")
-            .status(201)
-            .write(|tx, call: Call<Agent, Nothing, NewReview>| reviews::submit(tx, &call.who, &call.body)),
+        post("/api/reviews/submit", "submit-review", REVIEWS, "Submit a review").status(201).write(
+            |tx, call: Call<Agent, Nothing, NewReview>| reviews::submit(tx, &call.who, &call.body, None),
+        ),
         get("/api/reviews", "list-reviews", REVIEWS, "Reviews, newest first")
+            .refuses(&[404])
             .read(|db, call: Call<Anyone, Paged<ReviewQuery>>| reviewed::list(db, &call.query)),
         get("/api/reviews/{id}", "get-review", REVIEWS, "A review")
             .refuses(&[404])

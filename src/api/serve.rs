@@ -154,6 +154,31 @@ fn idempotency_key(parts: &Parts, flaws: &mut Vec<Flaw>) -> Option<String> {
     key.map(str::to_owned)
 }
 
+/// What makes a request to a route that is no operation the same as another one of `agent`'s:
+/// its key, and `asked`.
+///
+/// # Errors
+/// 422 a key that is none.
+pub(super) fn repeatable(
+    parts: &Parts,
+    agent: &str,
+    route: &str,
+    asked: &[&[u8]],
+) -> Result<Option<Repeatable>, Fault> {
+    let mut flaws = Vec::new();
+    let key = idempotency_key(parts, &mut flaws);
+    if !flaws.is_empty() {
+        return Err(Fault::flawed(FaultKind::Invalid, flaws));
+    }
+    let mut hash = Sha256::new();
+    for part in asked {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let request = hash.finalize().into();
+    Ok(key.map(|key| Repeatable { scope: format!("{agent} {route}"), key, request }))
+}
+
 async fn path(parts: &mut Parts) -> Result<Vec<String>, Fault> {
     let params = parts.extract::<RawPathParams>().await;
     let params = params.map_err(|_| Fault::missing("the path is not UTF-8"))?;
@@ -226,6 +251,11 @@ impl Reply {
     pub(super) fn new<T: Serialize>(status: u16, value: &T) -> Result<Reply, Fault> {
         let json = serde_json::to_vec(value).map_err(Fault::internal)?;
         Ok(Reply { status, json, replayed: false })
+    }
+
+    /// Whether it is an answer that was given before.
+    pub(super) fn is_replay(&self) -> bool {
+        self.replayed
     }
 
     /// Does `work`, or answers as it was answered before; the answer is kept with the work.

@@ -12,6 +12,7 @@ use crate::gather::shop::orders::{self, NewOrder};
 use crate::gather::shop::payment::{self, Payment};
 use crate::gather::shop::price;
 use crate::gather::{Agent, Fault, Gather, rate};
+use futures_util::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,12 +43,11 @@ fn goods() -> Vec<Operation> {
                 let (products, page, pages) = catalogue::page(call.id(), call.query.page)?;
                 let gather = Arc::clone(&at.api().gather);
                 rate::refresh(gather.context()).await;
-                let mut items = Vec::new();
-                for product in products {
+                let items = products.iter().map(async |product| {
                     let offer = price::offer(gather.context(), product, &product.reference()).await;
-                    items.push(product.item(offer.ok().flatten().map(|offer| offer.price)));
-                }
-                at.answer(&MenuItems::new(items, page, pages))
+                    product.item(offer.ok().flatten().map(|offer| offer.price))
+                });
+                at.answer(&MenuItems::new(join_all(items).await, page, pages))
             }),
         get("/api/products/{product_id}/options", "product-options", "Products", "What is to be chosen")
             .refuses(&[404])

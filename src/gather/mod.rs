@@ -72,6 +72,7 @@ pub mod rules;
 mod secrets;
 pub mod settings;
 pub mod shop;
+pub mod skill_list;
 pub mod skills;
 pub mod tags;
 pub mod tips;

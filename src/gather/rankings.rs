@@ -5,6 +5,7 @@
 use super::input::range;
 use super::list::{Page, Paged};
 use super::rules::rank::{Standing, rank};
+use super::rules::time::Time;
 use super::{Db, Fault, Tx};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -13,6 +14,9 @@ use utoipa::ToSchema;
 const EXACT_MAX: i64 = 256;
 /// Above it the sum may grow by this part before they are: a rank moves by less than 1 %.
 const STEP: i64 = 16;
+/// Between two times that anybody may have them all computed: with 100 000 skills it keeps other
+/// writes waiting for some tenths of a second.
+const REFRESH_SECONDS: i64 = 60;
 
 super::input! {
     /// How many.
@@ -71,10 +75,11 @@ pub(super) struct Change {
 pub fn list(db: &Db<'_>, asked: &Paged<RankingQuery>) -> Result<Rankings, Fault> {
     let limit = asked.query.limit;
     let after = asked.page.after::<3>()?;
-    let [key, reviews, n] = after.unwrap_or([f64::MAX.to_bits().cast_signed(), i64::MAX, -1]);
+    let [key, reviews, n] = after.unwrap_or([f64::INFINITY.to_bits().cast_signed(), i64::MAX, i64::MAX]);
+    // Whatever has reviews has a rank above 0.
     let sql = "SELECT id, name, description, installs, reviews, score_sum, rank, proved, n FROM skills
-               WHERE reviews > 0 AND rank <= ?1 AND (rank < ?1 OR reviews < ?2 OR (reviews = ?2 AND n > ?3))
-               ORDER BY rank DESC, reviews DESC, n LIMIT ?4";
+               WHERE rank > 0 AND (rank, reviews, n) < (?1, ?2, ?3)
+               ORDER BY rank DESC, reviews DESC, n DESC LIMIT ?4";
     let rows = db.all(sql, (f64::from_bits(key.cast_unsigned()), reviews, n, limit + 1), |row| {
         let (reviews, sum, rank): (i64, f64, f64) = (row.get(4)?, row.get(5)?, row.get(6)?);
         let ranked = Ranked {
@@ -93,15 +98,18 @@ pub fn list(db: &Db<'_>, asked: &Paged<RankingQuery>) -> Result<Rankings, Fault>
     Ok(Rankings { count: rankings.len(), rankings, next })
 }
 
-/// `POST /api/rankings/refresh`: computes all ranks with the sum of reviews as it is now.
+/// `POST /api/rankings/refresh`: computes all ranks with the sum of reviews as it is now, if that
+/// changes any and was not done just now.
 ///
 /// # Errors
 /// The database's.
 pub fn refresh(tx: &Tx<'_>) -> Result<Refreshed, Fault> {
     let (reviews, basis) = sums(tx)?;
-    let message = match reviews == basis {
-        true => "the ranks are current".to_owned(),
-        false => format!("{} ranks were computed anew", compute_all(tx, reviews)?),
+    let again = Time(tx.number("SELECT computed FROM market", [])?).plus_seconds(REFRESH_SECONDS);
+    let message = match () {
+        () if reviews == basis => "the ranks are current".to_owned(),
+        () if again > tx.now() => format!("the ranks were computed less than {REFRESH_SECONDS} s ago"),
+        () => format!("{} ranks were computed anew", compute_all(tx, reviews)?),
     };
     Ok(Refreshed { message })
 }
@@ -136,7 +144,7 @@ fn sums(db: &Db<'_>) -> Result<(i64, i64), Fault> {
 
 /// Computes every rank with this sum of reviews; how many changed.
 fn compute_all(tx: &Tx<'_>, reviews: i64) -> Result<usize, Fault> {
-    tx.run("UPDATE market SET basis = ?1", [reviews])?;
+    tx.run("UPDATE market SET basis = ?1, computed = ?2", (reviews, tx.now().0))?;
     let all = reviews.try_into().unwrap_or(u32::MAX);
     let sql =
         "SELECT n, reviews, score_sum, installs, proved, rank FROM skills WHERE reviews > 0 OR rank > 0";

@@ -3,6 +3,7 @@
 use super::input::{chars, range};
 use super::list::{Page, Paged};
 use super::rules::time::Time;
+use super::skills::{self, NAME_CHARS_MAX};
 use super::{Db, Fault};
 use rusqlite::Row;
 use serde::Serialize;
@@ -18,6 +19,8 @@ super::input! {
         limit: i64 = range(1, 100).or(20),
         /// `pending`, `running`, `complete` or `failed`; anything else matches nothing.
         status: Option<String> = chars(0, 50),
+        /// Only of this skill, by name or id.
+        skill: Option<String> = chars(0, NAME_CHARS_MAX),
     }
 }
 
@@ -96,6 +99,12 @@ pub struct Review {
     pub counts: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proof: Option<ReviewProof>,
+    /// There and true if the reviewer signed it: the event is in the relay's log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed: Option<bool>,
+    /// The event's id, in hex.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<String>,
 }
 
 /// A review's proof.
@@ -129,17 +138,25 @@ fn card(row: &Row<'_>) -> rusqlite::Result<ReviewCard> {
 /// `GET /api/reviews`: newest first (W30).
 ///
 /// # Errors
-/// 422 for a cursor that is none.
+/// 404 a skill that there is not; 422 for a cursor that is none.
 pub fn list(db: &Db<'_>, asked: &Paged<ReviewQuery>) -> Result<ReviewList, Fault> {
-    let ReviewQuery { limit, status } = &asked.query;
+    let ReviewQuery { limit, status, skill } = &asked.query;
     let [before] = asked.page.after::<1>()?.unwrap_or([i64::MAX]);
-    let status = status.as_deref().filter(|status| !status.is_empty());
-    let filter = if status.is_some() { "AND r.status = ?2" } else { "AND ?2 IS NULL" };
+    let filled = |text: &'_ Option<String>| text.clone().filter(|text| !text.is_empty());
+    let find = |text: String| skills::find(db, &text)?.map(|found| found.n).ok_or_else(skills::unknown);
+    let (status, skill) = (filled(status), filled(skill).map(find).transpose()?);
+    // Each on its index; a skill's reviews are nearly all of one status.
+    let filter = match (&skill, &status) {
+        (Some(_), Some(_)) => "AND r.skill = ?3 AND +r.status = ?2",
+        (Some(_), None) => "AND r.skill = ?3",
+        (None, Some(_)) => "AND r.status = ?2",
+        (None, None) => "",
+    };
     let sql = format!(
-        "SELECT {CARD} FROM reviews r JOIN skills s ON s.n = r.skill
-         WHERE r.n < ?1 {filter} ORDER BY r.n DESC LIMIT ?3"
+        "SELECT {CARD} FROM reviews r CROSS JOIN skills s ON s.n = r.skill
+         WHERE r.n < ?1 {filter} ORDER BY r.n DESC LIMIT ?4"
     );
-    let rows = db.all(&sql, (before, status, limit + 1), |row| Ok((card(row)?, [row.get(9)?])))?;
+    let rows = db.all(&sql, (before, status, skill, limit + 1), |row| Ok((card(row)?, [row.get(9)?])))?;
     let (reviews, next) = Page::fit(rows, *limit, &asked.page)?;
     Ok(ReviewList { reviews, next })
 }
@@ -152,7 +169,7 @@ pub fn get(db: &Db<'_>, id: &str) -> Result<Review, Fault> {
     let sql = format!(
         "SELECT {CARD}, a.id, r.what_worked, r.what_failed, r.skill_feedback, r.security_score, r.security_notes,
              r.runner_type, r.permission_mode, r.agent_model, r.execution_time_ms, r.cli_output, r.counts,
-             p.id, p.verified, p.kind, p.created
+             p.id, p.verified, p.kind, p.created, r.event_id
          FROM reviews r JOIN skills s ON s.n = r.skill JOIN agents a ON a.n = r.agent
          LEFT JOIN proofs p ON p.review = r.n WHERE r.id = ?1"
     );
@@ -166,6 +183,7 @@ pub fn get(db: &Db<'_>, id: &str) -> Result<Review, Fault> {
                 created: Time(row.get(25)?),
             }),
         };
+        let event: Option<Vec<u8>> = row.get(26)?;
         Ok(Review {
             card: card(row)?,
             agent_id: row.get(10)?,
@@ -181,6 +199,8 @@ pub fn get(db: &Db<'_>, id: &str) -> Result<Review, Fault> {
             cli_output: row.get(20)?,
             counts: row.get(21)?,
             proof,
+            signed: event.is_some().then_some(true),
+            event_id: event.map(hex::encode),
         })
     })?;
     found.ok_or_else(|| Fault::missing("there is no such review"))

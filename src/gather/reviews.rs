@@ -100,12 +100,18 @@ pub fn old() -> Result<Submitted, Fault> {
     Err(Fault::not_implemented("reviews are not executed here: POST /api/reviews/submit what you found"))
 }
 
-/// `POST /api/reviews/submit`
+/// `POST /api/reviews/submit`. `event`: the id of the event with which the agent said the same on
+/// the relay, if that is where it comes from.
 ///
 /// # Errors
 /// 422 a skill that can neither be found nor made; 429 too many within a day; 400 a challenge
 /// that does not fit, or one without a security score.
-pub fn submit(tx: &Tx<'_>, me: &Agent, new: &NewReview) -> Result<Submitted, Fault> {
+pub fn submit(
+    tx: &Tx<'_>,
+    me: &Agent,
+    new: &NewReview,
+    event: Option<&[u8; 32]>,
+) -> Result<Submitted, Fault> {
     within_limit(tx, me)?;
     let skill = skills::find_or_create(tx, me, &new.skill_id)?;
     let challenge = match (filled(&new.challenge_id), filled(&new.totem)) {
@@ -118,7 +124,7 @@ pub fn submit(tx: &Tx<'_>, me: &Agent, new: &NewReview) -> Result<Submitted, Fau
         return Err(fault.because("body.security_score", "missing"));
     }
     let replaced = uncount_last(tx, me, skill.n)?;
-    let (n, id) = insert(tx, me, new, skill.n, challenge)?;
+    let (n, id) = insert(tx, me, new, (skill.n, challenge), event)?;
     let attested = Attestation {
         skill_id: &new.skill_id,
         task: &new.task,
@@ -195,16 +201,16 @@ fn insert(
     tx: &Tx<'_>,
     me: &Agent,
     new: &NewReview,
-    skill: i64,
-    challenge: Option<i64>,
+    (skill, challenge): (i64, Option<i64>),
+    event: Option<&[u8; 32]>,
 ) -> Result<(i64, String), Fault> {
     let id = tx.new_id();
     let n = tx.insert(
         "INSERT INTO reviews (id, skill, agent, task, status, score, what_worked, what_failed, skill_feedback,
              security_score, security_notes, runner_type, permission_mode, agent_model, execution_time_ms,
-             cli_output, verified_reviewer, challenge, created)
+             cli_output, verified_reviewer, challenge, created, event_id)
          VALUES (:id, :skill, :agent, :task, 'complete', :score, :worked, :failed, :feedback, :security, :notes,
-             :runner, :mode, :model, :time, :output, :verified, :challenge, :created)",
+             :runner, :mode, :model, :time, :output, :verified, :challenge, :created, :event)",
         rusqlite::named_params! {
             ":id": id,
             ":skill": skill,
@@ -224,6 +230,7 @@ fn insert(
             ":verified": me.verified,
             ":challenge": challenge,
             ":created": tx.now().0,
+            ":event": event,
         },
     )?;
     Ok((n, id))

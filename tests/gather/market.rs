@@ -97,11 +97,29 @@ fn skills_are_listed_by_rank_filter_and_cursor() {
     assert_eq!(of(&list("sort=newest")), of(&all), "D13");
     assert_eq!(of(&list("sort=reviews"))[0], "plain");
     assert_eq!(of(&list("sort=security")), ["fourth", "third", "plain", "a%b"]);
-    assert_eq!(of(&list("sort=installs")), ["a%b", "plain", "third", "fourth"]);
+    assert_eq!(of(&list("sort=installs")), ["fourth", "third", "plain", "a%b"], "none: the newest first");
     assert_eq!(of(&list("category=data")), ["plain", "fourth", "a%b"]);
     assert_eq!(list("category=data")["total"], 3);
     assert_eq!(of(&list("min_security=3.5")), ["third", "fourth"]);
     assert_eq!(list("min_security=3.5")["total"], 2);
+    // Exactly at an average, between two of one tenth, and in one category.
+    for (query, names) in [
+        ("min_security=3", vec!["plain", "third", "fourth"]),
+        ("min_security=3.01", vec!["third", "fourth"]),
+        ("min_security=9&sort=reviews", vec!["fourth"]),
+        ("min_security=1&sort=security", vec!["fourth", "third", "plain"]),
+        ("min_security=3&category=data&sort=installs", vec!["fourth", "plain"]),
+        ("min_security=-inf", vec!["plain", "third", "fourth", "a%b"]),
+        ("min_security=1e9", vec![]),
+        ("min_security=3&q=thing", vec!["plain", "third", "fourth"]),
+    ] {
+        let answer = list(query);
+        assert_eq!(
+            (of(&answer), &answer["total"]),
+            (names.iter().map(|n| (*n).to_owned()).collect(), &json!(names.len())),
+            "{query}"
+        );
+    }
     for nothing in ["min_security=x", "min_security=nan", "offset=4", "category=none", "q=zzz"] {
         assert_eq!(of(&list(nothing)), Vec::<String>::new(), "{nothing}");
     }
@@ -200,6 +218,9 @@ fn a_review_is_stored_whole_and_shown() {
     assert_eq!(ids(""), [second["review_id"].clone(), done["review_id"].clone()], "W30: newest first");
     assert_eq!(ids("status=complete").len(), 2);
     assert_eq!(ids("status=failed"), Vec::<Value>::new());
+    assert_eq!(ids("skill=other"), [second["review_id"].clone()]);
+    assert_eq!(ids(&format!("status=complete&skill={}", text(&skill["id"]))), [done["review_id"].clone()]);
+    service.get("/api/reviews?skill=nothing").refused(404);
     let first = service.get("/api/reviews?limit=1").expect(200);
     assert_eq!(ids(&format!("limit=1&cursor={}", text(&first["next"]))), [done["review_id"].clone()]);
 }
@@ -358,6 +379,52 @@ fn ranks_are_those_of_the_contract_and_never_stale() {
     );
     assert_eq!(service.get("/api/rankings?limit=1").expect(200)["count"], 1);
     service.get("/api/rankings?limit=101").refused(422);
+}
+
+/// A retried request finds its answer; a challenge that it used up does not stand in its way.
+#[test]
+fn a_review_sent_twice_is_stored_once() {
+    let service = Setup::new().start();
+    let agent = service.agent(1);
+    agent.post(&service, "/api/skills", json!({"id": "a", "name": "x"})).expect(201);
+    let challenge = agent.post(&service, "/api/reviews/challenge", json!({"skill_id": "a"})).expect(201);
+    let mut body = review("a", 6.0);
+    body["security_score"] = json!(5);
+    (body["challenge_id"], body["totem"]) = (challenge["challenge_id"].clone(), challenge["totem"].clone());
+    let send = |body: &Value| {
+        let request = Request::new("POST", "/api/reviews/submit").header("Idempotency-Key", "once");
+        agent.ask(&service, request.json(body.clone()))
+    };
+    let first = send(&body).expect(201);
+    let again = send(&body);
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.expect(201), first);
+    assert_eq!(service.number("SELECT count(*) FROM reviews"), 1);
+    body["score"] = json!(7);
+    assert_eq!(send(&body).refused(422), ["header.Idempotency-Key"]);
+}
+
+#[test]
+fn reviews_of_a_day_and_open_challenges_are_bounded() {
+    let mut service = Setup::new().start();
+    let agent = service.agent(1);
+    for _ in 0..100 {
+        agent.post(&service, "/api/reviews/submit", review("a", 6.0)).expect(201);
+    }
+    let refused = agent.post(&service, "/api/reviews/submit", review("a", 6.0));
+    assert!(refused.header("retry-after").is_some());
+    refused.refused(429); // W8
+    let challenge = |service: &Service, agent: &Agent| {
+        agent.post(service, "/api/reviews/challenge", json!({"skill_id": "a"}))
+    };
+    let statuses: Vec<u16> = (0..200).map(|_| challenge(&service, &agent).status).collect();
+    let open = statuses.iter().take_while(|status| **status == 201).count();
+    assert!(open > 0 && open < 200, "{open}");
+    assert!(statuses[open..].iter().all(|status| *status == 429), "{statuses:?}");
+    service.restart_later(DAY + 1);
+    let agent = Agent { key: key(1), id: agent.id.clone(), token: service.log_in(&key(1)) };
+    agent.post(&service, "/api/reviews/submit", review("a", 6.0)).expect(201);
+    challenge(&service, &agent).expect(201);
 }
 
 #[test]

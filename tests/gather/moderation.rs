@@ -109,6 +109,88 @@ fn figures_and_deletions() {
     }
 }
 
+/// What an administrator deletes goes as if its author did it: counts, comments and votes follow.
+#[test]
+fn an_administrator_deletes_posts_and_comments() {
+    let House { service, admin, agent } = house();
+    let post = agent.writes(&service, "spam", &["rust"]);
+    let other =
+        agent.post(&service, &format!("/api/posts/{post}/comments"), json!({"body": "one"})).expect(201);
+    let reply = json!({"body": "two", "reply_to": other["id"]});
+    let reply = admin.post(&service, &format!("/api/posts/{post}/comments"), reply).expect(201);
+    admin.post(&service, &format!("/api/posts/{post}/vote"), json!({"value": -1})).expect(200);
+    let delete = |path: String| admin.delete(&service, &path);
+    let path = |of: &Value| format!("/api/admin/comments/{}", of["id"].as_str().expect("an id"));
+    agent.delete(&service, &path(&other)).refused(401);
+    assert_eq!(delete(path(&other)).expect(200)["deleted"], other["id"]);
+    delete(path(&other)).refused(404);
+    let seen = service.get(&format!("/api/posts/{post}?expand=comments")).expect(200);
+    assert_eq!((&seen["comment_count"], &seen["comments"][0]["reply_to"]), (&json!(1), &other["id"]));
+    assert_eq!(seen["comments"][0]["id"], reply["id"]);
+    let stats = admin.get(&service, "/api/admin/stats").expect(200);
+    assert_eq!((&stats["posts_today"], &stats["comments_today"]), (&json!(1), &json!(1)));
+    let gone = delete(format!("/api/admin/posts/{post}")).expect(200);
+    assert_eq!(gone["deleted"], json!(post));
+    let message = gone["message"].as_str().expect("a message");
+    assert!(message.contains("1 comments") && message.contains("1 votes"), "{message}");
+    service.get(&format!("/api/posts/{post}")).refused(404);
+    assert_eq!(service.get("/api/tags").expect(200)["tags"], json!([]));
+    assert_eq!(agent.get(&service, "/api/agents/me").expect(200)["post_count"], 0);
+    for table in ["comments", "votes", "post_tags"] {
+        assert_eq!(service.number(&format!("SELECT count(*) FROM {table}")), 0, "{table}");
+    }
+    let journal = admin.get(&service, "/api/admin/audit").expect(200);
+    assert_eq!(each(&journal, "entries", "action"), ["delete post", "delete comment"]);
+    assert_eq!(each(&journal, "entries", "target"), [json!(post), other["id"].clone()]);
+    let first = admin.get(&service, "/api/admin/audit?limit=1").expect(200);
+    let next = first["next"].as_str().expect("a cursor");
+    let rest = admin.get(&service, &format!("/api/admin/audit?limit=1&cursor={next}")).expect(200);
+    assert_eq!(each(&rest, "entries", "action"), ["delete comment"]);
+}
+
+/// W12: nothing goes out of a frozen balance, nor in from others, until it is free again.
+#[test]
+fn a_frozen_balance_stays_where_it_is() {
+    let House { service, admin, agent } = house();
+    let other = service.agent(2);
+    service.fund(&agent, 1_000);
+    service.fund(&other, 1_000);
+    let path = |what: &str| format!("/api/admin/agents/{}/{what}", agent.id);
+    admin.post(&service, &path("suspend"), json!({"reason": "x", "freeze_balance": true})).expect(200);
+    let tip = |from: &Agent, to: &Agent| {
+        from.post(&service, "/api/balance/tip", json!({"to": to.id, "amount_bch": "0.00000100"}))
+    };
+    tip(&other, &agent).refused(403);
+    tip(&agent, &other).refused(403);
+    let purse = agent.get(&service, "/api/balance").expect(200);
+    assert_eq!((&purse["suspended"], &purse["balance_bch"]), (&json!(true), &json!("0.00001000")));
+    let stats = admin.get(&service, "/api/admin/stats").expect(200);
+    assert_eq!((&stats["total_balance_bch"], &stats["suspended_agents"]), (&json!("0.00002000"), &json!(1)));
+    admin.ask(&service, Request::new("POST", &path("unsuspend"))).expect(200);
+    tip(&other, &agent).expect(200);
+    tip(&agent, &other).expect(200);
+    let fees = admin.get(&service, "/api/admin/stats").expect(200)["fees_collected_bch"].clone();
+    assert_eq!(fees, "0.00000200", "all that was spent, tips included");
+    // Both are told of either.
+    let inbox = agent.get(&service, "/api/inbox").expect(200);
+    let told = each(&inbox, "messages", "type");
+    assert_eq!(told.iter().filter(|kind| **kind == "system").count(), 2, "{told:?}");
+}
+
+/// The relay's door follows: a suspended key is off the allowlist when the answer comes.
+#[test]
+fn a_suspended_key_is_off_the_allowlist() {
+    let House { service, admin, agent } = house();
+    let allowed =
+        || service.axon(&["allow", "list", "--json"]).contains(&hex::encode(agent.key.verifying_key()));
+    assert!(allowed());
+    let path = |what: &str| format!("/api/admin/agents/{}/{what}", agent.id);
+    admin.post(&service, &path("suspend"), json!({"reason": "x", "freeze_balance": false})).expect(200);
+    assert!(!allowed());
+    admin.ask(&service, Request::new("POST", &path("unsuspend"))).expect(200);
+    assert!(allowed());
+}
+
 #[test]
 fn feedback_is_taken_from_anybody() {
     let service = Setup::new().start();

@@ -52,6 +52,18 @@ impl Doubles {
         self.world.lock().expect("the world")
     }
 
+    /// A confirmed transaction that pays so much and says that it is for this agent; its id.
+    fn pays_for(&self, n: u8, sats: i64, agent: &Agent) -> String {
+        let id = self.pays(n, 800_000, &[(ADDRESS, sats)]);
+        let memo = format!("gather:{}", agent.id);
+        let script = format!("6a{:02x}{}", memo.len(), hex::encode(&memo));
+        let mut world = self.world();
+        let outputs = &mut world.transactions.get_mut(&id).expect("it")["data"][&id]["outputs"];
+        let output = json!({"recipient": "", "value": 0, "script_hex": script});
+        outputs.as_array_mut().expect("a list").push(output);
+        id
+    }
+
     /// A confirmed transaction with these outputs; its id.
     fn pays(&self, n: u8, block: i64, outputs: &[(&str, i64)]) -> String {
         let id = hex::encode([n; 32]);
@@ -238,6 +250,7 @@ fn orders_are_refused_in_order() {
     let with = |changes: &[(&str, Value)]| order_with(&service, changes);
     assert_eq!(with(&[("/product_id", json!("hat"))]).refused(422), ["body.product_id"]);
     assert_eq!(with(&[("/options", json!({"size": "M"}))]).refused(422), ["body.options.color"]);
+    assert_eq!(with(&[("/options/color", json!("c".repeat(101)))]).refused(422), ["body.options.color"]);
     assert_eq!(with(&[("/options/color", json!("pink"))]).refused(422), ["body.options"]);
     with(&[]).refused(503);
     doubles.world().rate_down = false;
@@ -328,6 +341,71 @@ fn one_transaction_for_eight_orders_at_once_pays_one() {
     assert_eq!(doubles.world().printed.len(), 1);
 }
 
+/// W2: what paid an order is no deposit, and what was deposited pays no order.
+#[test]
+fn a_transaction_is_an_order_or_a_deposit() {
+    let doubles = Doubles::start();
+    let service = doubles.shop().start();
+    let (agent, other) = (service.agent(1), service.agent(2));
+    let deposit = |agent: &Agent, tx: &str| agent.put(&service, "/api/balance/deposit", json!({"tx_id": tx}));
+    let (one, two) = (place(&service, &agent), place(&service, &agent));
+    let tx = doubles.pays(1, 800_000, &[(ADDRESS, 3_500_000)]);
+    pay(&service, &agent, &one, &tx).expect(200);
+    deposit(&other, &tx).refused(409);
+    deposit(&agent, &tx).refused(409);
+    let tx = doubles.pays(2, 800_000, &[(ADDRESS, 3_500_000)]);
+    deposit(&other, &tx).expect(200);
+    pay(&service, &agent, &two, &tx).refused(409);
+    // Both at once, each sixteen times: one of all is credited.
+    let tx = doubles.pays(3, 800_000, &[(ADDRESS, 3_500_000)]);
+    let answers = service.at_once(|service, i| match i % 2 {
+        0 => pay(service, &agent, &two, &tx),
+        _ => other.put(service, "/api/balance/deposit", json!({"tx_id": tx})),
+    });
+    assert_eq!((count(&answers, 200), count(&answers, 409)), (1, 15));
+    assert_eq!(service.number("SELECT sum(balance) FROM accounts"), 0);
+}
+
+/// A payment that says for whom it is pays nobody else's order.
+#[test]
+fn a_memo_binds_a_payment_to_its_agent() {
+    let doubles = Doubles::start();
+    let service = doubles.shop().gather("deposit_memo = true").start();
+    let (agent, other) = (service.agent(1), service.agent(2));
+    let order = place(&service, &agent);
+    let inbox = agent.get(&service, "/api/inbox").expect(200);
+    let placed = text(&inbox["messages"][0]["body"]);
+    assert!(placed.contains(&format!("gather:{}", agent.id)), "{placed}");
+    pay(&service, &agent, &order, &doubles.pays_for(1, 3_500_000, &other)).refused(402);
+    pay(&service, &agent, &order, &doubles.pays(2, 800_000, &[(ADDRESS, 3_500_000)])).refused(402);
+    pay(&service, &agent, &order, &doubles.pays_for(3, 3_500_000, &agent)).expect(200);
+}
+
+#[test]
+fn orders_payments_and_uploads_are_not_done_twice() {
+    let doubles = Doubles::start();
+    let service = doubles.shop().start();
+    let agent = service.agent(1);
+    let twice = |request: Request| {
+        let ask = || agent.ask(&service, request.clone().header("Idempotency-Key", "once"));
+        let (first, again) = (ask(), ask());
+        assert_eq!(again.header("idempotency-replayed"), Some("true"), "{}", again.text);
+        assert_eq!((first.status, &first.text), (again.status, &again.text));
+        let answer: Value = serde_json::from_str(&first.text).expect("JSON");
+        answer
+    };
+    let placed = twice(Request::new("POST", "/api/order/product").json(order()));
+    assert_eq!(service.number("SELECT count(*) FROM orders"), 1);
+    let tx = doubles.pays(1, 800_000, &[(ADDRESS, 3_500_000)]);
+    let path = format!("/api/order/{}/payment", text(&placed["order_id"]));
+    assert_eq!(twice(Request::new("PUT", &path).json(json!({ "tx_id": tx })))["status"], "fulfilling");
+    assert_eq!(doubles.world().printed.len(), 1);
+    twice(upload_request("a.svg", b"<svg/>"));
+    assert_eq!(service.number("SELECT count(*) FROM designs"), 1);
+    let files = std::fs::read_dir(service.data_dir().join("designs")).expect("the folder").count();
+    assert_eq!(files, 1, "the second one's bytes are not kept");
+}
+
 #[test]
 fn fulfilment_is_retried_over_a_crash_and_never_doubled() {
     let doubles = Doubles::start();
@@ -379,16 +457,19 @@ fn a_price_expires() {
     pay(&service, &agent, &next, &tx).expect(200);
 }
 
-pub fn upload(service: &Service, token: Option<&str>, name: &str, bytes: &[u8]) -> Answer {
+fn upload_request(name: &str, bytes: &[u8]) -> Request {
     let head = format!("--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n");
     let body = [head.as_bytes(), bytes, b"\r\n--XX--\r\n"].concat();
-    let request = Request::new("POST", "/api/designs/upload")
-        .header("Content-Type", "multipart/form-data; boundary=XX");
-    let request = match token {
+    let request = Request::new("POST", "/api/designs/upload");
+    request.header("Content-Type", "multipart/form-data; boundary=XX").body(body)
+}
+
+pub fn upload(service: &Service, token: Option<&str>, name: &str, bytes: &[u8]) -> Answer {
+    let request = upload_request(name, bytes);
+    service.ask(match token {
         Some(token) => request.header("Authorization", token),
         None => request,
-    };
-    service.ask(request.body(body))
+    })
 }
 
 #[test]

@@ -4,6 +4,7 @@ use crate::gather::Fault;
 use crate::gather::input::range;
 use crate::gather::ports::{Attributes, PrintService};
 use crate::gather::rules::money::Sats;
+use crate::gather::rules::text;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -11,6 +12,8 @@ use utoipa::ToSchema;
 /// The only category.
 pub const CATEGORY: &str = "products";
 const PER_PAGE: usize = 5;
+/// Code points of an option's value; no attribute of a catalogue is longer.
+const VALUE_CHARS_MAX: usize = 100;
 /// Seconds after which somebody may ask an unreachable service again.
 pub(super) const RETRY_SECONDS: u32 = 60;
 
@@ -178,7 +181,9 @@ impl Product {
         let missing =
             names.iter().filter(|name| !options.contains_key(**name)).map(|name| (*name, "missing"));
         let unknown = options.keys().map(String::as_str).filter(|name| !names.contains(name));
-        let wrong: Vec<_> = missing.chain(unknown.map(|name| (name, "unknown"))).collect();
+        let long = options.iter().filter(|(_, value)| text::chars(value) > VALUE_CHARS_MAX);
+        let wrong = missing.chain(unknown.map(|name| (name, "unknown")));
+        let wrong: Vec<_> = wrong.chain(long.map(|(name, _)| (name.as_str(), "too long"))).collect();
         if !wrong.is_empty() {
             let fault = |fault: Fault, (name, why): &(&str, &str)| {
                 fault.because(&format!("body.options.{name}"), why)

@@ -2,6 +2,7 @@
 //! own; their errors have the one form there is (W27).
 
 use super::buckets::AgentBucket;
+use super::manners;
 use super::multipart;
 use super::problem;
 use super::serve::{Api, Reply, ask, change, repeatable, token};
@@ -10,6 +11,7 @@ use crate::gather::shop::designs::{self, Design};
 use crate::gather::{Agent, Fault, FaultKind, Tx};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -48,7 +50,11 @@ pub(super) fn routes(router: Router, api: &Arc<Api>) -> Router {
     let (up, down) = (Arc::clone(api), Arc::clone(api));
     router.route("/api/designs/upload", post(async move |request: Request| upload(&up, request).await)).route(
         "/api/files/designs/{id}/{file}",
-        get(async move |Path((id, file)): Path<(String, String)>| serve(&down, id, file).await),
+        get(async move |path: Result<Path<(String, String)>, PathRejection>| match path {
+            Ok(Path((id, file))) => serve(&down, id, file).await,
+            // No UTF-8: none of ours.
+            Err(_) => manners::unknown_path().await,
+        }),
     )
 }
 

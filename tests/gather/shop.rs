@@ -500,9 +500,19 @@ fn designs_are_checked_kept_and_served_harmlessly() {
     assert_eq!(served.header("content-disposition"), Some("attachment"));
     assert!(served.header("content-security-policy").is_some_and(|p| p.contains("sandbox")));
     assert!(served.header("cache-control").is_some_and(|c| c.contains("max-age=2592000")));
-    for unknown in ["/api/files/designs/none/x.png", "/api/files/designs/..%2f..%2f/gather.sqlite"] {
+    for unknown in [
+        "/api/files/designs/none/x.png",
+        "/api/files/designs/..%2f..%2f/gather.sqlite",
+        "/api/files/designs/%ff/x.png",
+        "/api/files/designs/x.png",
+    ] {
         service.get(unknown).refused(404);
     }
+    service.get("/api/designs/upload").refused(405); // W27
+    let help = service.get("/help").expect(200);
+    assert!(each(&help, "endpoints", "path").contains(&json!("/api/designs/upload")));
+    service.ask(Request::new("DELETE", &url)).refused(405);
+    assert_eq!(service.ask(Request::new("HEAD", &url)).status, 200);
     assert_eq!(
         service.get("/api/files/designs/placeholder/blank.png").header("content-type"),
         Some("image/png")

@@ -20,11 +20,14 @@ mod body;
 mod buckets;
 mod call;
 mod channels;
+mod designs;
 mod discovery;
 mod document;
 mod guide;
 mod inbox;
 mod manners;
+mod market;
+mod multipart;
 pub mod operation;
 mod posts;
 mod pow;
@@ -32,10 +35,12 @@ mod problem;
 mod router;
 mod schema;
 pub mod serve;
+mod shop;
 mod wait;
 
 pub use call::{Anyone, Call, MaybeAgent, StillAgent, Who};
 pub use router::{ApiOptions, router};
+pub use shop::errands;
 
 use operation::Operation;
 
@@ -49,6 +54,8 @@ fn operations() -> Vec<Operation> {
         balance::operations(),
         channels::operations(),
         inbox::operations(),
+        market::operations(),
+        shop::operations(),
         admin::operations(),
     ]
     .into_iter()

@@ -4,8 +4,9 @@ use super::families::{Family, INDEX_FAMILIES, MARK_KEY};
 use super::{StoreError, StoreOptions, wal};
 use crate::base::Seq;
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
-    FlushOptions, Options, Snapshot, WriteBatch, WriteOptions, checkpoint::Checkpoint,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompactionStyle, DBCompressionType,
+    DBRecoveryMode, FlushOptions, Options, Snapshot, UniversalCompactOptions, WriteBatch, WriteOptions,
+    checkpoint::Checkpoint,
 };
 use rustix::fs::FlockOperation;
 use std::fs::File;
@@ -28,8 +29,23 @@ const IDS_MEMTABLE_BLOOM_SHARE: f64 = 0.05;
 /// Bytes of a new file after which they are sent to disk, so that its end finds little to sync.
 const SYNC_STEP_BYTES: u64 = 1 << 20;
 
-/// Bits per id in the bloom filter: one false look-up in a hundred.
-const IDS_BLOOM_BITS: f64 = 10.0;
+/// Bits per id in the bloom filter: one false look-up in two thousand. Nearly every id is new
+/// and is looked for in every run, and a false answer costs a block read from a file.
+const IDS_BLOOM_BITS: f64 = 16.0;
+
+/// Sorted runs of about one size that are merged into one. A row is written again once per power
+/// of this; every run is one more place where a query or a new id has to look.
+const RUNS_PER_MERGE: i32 = 8;
+
+/// Runs from which writes are slowed down, and at which they stop: what comes while a merge of
+/// many minutes is under way must fit below.
+const RUNS_SLOWED: i32 = 5 * RUNS_PER_MERGE;
+const RUNS_MAX: i32 = 8 * RUNS_PER_MERGE;
+
+/// Size of all runs but the oldest, as a percentage of it, from which all are merged into one.
+/// There is little to gain by it where nothing is overwritten, and so it is what the merges by
+/// size leave anyway.
+const RUNS_SIZE_PERCENT_MAX: i32 = 100 * RUNS_PER_MERGE;
 
 /// RocksDB's own diary: kept short, beside the data.
 const DIARY_BYTES_MAX: usize = 4 << 20;
@@ -58,7 +74,7 @@ impl Database {
     fn open_with(options: &StoreOptions, dir: PathBuf, create: bool) -> Result<Self, StoreError> {
         refuse_headless(&dir)?;
         wal::inspect(&dir)?;
-        let cache = Cache::new_lru_cache(options.cache_bytes);
+        let cache = block_cache(options);
         let families = Family::ALL.map(|family| {
             ColumnFamilyDescriptor::new(family.name(), family_options(family, options, &cache))
         });
@@ -71,7 +87,7 @@ impl Database {
     pub(super) fn open_read_only(options: &StoreOptions, dir: &Path) -> Result<Self, StoreError> {
         refuse_headless(dir)?;
         wal::inspect(dir)?;
-        let cache = Cache::new_lru_cache(options.cache_bytes);
+        let cache = block_cache(options);
         let families = Family::ALL.map(|family| {
             ColumnFamilyDescriptor::new(family.name(), family_options(family, options, &cache))
         });
@@ -247,6 +263,13 @@ fn database_options(options: &StoreOptions, create: bool) -> Options {
     db
 }
 
+/// Few, large shards: an LRU cache has 64, which the filters of the ids (megabytes each) overfill
+/// by two falling on one.
+fn block_cache(options: &StoreOptions) -> Cache {
+    let any_charge = 0;
+    Cache::new_hyper_clock_cache(options.cache_bytes, any_charge)
+}
+
 fn family_options(family: Family, options: &StoreOptions, cache: &Cache) -> Options {
     let mut cf = Options::default();
     let mut table = BlockBasedOptions::default();
@@ -268,15 +291,31 @@ fn family_options(family: Family, options: &StoreOptions, cache: &Cache) -> Opti
             cf.set_memtable_whole_key_filtering(true);
             cf.set_memtable_prefix_bloom_ratio(IDS_MEMTABLE_BLOOM_SHARE);
             cf.set_write_buffer_size(options.ids_memtable_bytes);
+            merge_by_size(&mut cf);
         }
         _ if INDEX_FAMILIES.contains(&family) => {
             table.set_block_size(INDEX_BLOCK_BYTES);
             cf.set_write_buffer_size(options.index_memtable_bytes);
+            merge_by_size(&mut cf);
         }
         _ => cf.set_write_buffer_size(FEW_ROWS_MEMTABLE_BYTES),
     }
     cf.set_block_based_table_factory(&table);
     cf
+}
+
+/// Where keys come in no order, levels would write every row again for every flush that meets it.
+/// Runs of like size are merged instead ("tiered", as in O'Neil et al., The Log-Structured
+/// Merge-Tree, 1996).
+fn merge_by_size(cf: &mut Options) {
+    let mut universal = UniversalCompactOptions::default();
+    universal.set_min_merge_width(RUNS_PER_MERGE);
+    universal.set_max_size_amplification_percent(RUNS_SIZE_PERCENT_MAX);
+    cf.set_compaction_style(DBCompactionStyle::Universal);
+    cf.set_universal_compaction_options(&universal);
+    cf.set_level_zero_file_num_compaction_trigger(RUNS_PER_MERGE);
+    cf.set_level_zero_slowdown_writes_trigger(RUNS_SLOWED);
+    cf.set_level_zero_stop_writes_trigger(RUNS_MAX);
 }
 
 fn clamp_i32(n: usize) -> i32 {

@@ -73,7 +73,7 @@ impl Default for StoreOptions {
             index_run_events: 32_768,
             index_run_bytes: 32 << 20,
             index_delay_ms: 100,
-            index_flush_events: 131_072,
+            index_flush_events: 262_144,
             reserve_bytes: 256 << 20,
             slice_nanos: 2_000_000,
         }

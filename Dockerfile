@@ -8,8 +8,8 @@
 #       --ulimit memlock=67108864:67108864 axon
 #
 # Built for x86-64-v3 (AVX2; servers since 2015), so that the image runs elsewhere than it was
-# built. On the machine it will run on, `--build-arg TARGET_CPU=native` checks signatures up to
-# twice as fast where the CPU has AVX-512. io_uring is forbidden by the default seccomp profile of
+# built. On the machine it will run on, `--build-arg TARGET_CPU=native` checks signatures
+# faster where the CPU has AVX-512. io_uring is forbidden by the default seccomp profile of
 # many container engines; the relay then uses epoll and says so.
 
 FROM rust:1.95-bookworm AS build

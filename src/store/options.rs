@@ -28,7 +28,8 @@ pub struct StoreOptions {
     /// Memtable of each index family. The explicit flush every `index_flush_events` usually
     /// comes first; this bounds events with very many tags.
     pub index_memtable_bytes: usize,
-    /// Threads RocksDB may use for flushes and merges.
+    /// Threads RocksDB may use for flushes and merges. With one that merges, a merge of
+    /// gigabytes would keep the small ones waiting; more than one work only under pressure.
     pub background_threads: usize,
     /// Threads that answer queries.
     pub reader_threads: usize,
@@ -65,7 +66,7 @@ impl Default for StoreOptions {
             log_memtable_bytes: 32 << 20,
             ids_memtable_bytes: 16 << 20,
             index_memtable_bytes: 32 << 20,
-            background_threads: 2,
+            background_threads: 4,
             reader_threads: 2,
             open_files_max: 4_096,
             ring_events_max: 131_072,

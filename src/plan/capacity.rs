@@ -10,9 +10,9 @@ use super::resources::{Disk, Network};
 use serde::Serialize;
 
 /// Threads that the configuration starts by default (`store.reader_threads`,
-/// `store.background_threads`).
+/// `store.background_threads`, of which one flushes).
 const READER_THREADS: f64 = 2.0;
-const COMPACTION_THREADS: f64 = 2.0;
+const COMPACTION_THREADS: f64 = 3.0;
 
 /// How often the relay and the kernel copy a byte that comes in (to the socket's buffer, to the
 /// shard, into the event), one that goes out (to the socket's buffer; the frames themselves stay

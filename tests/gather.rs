@@ -10,6 +10,8 @@ mod agents;
 mod documents;
 #[path = "gather/door.rs"]
 mod door;
+#[path = "gather/faces.rs"]
+mod faces;
 #[path = "gather/harness.rs"]
 mod harness;
 #[path = "gather/requests.rs"]

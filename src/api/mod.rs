@@ -28,6 +28,9 @@ mod problem;
 mod router;
 mod schema;
 pub mod serve;
+mod stream;
+mod views;
+pub mod wait;
 
 pub use call::{Anyone, Call, MaybeAgent, StillAgent, Who};
 pub use router::{ApiOptions, router};
@@ -36,8 +39,13 @@ use operation::Operation;
 
 /// Every operation, group by group.
 fn operations() -> Vec<Operation> {
-    [discovery::operations(), pow::operations(), agents::operations(), admin::operations()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let groups = [
+        discovery::operations(),
+        pow::operations(),
+        agents::operations(),
+        admin::operations(),
+        stream::operations(),
+        views::operations(),
+    ];
+    groups.into_iter().flatten().collect()
 }

@@ -11,10 +11,12 @@ use crate::base::counters::{LogCounters, ShardCounters};
 use crate::base::{Clock, Millis, PubKey};
 use crate::fanout::InterestTable;
 use crate::gather::Gather;
+use crate::gather::bells::Bell;
 use crate::gather::door::IngestDoor;
+use crate::gather::events::LogPort;
 use crate::http::{ControlOptions, Health, HttpThread, KeyAdmin, KeyEntry, PublicOptions, Status};
 use crate::ingest::{Allowlist, Gate, Keys, Publishers};
-use crate::log::{Append, KeyStore, Read};
+use crate::log::{Append, CommitSink, CommittedBatch, KeyStore, Read};
 use crate::session::Terms;
 use crate::shard::{
     self, Acceptor, Dispatcher, Inbox, Message, Ports, Shard, ShardGroup, ShardOptions, WakePipe,
@@ -115,7 +117,8 @@ impl Relay {
 
         let table = Arc::new(InterestTable::new());
         let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&table), inboxes.clone()));
-        let sink = Arc::clone(&dispatcher);
+        let committed = Arc::new(Bell::default());
+        let sink = Arc::new(Sinks { dispatcher: Arc::clone(&dispatcher), gather: Arc::clone(&committed) });
         let store = Arc::new(Store::open(options::store(config), sink, clock, log_counters)?);
         let operator_key = operator::ensure(config, store.as_ref())?;
         let allowlist =
@@ -137,6 +140,13 @@ impl Relay {
         let terms = Arc::new(Terms { limits: config.limits.clone(), log_id: store.tail().log_id() });
         let description = facts::description(config, &facts, &store);
         let group = Arc::new(ShardGroup { inboxes });
+        let log = LogPort {
+            append: Arc::clone(&store) as Arc<dyn Append>,
+            read: Arc::clone(&store) as Arc<dyn Read>,
+            tail: Arc::clone(store.tail()),
+            gate: Arc::clone(&gate),
+            bell: committed,
+        };
         let parts = ShardParts { table, dispatcher, gate, terms, description, clock };
         let shards = start_shards(config, &facts, parts, &store, &group, shard_counters, pipes)?;
         let keys = Arc::new(Keys::new(
@@ -148,7 +158,8 @@ impl Relay {
         serve_control(&http, config, &facts, &store, Arc::clone(&keys))?;
         let gather = match beside {
             Some(beside) => {
-                Some(social::start(config, &facts, IngestDoor::new(keys, allowlist), clock, &beside)?)
+                let door = IngestDoor::new(keys, allowlist);
+                Some(social::start(config, &facts, door, &log, clock, &beside)?)
             }
             None => None,
         };
@@ -181,6 +192,19 @@ impl Relay {
         let closed = store.close();
         http.shutdown();
         Ok(closed?)
+    }
+}
+
+/// Who is told of every commit: the shards, and Gather's follower.
+struct Sinks {
+    dispatcher: Arc<Dispatcher>,
+    gather: Arc<Bell>,
+}
+
+impl CommitSink for Sinks {
+    fn committed(&self, batch: &Arc<CommittedBatch>) {
+        self.dispatcher.committed(batch);
+        self.gather.committed(batch);
     }
 }
 

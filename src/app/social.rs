@@ -5,6 +5,7 @@ use super::facts::Facts;
 use crate::api::{self, ApiOptions};
 use crate::base::Clock;
 use crate::gather::door::IngestDoor;
+use crate::gather::events::{Handlers, LogPort};
 use crate::gather::ports::Ports;
 use crate::gather::{Gather, GatherError, Options, Registration};
 use crate::upstream::{Client, ClientError, Oembed};
@@ -29,6 +30,7 @@ pub(super) fn start(
     config: &Config,
     facts: &Facts,
     door: IngestDoor,
+    log: &LogPort,
     clock: Clock,
     beside: &OnceLock<Router>,
 ) -> Result<Arc<Gather>, SocialError> {
@@ -37,6 +39,7 @@ pub(super) fn start(
     let ports = Ports { relay: Arc::new(door), tweets: Arc::new(tweets) };
     let options = options(config, facts);
     let gather = Arc::new(Gather::start(&config.relay.data_dir, options, ports, clock)?);
+    gather.follow(log, Handlers::default())?;
     let GatherConfig { limit_addresses, trusted_proxies, .. } = &config.gather;
     let router = api::router(ApiOptions {
         gather: Arc::clone(&gather),

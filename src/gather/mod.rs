@@ -10,6 +10,9 @@
 //! | `db/` | the writer's thread, the readers, the schema |
 //! | `ports.rs` | what Gather needs from outside: relay, tweets, chain, rate, print service |
 //! | `agents.rs`, … | one file of operations per group, functions over a [`Db`] or a [`Tx`] |
+//! | `events/` | the two faces: from the outbox to the log, and from the log to the operations |
+//! | `bells.rs`, `stream.rs` | wake-ups of streams and long polls; what streams deliver |
+//! | `search.rs`, `threads.rs`, `stats.rs`, `report.rs` | views |
 //! | `outbox.rs`, `inbox.rs`, `ledger.rs`, `audit.rs` | what operations of several groups use |
 //!
 //! # How to add an operation
@@ -38,8 +41,10 @@ pub mod admin;
 pub mod agents;
 pub mod audit;
 pub mod auth;
+pub mod bells;
 pub mod db;
 pub mod door;
+pub mod events;
 mod fault;
 pub mod idempotency;
 pub mod inbox;
@@ -51,9 +56,14 @@ mod options;
 pub mod outbox;
 pub mod ports;
 pub mod pow;
+pub mod report;
 pub mod rules;
+pub mod search;
 mod secrets;
 pub mod settings;
+pub mod stats;
+pub mod stream;
+pub mod threads;
 pub mod tokens;
 pub mod verification;
 
@@ -64,14 +74,17 @@ pub use fault::{Fault, FaultKind, Flaw};
 pub use options::{Options, Registration};
 
 use crate::base::Clock;
-use db::{Database, DatabaseError};
+use bells::{Bell, Bells};
+use db::{Database, DatabaseError, Effect};
 use door::Porter;
+use events::{Faces, Handlers, LogPort};
 use keeper::Keeper;
 use ports::Ports;
 use rules::time::Time;
 use secrets::Secrets;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use thiserror::Error;
 
 /// What every operation may look at: options, keys, ports, the clock.
@@ -80,6 +93,14 @@ pub struct Context {
     pub ports: Ports,
     pub secrets: Secrets,
     pub load: pow::Load,
+    /// Wake-ups of streams and long polls.
+    pub bells: Arc<Bells>,
+    /// What streams deliver, as far as memory goes.
+    pub streams: stream::Streams,
+    /// Rung when the outbox has rows.
+    outbox: Arc<Bell>,
+    /// The follower is to begin at the start of the log.
+    fold_again: AtomicBool,
     clock: Clock,
 }
 
@@ -87,6 +108,19 @@ impl Context {
     /// Now, by Gather's clock.
     pub fn now(&self) -> Time {
         Time(self.clock.unix_millis()).plus_seconds(self.options.clock_offset_seconds)
+    }
+
+    /// Does what a commit asked for; `true`: the relay's allowlist is left to the caller.
+    fn carry_out(&self, effects: &[Effect]) -> bool {
+        for effect in effects {
+            match effect {
+                Effect::Door => {}
+                Effect::Outbox => self.outbox.ring(),
+                Effect::FoldAgain => self.fold_again.store(true, Ordering::SeqCst),
+                Effect::Ring(topic) => self.bells.ring(topic),
+            }
+        }
+        effects.contains(&Effect::Door)
     }
 }
 
@@ -107,6 +141,8 @@ pub struct Gather {
     database: Arc<Database>,
     porter: Porter,
     keeper: Keeper,
+    /// Set by [`Gather::follow`].
+    faces: OnceLock<Faces>,
 }
 
 impl Gather {
@@ -118,12 +154,35 @@ impl Gather {
         let prepared = Database::prepare(dir)?;
         let secrets = Secrets::load(&prepared.1, dir, &options).map_err(GatherError::Secrets)?;
         let readers = options.reader_threads;
-        let context = Arc::new(Context { options, ports, secrets, load: pow::Load::default(), clock });
+        let context = Arc::new(Context {
+            options,
+            ports,
+            secrets,
+            load: pow::Load::default(),
+            bells: Arc::default(),
+            streams: stream::Streams::default(),
+            outbox: Arc::default(),
+            fold_again: AtomicBool::new(false),
+            clock,
+        });
         let database = Arc::new(Database::start(prepared, &context, readers)?);
         let porter = Porter::start(&context, &database).map_err(GatherError::Thread)?;
         let keeper = Keeper::start(&database).map_err(GatherError::Thread)?;
         porter.carry_out(|| {});
-        Ok(Gather { context, database, porter, keeper })
+        Ok(Gather { context, database, porter, keeper, faces: OnceLock::new() })
+    }
+
+    /// Publishes what is written here on the relay's log, and does what agents publish there.
+    /// Once; without it everything is on the HTTP face alone.
+    ///
+    /// # Errors
+    /// A thread could not be started.
+    pub fn follow(&self, port: &LogPort, handlers: Handlers) -> Result<(), GatherError> {
+        let faces = Faces::start(&self.context, &self.database, port, handlers)?;
+        if let Err(second) = self.faces.set(faces) {
+            second.close();
+        }
+        Ok(())
     }
 
     /// Options, keys, ports and clock.
@@ -138,10 +197,10 @@ impl Gather {
         work: impl FnOnce(&Tx<'_>) -> Result<T, Fault> + Send + 'static,
         done: impl FnOnce(Result<T, Fault>) + Send + 'static,
     ) {
-        let porter = self.porter.clone();
-        self.database.write(work, move |result, effects| match effects.is_empty() {
-            true => done(result),
-            false => porter.carry_out(move || done(result)),
+        let (porter, context) = (self.porter.clone(), Arc::clone(&self.context));
+        self.database.write(work, move |result, effects| match context.carry_out(&effects) {
+            true => porter.carry_out(move || done(result)),
+            false => done(result),
         });
     }
 
@@ -156,6 +215,10 @@ impl Gather {
 
     /// Finishes what is under way and ends the threads. Blocks.
     pub fn close(&self) {
+        self.context.bells.close();
+        if let Some(faces) = self.faces.get() {
+            faces.close();
+        }
         self.keeper.close();
         self.porter.close();
         self.database.close();

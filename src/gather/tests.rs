@@ -33,7 +33,7 @@ impl Tweets for NoDoor {
     }
 }
 
-fn options() -> Options {
+pub(super) fn options() -> Options {
     Options {
         registration: Registration::Open,
         post_fee_usd: "0.02".to_owned(),
@@ -56,13 +56,16 @@ fn options() -> Options {
     }
 }
 
+pub(super) fn ports() -> Ports {
+    Ports { relay: Arc::new(NoDoor), tweets: Arc::new(NoDoor) }
+}
+
 fn start(dir: &Path) -> Gather {
-    let ports = Ports { relay: Arc::new(NoDoor), tweets: Arc::new(NoDoor) };
-    Gather::start(dir, options(), ports, Clock::new()).unwrap()
+    Gather::start(dir, options(), ports(), Clock::new()).unwrap()
 }
 
 /// Runs one write and waits for it.
-fn write<T: Send + 'static>(
+pub(super) fn write<T: Send + 'static>(
     gather: &Gather,
     work: impl FnOnce(&Tx<'_>) -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
@@ -71,7 +74,7 @@ fn write<T: Send + 'static>(
     answer.recv().unwrap()
 }
 
-fn read<T: Send + 'static>(
+pub(super) fn read<T: Send + 'static>(
     gather: &Gather,
     work: impl FnOnce(&Db<'_>) -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {

@@ -9,15 +9,19 @@
 //! * **Nothing is unbounded.** A full queue is a fault "unavailable", at once.
 
 mod migrate;
+mod origin;
 mod readers;
 mod transaction;
 mod writer;
 
+pub use origin::{Origin, Told};
 pub use transaction::{Db, Effect, Tx};
 
 use super::{Context, Fault};
 use readers::Readers;
 use rusqlite::Connection;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
@@ -36,6 +40,8 @@ pub enum DatabaseError {
     Sqlite { path: PathBuf, source: rusqlite::Error },
     #[error("{}: was written by a newer version ({have}, this one knows {known})", path.display())]
     Newer { path: PathBuf, have: i64, known: i64 },
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: std::io::Error },
     #[error("a thread of the database: {0}")]
     Thread(std::io::Error),
 }
@@ -54,6 +60,9 @@ impl Database {
     pub fn prepare(dir: &Path) -> Result<(PathBuf, Connection), DatabaseError> {
         let path = dir.join(DATABASE);
         let failed = |source| DatabaseError::Sqlite { path: path.clone(), source };
+        // The platform's signing key is in it; SQLite gives its journal the same mode.
+        let made = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+        made.map_err(|source| DatabaseError::File { path: path.clone(), source })?;
         let mut connection = open(&path).map_err(failed)?;
         migrate::run(&mut connection, &path)?;
         Ok((path, connection))

@@ -30,10 +30,10 @@ mod schema;
 pub mod serve;
 mod stream;
 mod views;
-pub mod wait;
 
 pub use call::{Anyone, Call, MaybeAgent, StillAgent, Who};
 pub use router::{ApiOptions, router};
+pub use views::metrics;
 
 use operation::Operation;
 

@@ -6,7 +6,6 @@
 
 use super::operation::{Operation, get};
 use super::serve::Api;
-use super::wait;
 use crate::gather::auth::Bearer;
 use crate::gather::bells::{Listening, Topic};
 use crate::gather::input::{chars, range};
@@ -22,6 +21,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
 use utoipa::ToSchema;
 
 /// Between two comments on an idle stream, so that proxies keep it open.
@@ -149,13 +149,14 @@ impl Open {
                     self.ready = batch.entries.into();
                 }
                 Err(fault) if fault.retry_seconds.is_some() => {
-                    tokio::time::sleep(RETRY).await;
+                    sleep(RETRY).await;
                     continue;
                 }
                 Err(_) => return None,
             }
             if self.ready.is_empty() {
-                wait::bell(&self.rung, if self.private { RECHECK } else { HEARTBEAT }).await;
+                // Over or rung: it looks again.
+                let _ = timeout(if self.private { RECHECK } else { HEARTBEAT }, self.rung.notified()).await;
             }
         }
     }

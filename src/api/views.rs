@@ -8,8 +8,11 @@ use crate::gather::report::{self, ReportQuery};
 use crate::gather::search::{self, SearchQuery};
 use crate::gather::stats::{self, StatsQuery};
 use crate::gather::threads::{self, ThreadQuery};
-use crate::gather::{Admin, Tx, audit, events};
+use crate::gather::{Admin, Fault, Gather, Tx, audit, events};
+use crate::http::MoreMetrics;
 use serde::Serialize;
+use std::sync::Arc;
+use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
 const TAG: &str = "Views";
@@ -39,7 +42,17 @@ pub(super) fn operations() -> Vec<Operation> {
     ]
 }
 
-fn rebuild(tx: &Tx<'_>, admin: &Admin) -> Result<Rebuilding, crate::gather::Fault> {
+/// Gather's own figures for `/metrics`; none while the database cannot say.
+pub fn metrics(gather: Arc<Gather>) -> MoreMetrics {
+    Box::new(move || {
+        let (done, answer) = oneshot::channel();
+        // Whoever asked may be gone.
+        gather.read(stats::exposition, move |result| drop(done.send(result)));
+        Box::pin(async move { answer.await.ok().and_then(Result::ok).unwrap_or_default() })
+    })
+}
+
+fn rebuild(tx: &Tx<'_>, admin: &Admin) -> Result<Rebuilding, Fault> {
     search::rebuild(tx)?;
     events::fold_again(tx)?;
     audit::note(tx, admin, "rebuild", "views", "")?;

@@ -11,7 +11,7 @@ use crate::base::counters::{LogCounters, ShardCounters};
 use crate::base::{Clock, Millis, PubKey};
 use crate::fanout::InterestTable;
 use crate::gather::Gather;
-use crate::gather::bells::Bell;
+use crate::gather::bells::Nudge;
 use crate::gather::door::IngestDoor;
 use crate::gather::events::LogPort;
 use crate::http::{ControlOptions, Health, HttpThread, KeyAdmin, KeyEntry, PublicOptions, Status};
@@ -117,7 +117,7 @@ impl Relay {
 
         let table = Arc::new(InterestTable::new());
         let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&table), inboxes.clone()));
-        let committed = Arc::new(Bell::default());
+        let committed = Arc::new(Nudge::default());
         let sink = Arc::new(Sinks { dispatcher: Arc::clone(&dispatcher), gather: Arc::clone(&committed) });
         let store = Arc::new(Store::open(options::store(config), sink, clock, log_counters)?);
         let operator_key = operator::ensure(config, store.as_ref())?;
@@ -198,7 +198,7 @@ impl Relay {
 /// Who is told of every commit: the shards, and Gather's follower.
 struct Sinks {
     dispatcher: Arc<Dispatcher>,
-    gather: Arc<Bell>,
+    gather: Arc<Nudge>,
 }
 
 impl CommitSink for Sinks {

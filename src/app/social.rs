@@ -8,8 +8,8 @@ use crate::gather::door::IngestDoor;
 use crate::gather::events::{Handlers, LogPort};
 use crate::gather::ports::Ports;
 use crate::gather::{Gather, GatherError, Options, Registration};
+use crate::http::Beside;
 use crate::upstream::{Client, ClientError, Oembed};
-use axum::Router;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use thiserror::Error;
@@ -32,7 +32,7 @@ pub(super) fn start(
     door: IngestDoor,
     log: &LogPort,
     clock: Clock,
-    beside: &OnceLock<Router>,
+    beside: &OnceLock<Beside>,
 ) -> Result<Arc<Gather>, SocialError> {
     let client = Client::new()?;
     let tweets = Oembed::new(client, &config.gather.tweets_url);
@@ -47,8 +47,9 @@ pub(super) fn start(
         trusted_proxies: trusted_proxies.clone(),
         clock,
     });
+    let routes = router.map_err(SocialError::Routes)?;
     // Set once: nobody else starts Gather.
-    let _ = beside.set(router.map_err(SocialError::Routes)?);
+    let _ = beside.set(Beside { routes, metrics: api::metrics(Arc::clone(&gather)) });
     Ok(gather)
 }
 

@@ -9,10 +9,12 @@ mod admin;
 mod allow;
 mod args;
 mod follow;
+mod http;
 mod info;
 mod keygen;
 mod output;
 mod publish;
+mod report;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -72,6 +74,7 @@ fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Out
         Command::Sub(flags) => return block_on(follow::sub(&flags, output)),
         Command::Query(flags) => return block_on(follow::query(&flags, output)),
         Command::Top(flags) => return block_on(top::run(&flags, output)),
+        Command::Report(flags) => block_on(report::run(&flags, output))?,
         Command::Info(flags) => match settings.config {
             Some(_) => info::print(&operator.info(&settings)?, output)?,
             None => return block_on(info::run(&flags.url, output)),

@@ -1,5 +1,5 @@
-//! Wake-ups: something that concerns a topic has been written. What streams and long polls wait
-//! for; nothing is carried, whoever is woken reads again.
+//! Wake-ups of streams: something that concerns a topic has come to its place in the log.
+//! Nothing is carried; whoever is woken reads again.
 //!
 //! A bell rung while its listener is not waiting is not lost: `wake` is called whenever a topic
 //! it listens to is rung, from [`Bells::listen`] until the [`Listening`] is dropped. So: listen
@@ -139,21 +139,21 @@ impl Drop for Listening {
     }
 }
 
-/// Wakes one thread; rung while it works, it goes round once more.
-pub struct Bell {
+/// Wakes one thread; given while it works, it goes round once more.
+pub struct Nudge {
     ring: Sender<()>,
     rung: Receiver<()>,
     closed: AtomicBool,
 }
 
-impl Default for Bell {
+impl Default for Nudge {
     fn default() -> Self {
         let (ring, rung) = bounded(1);
-        Bell { ring, rung, closed: AtomicBool::new(false) }
+        Nudge { ring, rung, closed: AtomicBool::new(false) }
     }
 }
 
-impl Bell {
+impl Nudge {
     /// Rings; never blocks.
     pub fn ring(&self) {
         // A full channel means that it has been rung.
@@ -179,7 +179,7 @@ impl Bell {
     }
 }
 
-impl CommitSink for Bell {
+impl CommitSink for Nudge {
     fn committed(&self, _: &Arc<CommittedBatch>) {
         self.ring();
     }
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_thread_s_bell_rung_early_is_heard_late() {
-        let bell = Bell::default();
+        let bell = Nudge::default();
         bell.ring();
         bell.ring();
         assert!(bell.wait(Duration::from_secs(60)), "at once");

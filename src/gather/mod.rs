@@ -11,7 +11,7 @@
 //! | `ports.rs` | what Gather needs from outside: relay, tweets, chain, rate, print service |
 //! | `agents.rs`, … | one file of operations per group, functions over a [`Db`] or a [`Tx`] |
 //! | `events/` | the two faces: from the outbox to the log, and from the log to the operations |
-//! | `bells.rs`, `stream.rs` | wake-ups of streams and long polls; what streams deliver |
+//! | `bells.rs`, `stream.rs` | wake-ups of streams; what they deliver |
 //! | `search.rs`, `threads.rs`, `stats.rs`, `report.rs` | views |
 //! | `outbox.rs`, `inbox.rs`, `ledger.rs`, `audit.rs` | what operations of several groups use |
 //!
@@ -74,7 +74,7 @@ pub use fault::{Fault, FaultKind, Flaw};
 pub use options::{Options, Registration};
 
 use crate::base::Clock;
-use bells::{Bell, Bells};
+use bells::{Bells, Nudge};
 use db::{Database, DatabaseError, Effect};
 use door::Porter;
 use events::{Faces, Handlers, LogPort};
@@ -93,12 +93,12 @@ pub struct Context {
     pub ports: Ports,
     pub secrets: Secrets,
     pub load: pow::Load,
-    /// Wake-ups of streams and long polls.
+    /// Wake-ups of streams.
     pub bells: Arc<Bells>,
     /// What streams deliver, as far as memory goes.
     pub streams: stream::Streams,
     /// Rung when the outbox has rows.
-    outbox: Arc<Bell>,
+    outbox: Arc<Nudge>,
     /// The follower is to begin at the start of the log.
     fold_again: AtomicBool,
     clock: Clock,
@@ -117,7 +117,6 @@ impl Context {
                 Effect::Door => {}
                 Effect::Outbox => self.outbox.ring(),
                 Effect::FoldAgain => self.fold_again.store(true, Ordering::SeqCst),
-                Effect::Ring(topic) => self.bells.ring(topic),
             }
         }
         effects.contains(&Effect::Door)

@@ -74,7 +74,6 @@ pub fn emit(
 ) -> Result<(), Fault> {
     let mut tags: Vec<Tag> = tags.into_iter().collect();
     let topics = topics(tx, kind, &tags, about)?;
-    topics.iter().filter(|topic| topic.is_private()).for_each(|topic| tx.then(Effect::Ring(topic.clone())));
     let topics = topics.iter().map(Topic::to_string).collect::<Vec<_>>().join("\n");
     if let Some(origin) = tx.origin()
         && origin.tells(kind, agent)

@@ -32,10 +32,17 @@ pub struct PowChallenge {
 }
 
 /// How busy each purpose is: solutions in this minute and in the one before.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Load {
     purposes: [Minutes; 2],
     serial: AtomicU32,
+}
+
+impl Default for Load {
+    /// The serial begins anywhere, so that a restart within a second repeats no challenge.
+    fn default() -> Self {
+        Load { purposes: Default::default(), serial: AtomicU32::new(rand::random()) }
+    }
 }
 
 #[derive(Debug, Default)]

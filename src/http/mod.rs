@@ -20,5 +20,5 @@ mod serve;
 pub use client::{ControlClient, ControlError};
 pub use control::{CONTROL_SOCKET, ControlOptions, Info, KeyAdmin, KeyEntry};
 pub use health::{Health, Status};
-pub use public::PublicOptions;
+pub use public::{Beside, MoreMetrics, PublicOptions};
 pub use serve::{HttpThread, Peer};

@@ -206,7 +206,12 @@ fn a_day_is_reported_and_threads_of_nothing_are_missing() {
     let report = service.get("/api/report?day=2026-01-31").expect(200);
     assert!(report["markdown"].as_str().expect("text").contains("0 posts, 0 comments"));
     assert_eq!(service.get("/api/report?day=2026-02-30").refused(422), ["query.day"]);
+    let printed = service.axon(&["report", "--http", &service.url(), "--day", "2026-01-31"]);
+    assert!(printed.starts_with("# Gather, 2026-01-31\n") && printed.contains("0 posts"), "{printed}");
     service.get("/api/posts/unknown/thread").refused(404);
+    let metrics = service.get("/metrics").text;
+    assert!(metrics.contains("\ngather_agents 0\n") && metrics.ends_with("# EOF\n"), "{metrics}");
+    assert_eq!(metrics.matches("# EOF").count(), 1);
     let events = service.get("/events.md");
     assert!(events.status == 200 && events.text.contains("| 1100 | post |"));
 }

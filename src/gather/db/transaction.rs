@@ -1,7 +1,6 @@
 //! What an operation sees of the database: [`Db`] to read, [`Tx`] to read and write.
 
 use super::Origin;
-use crate::gather::bells::Topic;
 use crate::gather::rules::ids;
 use crate::gather::rules::time::Time;
 use crate::gather::{Context, Fault};
@@ -80,8 +79,6 @@ pub enum Effect {
     Outbox,
     /// The log is to be folded from its start.
     FoldAgain,
-    /// Whoever waits for this topic should look.
-    Ring(Topic),
 }
 
 /// One operation's part of a commit: all of it happens, or nothing.

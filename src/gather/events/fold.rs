@@ -83,7 +83,8 @@ impl Fold {
                 true => published(tx, *seq, event)?,
                 false => self.applied(tx, *seq, event)?,
             };
-            if let Some(told) = told {
+            // Without a topic there is nobody to tell.
+            if let Some(told) = told.filter(|told| !told.topics.is_empty()) {
                 entries.push(stream::keep(tx, *seq, event, &told, event.pubkey != self.platform)?);
             }
         }

@@ -94,7 +94,7 @@ impl Follower {
     }
 
     /// Folds everything up to the head.
-    fn go(&mut self, bell: &crate::gather::bells::Bell) -> Result<(), Fault> {
+    fn go(&mut self, bell: &crate::gather::bells::Nudge) -> Result<(), Fault> {
         while !bell.is_closed() {
             let head = self.talk.port().tail.head();
             if self.read >= head {

@@ -32,7 +32,7 @@ mod tests;
 pub use handlers::{Handler, Handlers, SignedEvent};
 pub use port::LogPort;
 
-use super::bells::Bell;
+use super::bells::Nudge;
 use super::db::{Database, Effect};
 use super::{Context, Fault, GatherError, Tx};
 use follower::Follower;
@@ -45,7 +45,7 @@ pub const EVENTS_MD: &str = include_str!("../events.md");
 
 /// The two threads between database and log.
 pub(super) struct Faces {
-    bells: [Arc<Bell>; 2],
+    bells: [Arc<Nudge>; 2],
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::base::Seq;
 use crate::filter::{Filter, ReadAccess};
-use crate::gather::bells::Bell;
+use crate::gather::bells::Nudge;
 use crate::ingest::Gate;
 use crate::log::{Append, LogClient, Outcome, Page, Query, QueryError, Read, Span, Submission, Tail, Ticket};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -19,7 +19,7 @@ pub struct LogPort {
     pub tail: Arc<Tail>,
     pub gate: Arc<Gate>,
     /// Rung at every commit.
-    pub bell: Arc<Bell>,
+    pub bell: Arc<Nudge>,
 }
 
 /// One thread's conversation with the log.

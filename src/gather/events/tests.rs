@@ -30,7 +30,7 @@ struct Log {
 
 impl Log {
     fn new(id: u8, platform: PubKey) -> Log {
-        let bell = Arc::new(Bell::default());
+        let bell = Arc::new(Nudge::default());
         let mem = Arc::new(MemLog::new(LogId([id; 16]), Arc::clone(&bell) as _));
         let grant = |pubkey| Grant { pubkey, role: Role::Member, name: String::new() };
         let grants = [platform, pubkey(1), pubkey(2), pubkey(3)].into_iter().map(grant).collect();
@@ -43,7 +43,7 @@ impl Log {
 
     /// The same log, for another process.
     fn again(&self) -> LogPort {
-        LogPort { bell: Arc::new(Bell::default()), ..self.port.clone() }
+        LogPort { bell: Arc::new(Nudge::default()), ..self.port.clone() }
     }
 
     fn publish(&self, n: u8, kind: u16, content: &serde_json::Value) -> EventId {
@@ -226,7 +226,7 @@ fn an_agents_own_event_is_done_once_and_what_breaks_a_rule_is_told() {
         stats::stats(db, &query).map(|stats| (stats.kinds, stats.position))
     };
     let before = read(&gather, figures).unwrap();
-    write(&gather, |tx| fold_again(tx)).unwrap();
+    write(&gather, fold_again).unwrap();
     gather.close();
     let gather = start(dir.path());
     gather.follow(&log.again(), handlers).unwrap();

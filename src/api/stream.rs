@@ -67,6 +67,7 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         get("/api/stream", "stream", "Stream", "Server-sent events: feed, tags, posts, channels, inbox")
             .refuses(&[400, 401, 403])
+            .unlimited()
             .stream::<StreamQuery, StreamEvent, _>(open),
     ]
 }

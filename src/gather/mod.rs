@@ -99,6 +99,8 @@ pub struct Context {
     pub streams: stream::Streams,
     /// Rung when the outbox has rows.
     outbox: Arc<Nudge>,
+    /// The log is another one: the publisher is to look at every row again.
+    publish_again: AtomicBool,
     /// The follower is to begin at the start of the log.
     fold_again: AtomicBool,
     clock: Clock,
@@ -161,6 +163,7 @@ impl Gather {
             bells: Arc::default(),
             streams: stream::Streams::default(),
             outbox: Arc::default(),
+            publish_again: AtomicBool::new(false),
             fold_again: AtomicBool::new(false),
             clock,
         });

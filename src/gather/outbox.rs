@@ -36,6 +36,9 @@ pub const MESSAGE: u16 = 2_100;
 /// Private: a notice.
 pub const NOTICE: u16 = 2_101;
 
+/// Bytes of an event's content that are sure to be taken by the relay.
+pub const CONTENT_BYTES_MAX: usize = 60_000;
+
 /// Every kind of Gather's, and its name in streams.
 pub const KINDS: [(u16, &str); 11] = [
     (PROFILE, "profile"),

@@ -38,18 +38,19 @@ pub struct Load {
     serial: AtomicU32,
 }
 
-impl Default for Load {
-    /// The serial begins anywhere, so that a restart within a second repeats no challenge.
-    fn default() -> Self {
-        Load { purposes: Default::default(), serial: AtomicU32::new(rand::random()) }
-    }
-}
-
 #[derive(Debug, Default)]
 struct Minutes {
     minute: AtomicI64,
     current: AtomicU32,
     before: AtomicU32,
+}
+
+/// Serial numbers begin anywhere: a restart within a second must not hand out a challenge of that
+/// second again, which may be spent.
+impl Default for Load {
+    fn default() -> Self {
+        Load { purposes: Default::default(), serial: AtomicU32::new(rand::random()) }
+    }
 }
 
 impl Load {

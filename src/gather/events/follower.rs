@@ -85,6 +85,8 @@ impl Follower {
             _ => {
                 let begin = move |tx: &crate::gather::Tx<'_>| fold::begin(tx, log);
                 wait(|done| self.database.write(begin, move |result, _| done(result)))?;
+                self.context.publish_again.store(true, Ordering::SeqCst);
+                self.context.outbox.ring();
                 Seq::ZERO
             }
         };

@@ -85,23 +85,35 @@ impl SignedEvent {
     }
 
     /// The record this is about: an id of the HTTP face in a tag `d`, or the event that made the
-    /// record in a tag `e` with this marker (`root`, `reply`).
+    /// record in a tag `e`, marked `root` or not at all.
     ///
     /// # Errors
     /// 400 if there is neither; 404 if no record belongs to the event.
-    pub fn about(&self, tx: &Tx<'_>, marker: &str) -> Result<String, Fault> {
-        let marked = |(name, values): &&(String, Vec<String>)| {
-            name == "e" && values.get(1).is_none_or(|known| known == marker)
-        };
+    pub fn about(&self, tx: &Tx<'_>) -> Result<String, Fault> {
         if let Some([id, ..]) = self.tag("d") {
             return Ok(id.clone());
         }
-        let event = self.tags.iter().find(marked).and_then(|(_, values)| EventId::from_hex(values.first()?));
-        let Some(event) = event else {
-            let detail = format!("a tag d with the id, or e with the event's id and {marker}, is needed");
-            return Err(Fault::bad(detail));
+        let needed = "a tag d with the id, or a tag e with the event's id and root, is needed";
+        self.marked(tx, &[Some("root"), None])?.ok_or_else(|| Fault::bad(needed))
+    }
+
+    /// The record this answers: the event that made it in a tag `e`, marked `reply`.
+    ///
+    /// # Errors
+    /// 404 if no record belongs to the event.
+    pub fn answers(&self, tx: &Tx<'_>) -> Result<Option<String>, Fault> {
+        self.marked(tx, &[Some("reply")])
+    }
+
+    fn marked(&self, tx: &Tx<'_>, markers: &[Option<&str>]) -> Result<Option<String>, Fault> {
+        let wanted = |(name, values): &&(String, Vec<String>)| {
+            name == "e" && markers.contains(&values.get(1).map(String::as_str))
         };
-        record_of(tx, &event)?.ok_or_else(|| Fault::missing("no record belongs to the event in the tag e"))
+        let Some((_, values)) = self.tags.iter().find(wanted) else { return Ok(None) };
+        let event = values.first().and_then(|id| EventId::from_hex(id));
+        let event = event.ok_or_else(|| Fault::bad("the tag e must have an event's id, 64 hex digits"))?;
+        let record = record_of(tx, &event)?;
+        record.map(Some).ok_or_else(|| Fault::missing("no record belongs to the event in the tag e"))
     }
 }
 

@@ -11,19 +11,17 @@ use crate::base::stages::{StageCounters, Stopwatch};
 use crate::base::{EventId, Kind, Reason, Signature};
 use crate::event::EventBuilder;
 use crate::gather::db::Database;
-use crate::gather::{Context, Fault};
+use crate::gather::{Context, Fault, outbox};
 use crate::ingest::{Arrival, Door, Verdict};
 use crate::log::{Outcome, Submission, Ticket};
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::json;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Rows of one batch: what the door judges at once, at 60 000 bytes each within its bound.
 const ROWS_MAX: i64 = 32;
-/// Bytes of content that are published whole, below the relay's default limit. Of a longer
-/// record its type and id are published; the rest is on the HTTP face.
-const CONTENT_BYTES_MAX: usize = 60_000;
 /// After a failure, and in case a bell was missed.
 const RETRY: Duration = Duration::from_secs(5);
 /// The name of the platform's key on the allowlist.
@@ -84,6 +82,9 @@ impl Publisher {
 
     /// Publishes some rows; whether there may be more.
     fn batch(&mut self) -> Result<bool, Fault> {
+        if self.context.publish_again.swap(false, Ordering::SeqCst) {
+            self.done = 0;
+        }
         let after = self.done;
         let rows = wait(|done| self.database.read(move |db| waiting(db, after), done))?;
         if rows.is_empty() {
@@ -160,7 +161,8 @@ impl Publisher {
         let key = self.context.secrets.platform_key();
         let mut tags: Vec<(String, Vec<String>)> = serde_json::from_str(&row.tags).unwrap_or_default();
         tags.push(("n".to_owned(), vec![row.n.to_string()]));
-        let content = match row.content.len() > CONTENT_BYTES_MAX {
+        // Of a longer record its type and id; the rest is on the HTTP face.
+        let content = match row.content.len() > outbox::CONTENT_BYTES_MAX {
             true => json!({ "type": row.about.0, "id": row.about.1, "truncated": true }).to_string(),
             false => row.content.clone(),
         };

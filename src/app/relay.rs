@@ -140,13 +140,7 @@ impl Relay {
         let terms = Arc::new(Terms { limits: config.limits.clone(), log_id: store.tail().log_id() });
         let description = facts::description(config, &facts, &store);
         let group = Arc::new(ShardGroup { inboxes });
-        let log = LogPort {
-            append: Arc::clone(&store) as Arc<dyn Append>,
-            read: Arc::clone(&store) as Arc<dyn Read>,
-            tail: Arc::clone(store.tail()),
-            gate: Arc::clone(&gate),
-            bell: committed,
-        };
+        let log = log_port(&store, &gate, committed);
         let parts = ShardParts { table, dispatcher, gate, terms, description, clock };
         let shards = start_shards(config, &facts, parts, &store, &group, shard_counters, pipes)?;
         let keys = Arc::new(Keys::new(
@@ -156,13 +150,9 @@ impl Relay {
             Arc::clone(&group) as Arc<dyn Publishers>,
         ));
         serve_control(&http, config, &facts, &store, Arc::clone(&keys))?;
-        let gather = match beside {
-            Some(beside) => {
-                let door = IngestDoor::new(keys, allowlist);
-                Some(social::start(config, &facts, door, &log, clock, &beside)?)
-            }
-            None => None,
-        };
+        let door = IngestDoor::new(keys, allowlist);
+        let start = |beside: Arc<_>| social::start(config, &facts, door, &log, clock, &beside);
+        let gather = beside.map(start).transpose()?;
         acceptor.serve();
         health.set(Status::Serving);
         Ok(Relay { facts, clock, acceptor, group, shards, store, health, http, gather })
@@ -205,6 +195,17 @@ impl CommitSink for Sinks {
     fn committed(&self, batch: &Arc<CommittedBatch>) {
         self.dispatcher.committed(batch);
         self.gather.committed(batch);
+    }
+}
+
+/// The log as Gather needs it.
+fn log_port(store: &Arc<Store>, gate: &Arc<Gate>, bell: Arc<Nudge>) -> LogPort {
+    LogPort {
+        append: Arc::clone(store) as Arc<dyn Append>,
+        read: Arc::clone(store) as Arc<dyn Read>,
+        tail: Arc::clone(store.tail()),
+        gate: Arc::clone(gate),
+        bell,
     }
 }
 

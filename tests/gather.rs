@@ -16,6 +16,8 @@ mod documents;
 mod door;
 #[path = "gather/double.rs"]
 mod double;
+#[path = "gather/faces.rs"]
+mod faces;
 #[path = "gather/feed.rs"]
 mod feed;
 #[path = "gather/harness.rs"]

@@ -32,10 +32,13 @@ mod problem;
 mod router;
 mod schema;
 pub mod serve;
+mod stream;
+mod views;
 mod wait;
 
 pub use call::{Anyone, Call, MaybeAgent, StillAgent, Who};
 pub use router::{ApiOptions, router};
+pub use views::metrics;
 
 use operation::Operation;
 
@@ -49,6 +52,8 @@ fn operations() -> Vec<Operation> {
         balance::operations(),
         channels::operations(),
         inbox::operations(),
+        stream::operations(),
+        views::operations(),
         admin::operations(),
     ]
     .into_iter()

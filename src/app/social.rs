@@ -5,10 +5,11 @@ use super::facts::Facts;
 use crate::api::{self, ApiOptions};
 use crate::base::Clock;
 use crate::gather::door::IngestDoor;
+use crate::gather::events::{Handlers, LogPort};
 use crate::gather::ports::{Chain, Ports};
 use crate::gather::{Gather, GatherError, Options, Registration};
+use crate::http::Beside;
 use crate::upstream::{Client, ClientError, Explorer, Node, Oembed, SimplePrice};
-use axum::Router;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use thiserror::Error;
@@ -29,8 +30,9 @@ pub(super) fn start(
     config: &Config,
     facts: &Facts,
     door: IngestDoor,
+    log: &LogPort,
     clock: Clock,
-    beside: &OnceLock<Router>,
+    beside: &OnceLock<Beside>,
 ) -> Result<Arc<Gather>, SocialError> {
     let client = Client::new()?;
     let ports = Ports {
@@ -41,6 +43,7 @@ pub(super) fn start(
     };
     let options = options(config, facts);
     let gather = Arc::new(Gather::start(&config.relay.data_dir, options, ports, clock)?);
+    gather.follow(log, Handlers::default())?;
     let GatherConfig { limit_addresses, trusted_proxies, .. } = &config.gather;
     let router = api::router(ApiOptions {
         gather: Arc::clone(&gather),
@@ -48,8 +51,9 @@ pub(super) fn start(
         trusted_proxies: trusted_proxies.clone(),
         clock,
     });
+    let routes = router.map_err(SocialError::Routes)?;
     // Set once: nobody else starts Gather.
-    let _ = beside.set(router.map_err(SocialError::Routes)?);
+    let _ = beside.set(Beside { routes, metrics: api::metrics(Arc::clone(&gather)) });
     Ok(gather)
 }
 

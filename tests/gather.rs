@@ -28,5 +28,7 @@ mod inbox;
 mod money;
 #[path = "gather/requests.rs"]
 mod requests;
+#[path = "gather/signed.rs"]
+mod signed;
 #[path = "gather/verification.rs"]
 mod verification;

@@ -52,6 +52,12 @@ pub struct StreamEvent {
     pub kind: u16,
     /// The record's id on this face.
     pub id: String,
+    /// The post it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub post_id: Option<String>,
+    /// The channel it was said in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel_id: Option<String>,
     /// The event's id on the relay.
     pub event_id: String,
     /// Whether the agent signed it itself.

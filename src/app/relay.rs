@@ -141,7 +141,8 @@ impl Relay {
         });
         serve_control(&http, config, &facts, &store, Arc::clone(&keys), Arc::clone(&reloader))?;
         let door = IngestDoor::new(keys, allowlist);
-        let start = |beside: Arc<_>| social::start(config, &facts, door, &log, clock, &beside);
+        let runtime = http.runtime().clone();
+        let start = |beside: Arc<_>| social::start(config, &facts, door, &log, clock, runtime, &beside);
         let gather = beside.map(start).transpose()?;
         acceptor.serve();
         health.set(Status::Serving);

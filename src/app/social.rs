@@ -6,13 +6,15 @@ use crate::api::{self, ApiOptions};
 use crate::base::Clock;
 use crate::gather::door::IngestDoor;
 use crate::gather::events::{Handlers, LogPort};
-use crate::gather::ports::{Chain, Ports};
+use crate::gather::ports::{Chain, Later, PortError, Ports, Rate};
+use crate::gather::rules::money::Decimal;
 use crate::gather::{Gather, GatherError, Options, Registration};
 use crate::http::Beside;
 use crate::upstream::{Client, ClientError, Explorer, Node, Oembed, SimplePrice};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use thiserror::Error;
+use tokio::runtime::Handle;
 
 /// Why Gather did not start.
 #[derive(Debug, Error)]
@@ -32,12 +34,16 @@ pub(super) fn start(
     door: IngestDoor,
     log: &LogPort,
     clock: Clock,
+    runtime: Handle,
     beside: &OnceLock<Beside>,
 ) -> Result<Arc<Gather>, SocialError> {
     let client = Client::new()?;
     let ports = Ports {
         chain: chain(&config.gather, &client),
-        rate: Arc::new(SimplePrice::new(client.clone(), &config.gather.rate_url)),
+        rate: Arc::new(OnRuntime {
+            rate: Arc::new(SimplePrice::new(client.clone(), &config.gather.rate_url)),
+            runtime,
+        }),
         relay: Arc::new(door),
         tweets: Arc::new(Oembed::new(client, &config.gather.tweets_url)),
     };
@@ -55,6 +61,21 @@ pub(super) fn start(
     // Set once: nobody else starts Gather.
     let _ = beside.set(Beside { routes, metrics: api::metrics(Arc::clone(&gather)) });
     Ok(gather)
+}
+
+/// Asks on the HTTP thread's runtime, so that threads of Gather's, which have none, can wait for
+/// the answer.
+struct OnRuntime {
+    rate: Arc<SimplePrice>,
+    runtime: Handle,
+}
+
+impl Rate for OnRuntime {
+    fn usd_per_bch(&self) -> Later<'_, Decimal> {
+        let rate = Arc::clone(&self.rate);
+        let asked = self.runtime.spawn(async move { rate.usd_per_bch().await });
+        Box::pin(async move { asked.await.unwrap_or(Err(PortError::Unreachable("the rate"))) })
+    }
 }
 
 /// The operator's own node, if there is one, else the explorer.

@@ -5,7 +5,7 @@
 //! | 100 | an agent registered, or changed its profile or key | `agent` |
 //! | 110, 111, 112 | skill, review, proof | `agent`, `d` |
 //! | 1100, 1101, 1102 | post, comment, vote | `agent`, `d`; `t` per tag; `post` of comments and votes |
-//! | 1103 | a post or comment was edited or deleted | `agent`, `d` |
+//! | 1103 | a post or comment was edited or deleted | `agent`, `d`; `post` of comments |
 //! | 2100 | a message in a channel (private) | `agent`, `d`, `channel`, `p` per member |
 //! | 2101 | a notice (private) | `p` |
 //!

@@ -214,7 +214,8 @@ pub(super) fn keep(
     let seq = i64::try_from(seq.0).unwrap_or(i64::MAX);
     let name = outbox::name(event.kind).unwrap_or("event");
     let acting = event.tag("agent").filter(|_| !signed).and_then(|values| values.first().cloned());
-    let data = json!({
+    let topics: Vec<Topic> = told.topics.lines().filter_map(Topic::parse).collect();
+    let mut data = json!({
         "position": seq,
         "type": name,
         "kind": event.kind,
@@ -224,8 +225,15 @@ pub(super) fn keep(
         "pubkey": acting.unwrap_or_else(|| event.pubkey.to_hex()),
         "created_at": event.created_at,
         "content": serde_json::from_slice::<Value>(&event.content).unwrap_or(Value::Null),
-    })
-    .to_string();
+    });
+    for topic in &topics {
+        match topic {
+            Topic::Post(id) => data["post_id"] = json!(id),
+            Topic::Channel(id) => data["channel_id"] = json!(id),
+            _ => {}
+        }
+    }
+    let data = data.to_string();
     tx.run(
         "INSERT OR REPLACE INTO stream (seq, kind, topics, data) VALUES (?1, ?2, ?3, ?4)",
         (seq, event.kind, &told.topics, &data),
@@ -233,7 +241,7 @@ pub(super) fn keep(
     for topic in told.topics.lines() {
         tx.run("INSERT OR IGNORE INTO stream_topics (topic, seq) VALUES (?1, ?2)", (topic, seq))?;
     }
-    Ok(Entry { seq, name, topics: told.topics.lines().filter_map(Topic::parse).collect(), data })
+    Ok(Entry { seq, name, topics, data })
 }
 
 #[cfg(test)]

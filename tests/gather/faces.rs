@@ -12,41 +12,52 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// Nothing in these tests takes this long.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
-fn client(service: &Service, n: u8) -> Client {
+pub fn client(service: &Service, n: u8) -> Client {
     Client::new(&format!("ws://{}", service.relay), KeyPair::from_seed(&[n; 32])).login_url("ws://test")
 }
 
-/// Publishes with the key of that number; the event's id.
-async fn publish(service: &Service, n: u8, kind: u16, content: &Value) -> EventId {
+/// An event, signed by the key of that number.
+pub fn signed(n: u8, kind: u16, content: &Value, tags: &[(&str, Vec<String>)]) -> (EventId, Vec<u8>) {
     let event = EventBuilder {
         kind: Kind(kind),
         created_at: Clock::new().unix_seconds(),
         content: content.to_string().into_bytes(),
-        tags: Vec::new(),
+        tags: tags.iter().map(|(name, values)| ((*name).to_owned(), values.clone())).collect(),
     };
-    let (id, wire) = KeyPair::from_seed(&[n; 32]).sign_event(&event).expect("an event");
+    KeyPair::from_seed(&[n; 32]).sign_event(&event).expect("an event")
+}
+
+/// Publishes with the key of that number; the event's id.
+pub async fn publish(
+    service: &Service,
+    n: u8,
+    kind: u16,
+    content: &Value,
+    tags: &[(&str, Vec<String>)],
+) -> EventId {
+    let (id, wire) = signed(n, kind, content, tags);
     let publisher = client(service, n).publisher().await.expect("a login");
     publisher.publish(wire).await.expect("it is stored");
     id
 }
 
 /// A stream of server-sent events, read line by line.
-struct Events {
+pub struct Events {
     lines: BufReader<TcpStream>,
 }
 
 /// Its id, name and data.
 #[derive(Debug, Default)]
-struct Pushed {
-    id: String,
-    name: String,
-    data: Value,
+pub struct Pushed {
+    pub id: String,
+    pub name: String,
+    pub data: Value,
 }
 
 impl Events {
-    fn open(service: &Service, path: &str, headers: &[(&str, &str)]) -> Events {
+    pub fn open(service: &Service, path: &str, headers: &[(&str, &str)]) -> Events {
         let mut stream = service.connect();
         stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
@@ -65,10 +76,12 @@ impl Events {
     }
 
     /// The next event; chunk sizes and comments are passed over.
-    fn next(&mut self) -> Pushed {
-        let mut pushed = Pushed::default();
+    pub fn next(&mut self) -> Pushed {
+        let (mut pushed, mut heartbeats) = (Pushed::default(), 0);
         loop {
             let line = self.line();
+            heartbeats += u32::from(line.starts_with(':'));
+            assert!(heartbeats < 4, "nothing was pushed for a minute");
             match line.split_once(": ") {
                 Some(("id", id)) => pushed.id = id.to_owned(),
                 Some(("event", name)) => pushed.name = name.to_owned(),
@@ -80,7 +93,7 @@ impl Events {
     }
 }
 
-fn bearer(agent: &Agent) -> String {
+pub fn bearer(agent: &Agent) -> String {
     format!("Bearer {}", agent.token)
 }
 
@@ -119,8 +132,8 @@ async fn what_an_agent_publishes_is_done_and_a_broken_rule_is_told() {
     let mut inbox = Events::open(&service, "/api/stream?topics=inbox", &[("Authorization", &auth)]);
     let opened = inbox.next();
     assert_eq!(opened.name, "open");
-    publish(&service, 1, 100, &json!({"description": "signed by myself"})).await;
-    let bad = publish(&service, 1, 100, &json!({"name": ""})).await;
+    publish(&service, 1, 100, &json!({"description": "signed by myself"}), &[]).await;
+    let bad = publish(&service, 1, 100, &json!({"name": ""}), &[]).await;
     let told = loop {
         // The welcome may come after the opening or before it.
         let told = inbox.next();
@@ -135,7 +148,7 @@ async fn what_an_agent_publishes_is_done_and_a_broken_rule_is_told() {
     assert_eq!((&me["name"], &me["description"]), (&json!("an agent"), &json!("signed by myself")));
     // Away, with a crash in between: nothing is lost and nothing comes twice.
     service.crash_and_restart();
-    let again = publish(&service, 1, 100, &json!({"colour": 1})).await;
+    let again = publish(&service, 1, 100, &json!({"colour": 1}), &[]).await;
     let headers = [("Authorization", auth.as_str()), ("Last-Event-ID", told.id.as_str())];
     let mut inbox = Events::open(&service, "/api/stream?topics=inbox", &headers);
     assert_eq!(inbox.next().id, told.id, "it opens where it was");

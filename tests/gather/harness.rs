@@ -67,7 +67,8 @@ impl Drop for Service {
 }
 
 impl Service {
-    fn spawn(&mut self) {
+    /// Starts the process on what is there.
+    pub fn spawn(&mut self) {
         let config = self.dir.path().join("axon.toml");
         let toml = format!(
             "[relay]\nlisten = \"127.0.0.1:0\"\nurls = [\"ws://test\"]\ndata_dir = {:?}\ndurability = \"os\"\n\
@@ -93,7 +94,8 @@ impl Service {
         self.child = Some(child);
     }
 
-    fn kill(&mut self) {
+    /// kill −9.
+    pub fn kill(&mut self) {
         let mut child = self.child.take().expect("a process");
         child.kill().expect("the process");
         child.wait().expect("its end");
@@ -140,6 +142,14 @@ impl Service {
     /// A number that a query finds.
     pub fn number(&self, sql: &str) -> i64 {
         self.database().query_row(sql, [], |row| row.get(0)).expect(sql)
+    }
+
+    /// The texts in the first column of what a query finds.
+    pub fn texts(&self, sql: &str) -> Vec<String> {
+        let database = self.database();
+        let mut statement = database.prepare(sql).expect(sql);
+        let rows = statement.query_map([], |row| row.get(0)).expect(sql);
+        rows.collect::<Result<_, _>>().expect(sql)
     }
 
     /// Gives an agent so many satoshi, as a deposit would.

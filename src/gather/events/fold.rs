@@ -2,7 +2,8 @@
 //! are noted at their rows, all of them go to the streams, and the position moves on.
 
 use super::figures::Figures;
-use super::handlers::{Handlers, SignedEvent};
+use super::handlers::Handlers;
+use super::signed::SignedEvent;
 use crate::base::{LogId, PubKey, Seq};
 use crate::gather::auth::Bearer;
 use crate::gather::db::{Origin, Told};

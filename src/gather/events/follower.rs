@@ -2,13 +2,14 @@
 
 use super::figures::Figures;
 use super::fold::{self, Fold};
-use super::handlers::{Handlers, SignedEvent};
+use super::handlers::Handlers;
 use super::port::{LogPort, PAGE_EVENTS_MAX, Talk};
+use super::signed::SignedEvent;
 use super::wait;
 use crate::base::{PubKey, Seq};
 use crate::event::{EventFields, EventView};
 use crate::gather::db::Database;
-use crate::gather::{Context, Fault, FaultKind, outbox};
+use crate::gather::{Context, Fault, FaultKind, outbox, rate};
 use bumpalo::Bump;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -162,6 +163,11 @@ impl Follower {
 
     /// Folds events; if ours fails, one by one, and what fails alone is left out.
     fn fold(&mut self, events: Vec<(Seq, SignedEvent)>, to: Seq) -> Result<(), Fault> {
+        let costs = |event: &SignedEvent| matches!(event.kind, outbox::POST | outbox::COMMENT);
+        if events.iter().any(|(_, event)| event.pubkey != self.platform && costs(event)) {
+            // As the HTTP face does before it takes a fee.
+            rate::refresh_for_follower(&self.context);
+        }
         match self.write(events.clone(), to, false) {
             Err(fault) if fault.kind == FaultKind::Internal => {}
             result => return result,

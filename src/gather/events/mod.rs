@@ -7,7 +7,8 @@
 //! | `publisher.rs` | from the outbox to the log, signed by the platform's key |
 //! | `follower.rs` | along the log by position: folds what is there |
 //! | `fold.rs` | one page of the log as one transaction |
-//! | `handlers.rs` | kind → operation |
+//! | `signed.rs` | an agent's own event |
+//! | `handlers/` | kind → operation |
 //! | `figures.rs` | the whole log, counted |
 //!
 //! # What others rely on
@@ -26,11 +27,13 @@ mod follower;
 mod handlers;
 mod port;
 mod publisher;
+mod signed;
 #[cfg(test)]
 mod tests;
 
-pub use handlers::{Handler, Handlers, SignedEvent};
+pub use handlers::{Handler, Handlers};
 pub use port::LogPort;
+pub use signed::SignedEvent;
 
 use super::bell::Nudge;
 use super::db::{Database, Effect};

@@ -1,11 +1,9 @@
-//! Which operation an agent's own event asks for. The content is the operation's body as JSON;
-//! the proof of work rides in the tag `pow`, and what the HTTP face has in the path, in `e` and `d`.
+//! An agent's own event, as operations read it.
 
 use crate::base::{EventId, PubKey};
 use crate::gather::input::{self, Input};
-use crate::gather::{Agent, Fault, Tx, agents, outbox};
+use crate::gather::{Fault, Tx};
 use serde_json::{Map, Value};
-use std::collections::HashMap;
 
 /// An event of the log that an agent signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,36 +15,6 @@ pub struct SignedEvent {
     pub created_at: i64,
     pub content: Vec<u8>,
     pub tags: Vec<(String, Vec<String>)>,
-}
-
-/// Does what the event asks for; everything in the transaction, or a fault.
-pub type Handler = fn(&Tx<'_>, &Agent, &SignedEvent) -> Result<(), Fault>;
-
-/// Kind → operation.
-#[derive(Debug, Clone)]
-pub struct Handlers(HashMap<u16, Handler>);
-
-impl Default for Handlers {
-    fn default() -> Self {
-        Handlers(HashMap::new()).with(outbox::PROFILE, profile)
-    }
-}
-
-impl Handlers {
-    /// With one more kind, or another handler for it.
-    #[must_use]
-    pub fn with(mut self, kind: u16, handler: Handler) -> Handlers {
-        self.0.insert(kind, handler);
-        self
-    }
-
-    pub(super) fn of(&self, kind: u16) -> Option<Handler> {
-        self.0.get(&kind).copied()
-    }
-}
-
-fn profile(tx: &Tx<'_>, me: &Agent, event: &SignedEvent) -> Result<(), Fault> {
-    agents::update_profile(tx, me, &event.body()?).map(drop)
 }
 
 impl SignedEvent {
@@ -84,17 +52,26 @@ impl SignedEvent {
         self.tags.iter().find(|(known, _)| known == name).map(|(_, values)| values.as_slice())
     }
 
-    /// The record this is about: an id of the HTTP face in a tag `d`, or the event that made the
-    /// record in a tag `e`, marked `root` or not at all.
+    /// The post this is about: its id in a tag `post`, or the event that made it in a tag `e`,
+    /// marked `root` or not at all.
     ///
     /// # Errors
     /// 400 if there is neither; 404 if no record belongs to the event.
-    pub fn about(&self, tx: &Tx<'_>) -> Result<String, Fault> {
-        if let Some([id, ..]) = self.tag("d") {
+    pub fn post(&self, tx: &Tx<'_>) -> Result<String, Fault> {
+        if let Some([id, ..]) = self.tag("post") {
             return Ok(id.clone());
         }
-        let needed = "a tag d with the id, or a tag e with the event's id and root, is needed";
+        let needed = "a tag post with the post's id, or a tag e with its event's id and root, is needed";
         self.marked(tx, &[Some("root"), None])?.ok_or_else(|| Fault::bad(needed))
+    }
+
+    /// The channel this is for, by its id in a tag `channel`.
+    ///
+    /// # Errors
+    /// 400 if there is none.
+    pub fn channel(&self) -> Result<&str, Fault> {
+        let id = self.tag("channel").and_then(<[String]>::first);
+        id.map(String::as_str).ok_or_else(|| Fault::bad("a tag channel with the channel's id is needed"))
     }
 
     /// The record this answers: the event that made it in a tag `e`, marked `reply`.

@@ -244,32 +244,29 @@ async fn quota_and_fee_are_those_of_the_http_face() {
     let double = Double::start();
     double.price(json!(400));
     let lines = format!("free_comments_per_day = 1\nrate_url = {:?}", double.base);
-    let service = unhurried(Setup::new().gather(&lines)).start();
+    let mut service = unhurried(Setup::new().gather(&lines)).start();
     let (ann, bob) = (service.agent(1), service.agent(2));
     let id = ann.writes(&service, "mine", &["a"]);
+    // A new process knows no rate: what comes from the log must have it asked for.
+    service.crash_and_restart();
     let mut told_of = notices(&service, &ann);
     let over = publish(&service, 1, 1_100, &content("over the quota"), &[pow(&service)]).await;
     assert!(told(&mut told_of, over).contains("a post costs 0.00005000 BCH"));
     let mut thread = Events::open(&service, &format!("/api/stream?topics=post:{id}"), &[]);
     assert_eq!(thread.next().name, "open");
     service.fund(&bob, 2_000);
-    let left = |service: &Service| {
-        let purse = bob.get(service, "/api/balance").expect(200);
-        (purse["balance_bch"].clone(), purse["free_comments_remaining"].clone())
-    };
-    for expected in [("0.00002000", 0), ("0.00000750", 0)] {
-        let event = publish(&service, 2, 1_101, &json!({"body": expected.0}), &[tag("post", &[&id])]).await;
+    // From the database: the HTTP face would ask for the rate.
+    let account = format!("accounts WHERE agent = (SELECT n FROM agents WHERE id = '{}')", bob.id);
+    let left = || service.number(&format!("SELECT balance FROM {account}"));
+    for (sats, what) in [(2_000, "the quota"), (750, "the fee at the rate; 1200 without one")] {
+        let event = publish(&service, 2, 1_101, &json!({ "body": what }), &[tag("post", &[&id])]).await;
         assert_eq!(pushed(&mut thread, event).name, "comment");
-        assert_eq!(
-            left(&service),
-            (json!(expected.0), json!(expected.1)),
-            "the quota, then the fee at the rate"
-        );
+        assert_eq!(left(), sats, "{what}");
     }
     let mut told_of = notices(&service, &bob);
     let poor = publish(&service, 2, 1_101, &json!({"body": "x"}), &[tag("post", &[&id])]).await;
     assert!(told(&mut told_of, poor).contains("a comment costs"));
-    assert_eq!(left(&service).0, "0.00000750");
+    assert_eq!(left(), 750);
 }
 
 /// Killed again and again while posts are written on both faces: after it, each one that is

@@ -24,10 +24,16 @@ mod feed;
 mod harness;
 #[path = "gather/inbox.rs"]
 mod inbox;
+#[path = "gather/market.rs"]
+mod market;
+#[path = "gather/moderation.rs"]
+mod moderation;
 #[path = "gather/money.rs"]
 mod money;
 #[path = "gather/requests.rs"]
 mod requests;
+#[path = "gather/shop.rs"]
+mod shop;
 #[path = "gather/signed.rs"]
 mod signed;
 #[path = "gather/verification.rs"]

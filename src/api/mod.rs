@@ -20,11 +20,14 @@ mod body;
 mod buckets;
 mod call;
 mod channels;
+mod designs;
 mod discovery;
 mod document;
 mod guide;
 mod inbox;
 mod manners;
+mod market;
+mod multipart;
 pub mod operation;
 mod posts;
 mod pow;
@@ -32,12 +35,14 @@ mod problem;
 mod router;
 mod schema;
 pub mod serve;
+mod shop;
 mod stream;
 mod views;
 mod wait;
 
 pub use call::{Anyone, Call, MaybeAgent, StillAgent, Who};
 pub use router::{ApiOptions, router};
+pub use shop::errands;
 pub use views::metrics;
 
 use operation::Operation;
@@ -54,6 +59,8 @@ fn operations() -> Vec<Operation> {
         inbox::operations(),
         stream::operations(),
         views::operations(),
+        market::operations(),
+        shop::operations(),
         admin::operations(),
     ]
     .into_iter()

@@ -1,6 +1,7 @@
 //! Operations and documents as routes.
 
 use super::buckets::Buckets;
+use super::designs;
 use super::document;
 use super::guide;
 use super::manners;
@@ -50,7 +51,7 @@ pub fn router(options: ApiOptions) -> Result<Router, String> {
     for operation in operations {
         router = route(router, &api, operation);
     }
-    let router = router.fallback(manners::unknown_path);
+    let router = designs::routes(router, &api).fallback(manners::unknown_path);
     Ok(router
         .layer(middleware::from_fn(manners::keep))
         .layer(CatchPanicLayer::new())

@@ -10,7 +10,7 @@ use crate::gather::ports::{Chain, Later, PortError, Ports, Rate};
 use crate::gather::rules::money::Decimal;
 use crate::gather::{Gather, GatherError, Options, Registration};
 use crate::http::Beside;
-use crate::upstream::{Client, ClientError, Explorer, Node, Oembed, SimplePrice};
+use crate::upstream::{Client, ClientError, Explorer, Gelato, GelatoOptions, Node, Oembed, SimplePrice};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use thiserror::Error;
@@ -38,18 +38,27 @@ pub(super) fn start(
     beside: &OnceLock<Beside>,
 ) -> Result<Arc<Gather>, SocialError> {
     let client = Client::new()?;
+    let urls = &config.gather;
+    let gelato = GelatoOptions {
+        product_url: urls.gelato_product_url.clone(),
+        order_url: urls.gelato_order_url.clone(),
+        key: urls.gelato_api_key.clone(),
+    };
     let ports = Ports {
-        chain: chain(&config.gather, &client),
+        chain: chain(urls, &client),
         rate: Arc::new(OnRuntime {
-            rate: Arc::new(SimplePrice::new(client.clone(), &config.gather.rate_url)),
-            runtime,
+            rate: Arc::new(SimplePrice::new(client.clone(), &urls.rate_url)),
+            runtime: runtime.clone(),
         }),
         relay: Arc::new(door),
-        tweets: Arc::new(Oembed::new(client, &config.gather.tweets_url)),
+        tweets: Arc::new(Oembed::new(client.clone(), &urls.tweets_url)),
+        print: Arc::new(Gelato::new(client, gelato, clock)),
     };
     let options = options(config, facts);
     let gather = Arc::new(Gather::start(&config.relay.data_dir, options, ports, clock)?);
     gather.follow(log, Handlers::default())?;
+    // Dropped with the HTTP thread: what is under way is due again later.
+    drop(runtime.spawn(api::errands(Arc::clone(&gather))));
     let GatherConfig { limit_addresses, trusted_proxies, .. } = &config.gather;
     let router = api::router(ApiOptions {
         gather: Arc::clone(&gather),

@@ -103,6 +103,11 @@ impl<T: Serialize> Page<T> {
 }
 
 impl<T> Page<T> {
+    /// Rows in it.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()

@@ -41,6 +41,7 @@ pub mod agents;
 pub mod audit;
 pub mod auth;
 pub mod bell;
+pub mod challenges;
 pub mod channels;
 pub mod chat;
 pub mod comments;
@@ -50,6 +51,7 @@ pub mod door;
 pub mod events;
 mod fault;
 pub mod feed;
+pub mod feedback;
 pub mod fees;
 pub mod idempotency;
 pub mod inbox;
@@ -58,17 +60,25 @@ mod keeper;
 pub mod ledger;
 pub mod list;
 pub mod messages;
+pub mod moderation;
 mod options;
 pub mod outbox;
 pub mod ports;
 pub mod posts;
 pub mod pow;
+pub mod proofs;
+pub mod rankings;
 pub mod rate;
 pub mod report;
+pub mod reviewed;
+pub mod reviews;
 pub mod rules;
 pub mod search;
 mod secrets;
 pub mod settings;
+pub mod shop;
+pub mod skill_list;
+pub mod skills;
 pub mod stats;
 pub mod stream;
 pub mod tags;
@@ -93,7 +103,7 @@ use keeper::Keeper;
 use ports::Ports;
 use rules::time::Time;
 use secrets::Secrets;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use thiserror::Error;
@@ -103,6 +113,8 @@ pub struct Context {
     pub options: Options,
     pub ports: Ports,
     pub secrets: Secrets,
+    /// Where files are kept.
+    pub dir: PathBuf,
     pub load: pow::Load,
     pub rate: rate::Known,
     /// Wakes streams and long polls.
@@ -172,6 +184,7 @@ impl Gather {
             options,
             ports,
             secrets,
+            dir: dir.to_owned(),
             load: pow::Load::default(),
             rate: rate::Known::default(),
             bell: Arc::default(),

@@ -12,6 +12,10 @@ use std::process::{Child, Command, Stdio};
 /// Seconds of a day, for the clock's offset.
 pub const DAY: i64 = 86_400;
 
+/// Keys of the services outside.
+const UPSTREAMS: [&str; 5] =
+    ["chain_url", "rate_url", "gelato_product_url", "gelato_order_url", "tweets_url"];
+
 /// How it is started: lines of `[gather]`, and of other sections.
 pub struct Setup {
     pub gather: String,
@@ -70,9 +74,15 @@ impl Service {
     /// Starts the process on what is there.
     pub fn spawn(&mut self) {
         let config = self.dir.path().join("axon.toml");
+        // Nobody outside is asked: what has no double is a closed port.
+        let closed: String = UPSTREAMS
+            .iter()
+            .filter(|key| !self.setup.gather.lines().any(|line| line.starts_with(*key)))
+            .map(|key| format!("{key} = \"http://127.0.0.1:1\"\n"))
+            .collect();
         let toml = format!(
             "[relay]\nlisten = \"127.0.0.1:0\"\nurls = [\"ws://test\"]\ndata_dir = {:?}\ndurability = \"os\"\n\
-             shards = 1\n[http]\nlisten = \"127.0.0.1:0\"\n[gather]\n{}\n{}",
+             shards = 1\n[http]\nlisten = \"127.0.0.1:0\"\n[gather]\n{closed}{}\n{}",
             self.dir.path().join("data"),
             self.setup.gather,
             self.setup.more

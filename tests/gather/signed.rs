@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use std::net::TcpStream;
 use tokio::time::timeout;
 
-/// Quotas that no test here reaches; nothing answers for the rate.
+/// Quotas that no test here reaches.
 fn free() -> Setup {
-    let lines = "free_posts_per_week = 1000\nfree_comments_per_day = 1000\nrate_url = \"http://127.0.0.1:1\"";
+    let lines = "free_posts_per_week = 1000\nfree_comments_per_day = 1000";
     unhurried(Setup::new().gather(lines))
 }
 

@@ -149,6 +149,7 @@ fn mark(tx: &Tx<'_>, event: &SignedEvent, told: &Told) -> Result<(), Fault> {
         (outbox::POST, "post") => "UPDATE posts SET event_id = ?2 WHERE id = ?1",
         (outbox::COMMENT, "comment") => "UPDATE comments SET event_id = ?2 WHERE id = ?1",
         (outbox::MESSAGE, "message") => "UPDATE messages SET event_id = ?2 WHERE id = ?1",
+        (outbox::SKILL, "skill") => "UPDATE skills SET event_id = ?2 WHERE id = ?1",
         (outbox::REVIEW, "review") => "UPDATE reviews SET event_id = ?2 WHERE id = ?1",
         _ => return Ok(()),
     };

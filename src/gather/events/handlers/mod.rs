@@ -8,6 +8,8 @@ mod comment;
 mod message;
 mod post;
 mod profile;
+mod review;
+mod skill;
 mod vote;
 
 use super::SignedEvent;
@@ -25,6 +27,8 @@ impl Default for Handlers {
     fn default() -> Self {
         Handlers(HashMap::new())
             .with(outbox::PROFILE, profile::apply)
+            .with(outbox::SKILL, skill::apply)
+            .with(outbox::REVIEW, review::apply)
             .with(outbox::POST, post::apply)
             .with(outbox::COMMENT, comment::apply)
             .with(outbox::VOTE, vote::apply)

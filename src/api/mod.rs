@@ -36,11 +36,14 @@ mod router;
 mod schema;
 pub mod serve;
 mod shop;
+mod stream;
+mod views;
 mod wait;
 
 pub use call::{Anyone, Call, MaybeAgent, StillAgent, Who};
 pub use router::{ApiOptions, router};
 pub use shop::errands;
+pub use views::metrics;
 
 use operation::Operation;
 
@@ -54,6 +57,8 @@ fn operations() -> Vec<Operation> {
         balance::operations(),
         channels::operations(),
         inbox::operations(),
+        stream::operations(),
+        views::operations(),
         market::operations(),
         shop::operations(),
         admin::operations(),

@@ -7,8 +7,9 @@ use super::guide;
 use super::manners;
 use super::operation::Operation;
 use super::serve::{Api, respond};
-use crate::base::Clock;
+use crate::base::{Clock, PubKey};
 use crate::gather::Gather;
+use crate::gather::events::EVENTS_MD;
 use axum::Router;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderName, Method, StatusCode, header};
@@ -45,7 +46,7 @@ pub fn router(options: ApiOptions) -> Result<Router, String> {
     let api = Arc::new(Api { gather, buckets, trusted_proxies });
     let operations = super::operations();
     let document = document::document(&operations);
-    let mut router = documents(&document)?;
+    let mut router = documents(&document, api.gather.context().secrets.platform_key())?;
     guide::remember(&operations);
     for operation in operations {
         router = route(router, &api, operation);
@@ -72,8 +73,8 @@ fn route(router: Router, api: &Arc<Api>, operation: Operation) -> Router {
     router.route(path, on(filter, handler))
 }
 
-/// `/openapi.json`, `/openapi.yaml`, `/schemas/{name}.json`, `/docs` and the pages.
-fn documents(document: &OpenApi) -> Result<Router, String> {
+/// `/openapi.json`, `/openapi.yaml`, `/events.md`, `/schemas/{name}.json`, `/docs` and the pages.
+fn documents(document: &OpenApi, platform: PubKey) -> Result<Router, String> {
     let json = document.to_json().map_err(|error| error.to_string())?;
     let yaml = document.to_yaml().map_err(|error| error.to_string())?;
     let tree: Value = serde_json::from_str(&json).map_err(|error| error.to_string())?;
@@ -93,8 +94,9 @@ fn documents(document: &OpenApi) -> Result<Router, String> {
         .route("/schemas/{name}", get(schema))
         .route("/docs", get(async || Redirect::temporary("/docs/index.html")))
         .route("/docs/{file}", get(viewer))
+        .route("/events.md", get(async || typed("text/markdown; charset=utf-8", EVENTS_MD.to_owned())))
         .route("/llms.txt", get(async || typed("text/plain; charset=utf-8", guide::llms_txt())))
-        .route("/", get(root)))
+        .route("/", get(move |request: Request| root(request, platform))))
 }
 
 fn typed(kind: &'static str, text: String) -> Response {
@@ -118,11 +120,11 @@ async fn viewer(Path(file): Path<String>) -> Response {
 }
 
 /// A page for people, JSON for everybody else (D11).
-async fn root(request: Request) -> Response {
+async fn root(request: Request, platform: PubKey) -> Response {
     let accept =
         request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match accept.contains("text/html") {
         true => Html(guide::page()).into_response(),
-        false => axum::Json(guide::discovery()).into_response(),
+        false => axum::Json(guide::discovery(&platform)).into_response(),
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn check_now(options: &StoreOptions) -> CheckReport {
     check(options, &options.dir.join("log"), &how()).unwrap()
 }
 
-fn filled(dir: &Path, events: u64) -> StoreOptions {
+pub(super) fn filled(dir: &Path, events: u64) -> StoreOptions {
     let options = small(dir);
     let store = open(&options).unwrap();
     let asker = Asker::new();

@@ -4,6 +4,8 @@ use super::admin::Settings;
 use super::allow::AllowCommand;
 use super::filter::{FilterFlags, tag};
 use super::service::ServiceFlags;
+use super::stat::StatFlags;
+use super::tail::TailFlags;
 use super::torture::TortureFlags;
 use super::upkeep::{BackupFlags, CheckFlags, RepairFlags, RestoreFlags};
 use crate::client::{Client, KeyPair, Roots, RootsError};
@@ -82,6 +84,9 @@ pub(super) enum Command {
         command; it is written when nothing is waiting and at least every 256 events."
     )]
     Sub(SubFlags),
+    /// Watch events go by: the newest, then new ones, a line each
+    #[command(after_help = super::tail::EXAMPLES)]
+    Tail(TailFlags),
     /// Print stored events, then exit
     #[command(
         after_help = "Examples:\n  axon query --limit 20\n  axon query --author PUBKEY --since 1760000000\n  \
@@ -121,6 +126,9 @@ pub(super) enum Command {
         seen_ids_max), [roles], [[allow]], certificate and key, log.level, relay.private_kinds and \
         relay.max_future_seconds. Other keys are named: they need a restart. If anything is wrong, nothing changes.")]
     Reload,
+    /// Say what is stored: by kind, author and day, and what it takes on disk
+    #[command(after_help = super::stat::EXAMPLES)]
+    Stat(StatFlags),
     /// Verify the store of this machine's relay, running or stopped
     #[command(
         after_help = "Examples:\n  axon check\n  axon check --deep --json\n  axon check --set relay.data_dir=/srv/axon\n\n\

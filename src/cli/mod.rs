@@ -18,7 +18,9 @@ mod plan;
 mod publish;
 mod reload;
 mod service;
+mod stat;
 mod state;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod top;
@@ -79,6 +81,7 @@ fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Out
         Command::Reload => reload::print(&operator.reload(&settings)?, output)?,
         Command::Keygen(flags) => keygen::run(&flags, output)?,
         Command::Allow(command) => return allow::run(&command, &settings, operator, output),
+        Command::Stat(flags) => return stat::run(&flags, &settings, operator, output),
         Command::Check(flags) => return upkeep::check(&flags, &settings, operator, output),
         Command::Repair(flags) => return upkeep::repair(&flags, &settings, operator, output),
         Command::Backup(flags) => return upkeep::backup(&flags, &settings, operator, output),
@@ -86,6 +89,7 @@ fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Out
         Command::Torture(flags) => return torture::torture(&flags, output),
         Command::Pub(flags) => return block_on(publish::run(&flags, output)),
         Command::Sub(flags) => return block_on(follow::sub(&flags, output)),
+        Command::Tail(flags) => return block_on(tail::run(&flags, output)),
         Command::Query(flags) => return block_on(follow::query(&flags, output)),
         Command::Top(flags) => return block_on(top::run(&flags, output)),
         Command::Plan(flags) => return plan::run(&flags, output),

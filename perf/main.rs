@@ -25,6 +25,7 @@ mod report;
 mod results;
 mod scrape;
 mod script;
+mod soak;
 mod split;
 mod suite;
 mod sweep;
@@ -67,6 +68,7 @@ fn run(options: &Options) -> Result<()> {
         Command::Page => return page_of_newest(options),
         Command::Calibrate => return calibrate::calibrate(options, clock),
         Command::Validate => return validate::validate(options, clock),
+        Command::Soak => return soak::run(options, clock),
         Command::Growth => growth::run(options, clock)?,
         Command::Sweep => (sweep::run(options, clock)?, Vec::new()),
         _ => (measure(options, &kept, clock)?, Vec::new()),

@@ -1,0 +1,104 @@
+//! One look a second: what the kernel says of the relay, and what the load did meanwhile.
+
+use super::load::Load;
+use crate::failure::{Doing, Result};
+use crate::process::Sample;
+use crate::relay::Relay;
+use axon::base::Clock;
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use std::fmt;
+use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Seconds between two looks at the disk, which reads a directory.
+const DISK_EVERY: u64 = 10;
+
+/// One second of a soak.
+#[derive(Debug, Clone, Serialize)]
+pub struct Second {
+    /// Since its start.
+    pub at: f64,
+    /// Bytes: heap and stacks.
+    pub rss_bytes: u64,
+    pub descriptors: u64,
+    pub threads: u64,
+    pub disk_bytes: u64,
+    pub published: u64,
+    pub delivered: u64,
+    /// Connections that were lost.
+    pub errors: u64,
+    /// Microseconds from sending to Ok, and from making to delivery.
+    pub ack_us_p50: f64,
+    pub ack_us_p99: f64,
+    pub delivery_us_p50: f64,
+    pub delivery_us_p99: f64,
+}
+
+impl fmt::Display for Second {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Second { rss_bytes, descriptors, threads, published, ack_us_p99, .. } = self;
+        let mib = *rss_bytes as f64 / f64::from(1 << 20);
+        write!(
+            f,
+            "{mib:.1} MiB, {descriptors} descriptors, {threads} threads, {published} events/s, ack p99 {ack_us_p99:.0} µs"
+        )
+    }
+}
+
+pub struct Watch<'a> {
+    relay: &'a Relay,
+    clock: Clock,
+    started: u64,
+    seconds: u64,
+    disk_bytes: u64,
+}
+
+impl<'a> Watch<'a> {
+    pub fn new(relay: &'a Relay, clock: Clock) -> Watch<'a> {
+        Watch { relay, clock, started: clock.nanos(), seconds: 0, disk_bytes: relay.disk_bytes() }
+    }
+
+    /// What the last second was like.
+    ///
+    /// # Errors
+    /// The relay is gone.
+    pub fn second(&mut self, load: &Load) -> Result<Second> {
+        let pid = self.relay.pid;
+        let count = |folder: &str| {
+            let entries =
+                fs::read_dir(format!("/proc/{pid}/{folder}")).doing("reading the relay's /proc entry")?;
+            Ok(entries.count() as u64)
+        };
+        if self.seconds % DISK_EVERY == 0 {
+            self.disk_bytes = self.relay.disk_bytes();
+        }
+        self.seconds += 1;
+        let take = |n: &AtomicU64| n.swap(0, Ordering::Relaxed);
+        let (ack, delivery) = (quantiles(&load.done.ack), quantiles(&load.done.delivery));
+        Ok(Second {
+            at: (self.clock.nanos() - self.started) as f64 / 1e9,
+            rss_bytes: Sample::take(pid)?.memory.rss_anon,
+            descriptors: count("fd")?,
+            threads: count("task")?,
+            disk_bytes: self.disk_bytes,
+            published: take(&load.done.published),
+            delivered: take(&load.done.delivered),
+            errors: take(&load.done.errors),
+            ack_us_p50: ack.0,
+            ack_us_p99: ack.1,
+            delivery_us_p50: delivery.0,
+            delivery_us_p99: delivery.1,
+        })
+    }
+}
+
+/// Median and 99th percentile in microseconds, of what came since the last call.
+fn quantiles(histogram: &Mutex<Histogram<u64>>) -> (f64, f64) {
+    let mut histogram = histogram.lock().unwrap_or_else(PoisonError::into_inner);
+    let micros = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
+    let found = (micros(0.5), micros(0.99));
+    histogram.reset();
+    found
+}

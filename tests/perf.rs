@@ -96,7 +96,11 @@ fn a_soak_looks_once_a_second_and_draws_what_it_saw() {
     let report = perf(&[&["soak", "--minutes", "0.1", "--rate", "400"], &paths[..]].concat());
     let seconds = report["seconds"].as_array().expect("seconds");
     assert_eq!(seconds.len(), 6);
-    assert!(seconds.iter().all(|second| number(&second["rss_bytes"]) > 1e6 && number(&second["descriptors"]) > 5.0));
+    assert!(
+        seconds
+            .iter()
+            .all(|second| number(&second["rss_bytes"]) > 1e6 && number(&second["descriptors"]) > 5.0)
+    );
     assert!(number(&report["published"]) > 0.0 && number(&report["delivered"]) > 0.0, "{report}");
     assert_eq!(report["errors"], 0, "no connection is lost");
     assert!(number(&report["verdict"]["rss_bytes"]["rise_max"]) > 8e6);

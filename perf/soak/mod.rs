@@ -30,6 +30,7 @@ const SMALL: &[(&str, &str)] = &[
     ("store.log_memtable_bytes", "8388608"),
     ("store.ids_memtable_bytes", "4194304"),
     ("store.index_memtable_bytes", "8388608"),
+    ("store.open_files_max", "64"),
     ("store.ring_events_max", "16384"),
     ("store.index_run_events", "4096"),
     ("limits.seen_window_seconds", "60"),
@@ -116,7 +117,8 @@ fn finish(options: &Options, rows: &[Second], rate: u64, disk_bytes: u64, clock:
     } else {
         println!("{} events published, {} delivered\n{verdict}", report["published"], report["delivered"]);
     }
-    match verdict.has_grown() {
+    // A second is too short for a verdict.
+    match verdict.has_grown() && !options.smoke {
         false => Ok(()),
         true => Err(Failure::Broken(verdict.to_string())),
     }

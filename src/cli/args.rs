@@ -3,6 +3,7 @@
 use super::admin::Settings;
 use super::allow::AllowCommand;
 use super::filter::{FilterFlags, tag};
+use super::remote::Remote;
 use super::service::ServiceFlags;
 use super::stat::StatFlags;
 use super::tail::TailFlags;
@@ -43,8 +44,32 @@ pub struct Cli {
     /// One JSON object per line instead of text
     #[arg(long, global = true)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) elsewhere: Elsewhere,
     #[command(subcommand)]
     pub(super) command: Command,
+}
+
+/// A relay of another machine, for `allow`, `info` and `reload`.
+#[derive(Debug, Args)]
+pub(super) struct Elsewhere {
+    /// Act on the relay with this HTTP address as one of its admins (its http.admin must be on)
+    #[arg(long, global = true, value_name = "http://HOST:PORT")]
+    at: Option<String>,
+    /// With --at: what that relay is called in logins
+    #[arg(long, global = true, value_name = "URL", default_value = DEFAULT_URL, env = "AXON_URL")]
+    relay_url: String,
+    /// With --at: the admin's private key (PKCS#8 PEM) [default: as --key]
+    #[arg(long, global = true, value_name = "FILE", env = "AXON_KEY")]
+    admin_key: Option<PathBuf>,
+}
+
+impl Elsewhere {
+    pub(super) fn remote(&self) -> Result<Option<Remote>, super::Failure> {
+        let Some(http) = self.at.clone() else { return Ok(None) };
+        let path = self.admin_key.clone().map_or_else(existing_key, Ok)?;
+        Ok(Some(Remote { http, url: self.relay_url.clone(), key: KeyPair::load(&path)? }))
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -63,7 +88,8 @@ pub(super) enum Command {
     #[command(
         subcommand,
         after_help = "Examples:\n  axon allow list\n  axon allow add PUBKEY --name worker-7\n  \
-        axon allow add PUBKEY --role auditor\n  axon allow remove PUBKEY\n\n\
+        axon allow add PUBKEY --role auditor\n  axon allow remove PUBKEY\n  \
+        axon allow list --at http://relay.example:8090 --relay-url wss://relay.example --admin-key admin.pem\n\n\
         In force at once, on a running relay and on a stopped one."
     )]
     Allow(AllowCommand),

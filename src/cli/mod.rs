@@ -17,6 +17,7 @@ mod output;
 mod plan;
 mod publish;
 mod reload;
+mod remote;
 mod service;
 mod stat;
 mod state;
@@ -73,6 +74,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, operator: &dyn Operator) ->
 
 fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Outcome, Failure> {
     let settings = cli.settings();
+    let remote = cli.elsewhere.remote()?;
+    let operator = remote.as_ref().map_or(operator, |remote| remote as &dyn Operator);
     match cli.command {
         Command::Serve(_) => operator.serve(&settings, output.is_json())?,
         Command::Config => output.line(&operator.config(&settings, output.is_json())?)?,
@@ -94,6 +97,7 @@ fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Out
         Command::Top(flags) => return block_on(top::run(&flags, output)),
         Command::Plan(flags) => return plan::run(&flags, output),
         Command::Info(flags) => match settings.config {
+            _ if remote.is_some() => info::print(&operator.info(&settings)?, output)?,
             Some(_) => info::print(&operator.info(&settings)?, output)?,
             None => return block_on(info::run(&flags, output)),
         },

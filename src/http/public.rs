@@ -7,7 +7,7 @@ use crate::base::counters::{LogCounters, ShardCounters};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Json, Router};
 use prometheus_client::registry::Registry;
 use serde_json::json;
@@ -23,6 +23,8 @@ pub struct PublicOptions {
     pub refusals: Arc<Closings>,
     /// Open connections; a further one is closed at once.
     pub connections_max: usize,
+    /// What admins reach below `/admin`, once it is there; `None`: switched off.
+    pub admin: Option<Arc<OnceLock<Router>>>,
     /// What is served beside health and metrics, once it is there; until then 503.
     pub beside: Option<Arc<OnceLock<Router>>>,
 }
@@ -34,13 +36,19 @@ struct Public {
 }
 
 pub(super) fn router(options: PublicOptions) -> Router {
-    let PublicOptions { health, shards, log, refusals, beside, .. } = options;
+    let PublicOptions { health, shards, log, refusals, admin, beside, .. } = options;
     let (of_log, of_health) = (Arc::clone(&log), Arc::clone(&health));
     let registry = metrics::registry(Metrics { shards, log: of_log, health: of_health, refusals });
     let router = Router::new()
         .route("/healthz", get(healthz))
         .route("/metrics", get(render))
         .with_state(Arc::new(Public { health, log, registry }));
+    let router = match admin {
+        Some(admin) => {
+            router.route("/admin/{*path}", any(move |request: Request| pass_on(Arc::clone(&admin), request)))
+        }
+        None => router,
+    };
     match beside {
         Some(beside) => router.fallback(move |request: Request| pass_on(Arc::clone(&beside), request)),
         None => router,

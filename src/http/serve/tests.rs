@@ -71,6 +71,7 @@ fn public_door() -> PublicDoor {
         log: Arc::clone(&log),
         refusals: Arc::default(),
         connections_max: CONNECTIONS,
+        admin: None,
         beside: None,
     };
     let address = thread.serve_public("127.0.0.1:0".parse().unwrap(), options).unwrap();

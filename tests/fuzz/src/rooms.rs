@@ -16,3 +16,5 @@ pub mod session;
 pub mod verify;
 #[path = "../../../src/wire/mod.rs"]
 pub mod wire;
+
+pub mod store;

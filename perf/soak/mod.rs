@@ -80,7 +80,7 @@ async fn watched(
         beat.tick().await;
         load.check().await?;
         rows.push(watch.second(&load)?);
-        if rows.len() % 60 == 0 {
+        if rows.len().is_multiple_of(60) {
             eprintln!("axon-perf: {} of {seconds} s, {}", rows.len(), rows[rows.len() - 1]);
         }
     }

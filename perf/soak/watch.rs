@@ -71,7 +71,7 @@ impl<'a> Watch<'a> {
                 fs::read_dir(format!("/proc/{pid}/{folder}")).doing("reading the relay's /proc entry")?;
             Ok(entries.count() as u64)
         };
-        if self.seconds % DISK_EVERY == 0 {
+        if self.seconds.is_multiple_of(DISK_EVERY) {
             self.disk_bytes = self.relay.disk_bytes();
         }
         self.seconds += 1;

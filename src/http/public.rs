@@ -7,7 +7,7 @@ use crate::base::counters::{LogCounters, ShardCounters};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::get;
 use axum::{Json, Router};
 use prometheus_client::registry::Registry;
 use serde_json::json;
@@ -43,22 +43,18 @@ pub(super) fn router(options: PublicOptions) -> Router {
         .route("/healthz", get(healthz))
         .route("/metrics", get(render))
         .with_state(Arc::new(Public { health, log, registry }));
-    let router = match admin {
-        Some(admin) => {
-            router.route("/admin/{*path}", any(move |request: Request| pass_on(Arc::clone(&admin), request)))
-        }
-        None => router,
-    };
-    match beside {
-        Some(beside) => router.fallback(move |request: Request| pass_on(Arc::clone(&beside), request)),
-        None => router,
-    }
+    // No route of its own for admins: its parameters would stand among those of their routes.
+    router.fallback(move |request: Request| {
+        let is_admins = admin.is_some() && request.uri().path().starts_with("/admin/");
+        pass_on(if is_admins { admin.clone() } else { beside.clone() }, request)
+    })
 }
 
-async fn pass_on(beside: Arc<OnceLock<Router>>, request: Request) -> Response {
-    match beside.get() {
-        Some(router) => router.clone().oneshot(request).await.into_response(),
-        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+async fn pass_on(to: Option<Arc<OnceLock<Router>>>, request: Request) -> Response {
+    match to.as_ref().map(|to| to.get()) {
+        Some(Some(router)) => router.clone().oneshot(request).await.into_response(),
+        Some(None) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 

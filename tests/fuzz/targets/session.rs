@@ -280,7 +280,7 @@ impl Drive {
             return;
         }
         let due = &mut self.due[waiting[which % waiting.len()]];
-        let stored = which % 3 != 0;
+        let stored = !which.is_multiple_of(3);
         due.settled = Some(stored);
         let outcome = if stored { Ok(due.id) } else { Err((Some(due.id), Reason::BadSignature)) };
         self.session.settle(due.number, outcome);

@@ -18,7 +18,11 @@ pub fn soak(rows: &[Second], verdict: &Verdict, minutes: f64) -> String {
             rows,
             "Descriptors and threads",
             "open",
-            &[("descriptors", |row| row.descriptors as f64), ("threads", |row| row.threads as f64)],
+            &[
+                ("others", |row| row.descriptors as f64),
+                ("tables", |row| row.tables as f64),
+                ("threads", |row| row.threads as f64),
+            ],
         ),
         plot(
             rows,

@@ -26,10 +26,11 @@ use watch::Watch;
 
 /// Bounds on what a relay remembers, so that they are reached during the warm-up.
 const SMALL: &[(&str, &str)] = &[
-    ("store.cache_bytes", "33554432"),
-    ("store.log_memtable_bytes", "8388608"),
-    ("store.ids_memtable_bytes", "4194304"),
-    ("store.index_memtable_bytes", "8388608"),
+    ("store.cache_bytes", "8388608"),
+    ("store.log_memtable_bytes", "2097152"),
+    ("store.ids_memtable_bytes", "1048576"),
+    ("store.index_memtable_bytes", "1048576"),
+    ("store.index_flush_events", "8192"),
     ("store.open_files_max", "64"),
     ("store.ring_events_max", "16384"),
     ("store.index_run_events", "4096"),

@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::fmt;
 use std::fs;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -22,7 +23,10 @@ pub struct Second {
     pub at: f64,
     /// Bytes: heap and stacks.
     pub rss_bytes: u64,
+    /// Open, but for those of the database's tables.
     pub descriptors: u64,
+    /// Tables come and go with every merge; `store.open_files_max` bounds those that are open.
+    pub tables: u64,
     pub threads: u64,
     pub disk_bytes: u64,
     pub published: u64,
@@ -66,11 +70,12 @@ impl<'a> Watch<'a> {
     /// The relay is gone.
     pub fn second(&mut self, load: &Load) -> Result<Second> {
         let pid = self.relay.pid;
-        let count = |folder: &str| {
-            let entries =
-                fs::read_dir(format!("/proc/{pid}/{folder}")).doing("reading the relay's /proc entry")?;
-            Ok(entries.count() as u64)
+        let open = entries(pid, "fd")?;
+        let is_table = |path: &&PathBuf| {
+            let file = fs::read_link(path).unwrap_or_default();
+            file.extension().is_some_and(|extension| extension == "sst")
         };
+        let tables = open.iter().filter(is_table).count();
         if self.seconds.is_multiple_of(DISK_EVERY) {
             self.disk_bytes = self.relay.disk_bytes();
         }
@@ -80,8 +85,9 @@ impl<'a> Watch<'a> {
         Ok(Second {
             at: (self.clock.nanos() - self.started) as f64 / 1e9,
             rss_bytes: Sample::take(pid)?.memory.rss_anon,
-            descriptors: count("fd")?,
-            threads: count("task")?,
+            descriptors: (open.len() - tables) as u64,
+            tables: tables as u64,
+            threads: entries(pid, "task")?.len() as u64,
             disk_bytes: self.disk_bytes,
             published: take(&load.done.published),
             delivered: take(&load.done.delivered),
@@ -92,6 +98,12 @@ impl<'a> Watch<'a> {
             delivery_us_p99: delivery.1,
         })
     }
+}
+
+/// What the kernel has of the relay in that folder.
+fn entries(pid: u32, folder: &str) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(format!("/proc/{pid}/{folder}")).doing("reading the relay's /proc entry")?;
+    Ok(entries.flatten().map(|entry| entry.path()).collect())
 }
 
 /// Median and 99th percentile in microseconds, of what came since the last call.

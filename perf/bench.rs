@@ -200,14 +200,7 @@ fn setting(plan: &Plan, args: &RelayArgs) -> RelaySetting {
         set.push(("limits.subscriptions_max".to_owned(), per_connection.to_string()));
     }
     set.extend(args.set.iter().cloned());
-    RelaySetting {
-        shards: args.shards,
-        tls: args.tls,
-        durability: args.durability.clone(),
-        server_cores: args.server_cores.0.clone(),
-        client_cores: args.client_cores.0.clone(),
-        set,
-    }
+    RelaySetting::of(args, set)
 }
 
 fn scripts(plan: &Plan, identities: &[Identity], clock: &Clock) -> Result<Vec<Script>> {
@@ -221,7 +214,7 @@ fn scripts(plan: &Plan, identities: &[Identity], clock: &Clock) -> Result<Vec<Sc
     Script::write_all(&shape, &identities[..plan.authors], plan.publishers, count as usize)
 }
 
-fn relay_options(args: &RelayArgs, setting: &RelaySetting) -> Result<RelayOptions> {
+pub fn relay_options(args: &RelayArgs, setting: &RelaySetting) -> Result<RelayOptions> {
     let beside = || Some(std::env::current_exe().ok()?.with_file_name("axon"));
     let binary = args.relay.clone().or_else(beside);
     Ok(RelayOptions {

@@ -26,6 +26,7 @@ mod report;
 mod results;
 mod scrape;
 mod script;
+mod soak;
 mod split;
 mod suite;
 mod sweep;
@@ -69,6 +70,7 @@ fn run(options: &Options) -> Result<()> {
         Command::Calibrate => return calibrate::calibrate(options, clock),
         Command::Micro => return micro::gather(options, clock),
         Command::Validate => return validate::validate(options, clock),
+        Command::Soak => return soak::run(options, clock),
         Command::Growth => growth::run(options, clock)?,
         Command::Sweep => (sweep::run(options, clock)?, Vec::new()),
         _ => (measure(options, &kept, clock)?, Vec::new()),

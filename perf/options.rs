@@ -21,6 +21,9 @@ pub struct Options {
     /// Stored events that `growth` goes up to, if `--seconds` is enough for them.
     #[arg(long, default_value_t = 20_000_000)]
     pub events: usize,
+    /// How long `soak` lasts.
+    #[arg(long, default_value_t = 10.0)]
+    pub minutes: f64,
     #[command(flatten)]
     pub load: Load,
     #[command(flatten)]
@@ -41,7 +44,7 @@ pub struct Options {
     /// A machine's calibration, which `validate` predicts with.
     #[arg(long, default_value = "axon-calibration.json")]
     pub calibration: PathBuf,
-    /// The file that `calibrate` [default: axon-calibration.json] or `validate` writes.
+    /// The file that `calibrate` [default: axon-calibration.json], `validate` or `soak` writes.
     #[arg(long)]
     pub out: Option<PathBuf>,
     /// Keep this run's result (`all` always does, unless it is a smoke run).
@@ -83,6 +86,8 @@ pub enum Command {
     Sweep,
     /// The canonical set, in one table.
     All,
+    /// Everyday load for `--minutes`, looked at once a second: memory and descriptors may not grow.
+    Soak,
     /// Writes the newest kept result as an HTML page again.
     Page,
     /// Measures what the relay's work costs on this machine, for `axon plan`; some minutes.
@@ -284,6 +289,7 @@ impl Plan {
             }
             Command::Sweep
             | Command::All
+            | Command::Soak
             | Command::Page
             | Command::Keys
             | Command::Micro
@@ -365,6 +371,7 @@ impl Plan {
             Command::Churn => format!("C{} N{}", self.connections, self.subscriptions),
             Command::Sweep
             | Command::All
+            | Command::Soak
             | Command::Page
             | Command::Keys
             | Command::Micro
@@ -385,8 +392,15 @@ impl Plan {
 impl Command {
     /// Whether it is one workload with a plan, that a sweep can run.
     pub fn is_workload(self) -> bool {
-        let others =
-            [Command::Growth, Command::Sweep, Command::All, Command::Page, Command::Keys, Command::Micro];
+        let others = [
+            Command::Soak,
+            Command::Growth,
+            Command::Sweep,
+            Command::All,
+            Command::Page,
+            Command::Keys,
+            Command::Micro,
+        ];
         !others.contains(&self)
     }
 }

@@ -45,5 +45,9 @@ pub mod upstream;
 pub mod verify;
 pub mod wire;
 
+#[cfg(test)]
+#[path = "../tests/fuzz/targets/mutate.rs"]
+mod mutate;
+
 #[doc = include_str!("protocol.md")]
 pub mod protocol {}

@@ -87,3 +87,27 @@ fn a_value_that_is_refused_ends_the_sweep() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("reader_threads") || said.contains("READER_THREADS"), "{said}");
 }
+
+#[test]
+fn a_soak_looks_once_a_second_and_draws_what_it_saw() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (page, out) = (dir.path().join("soak.html"), dir.path().join("soak.json"));
+    let paths = ["--html", page.to_str().expect("a path"), "--out", out.to_str().expect("a path")];
+    let report = perf(&[&["soak", "--minutes", "0.1", "--rate", "400"], &paths[..]].concat());
+    let seconds = report["seconds"].as_array().expect("seconds");
+    assert_eq!(seconds.len(), 6);
+    assert!(
+        seconds
+            .iter()
+            .all(|second| number(&second["rss_bytes"]) > 1e6 && number(&second["descriptors"]) > 5.0)
+    );
+    assert!(number(&report["published"]) > 0.0 && number(&report["delivered"]) > 0.0, "{report}");
+    assert_eq!(report["errors"], 0, "no connection is lost");
+    assert!(number(&report["verdict"]["rss_bytes"]["rise_max"]) > 8e6);
+    let kept: Value = serde_json::from_slice(&std::fs::read(out).expect("the result")).expect("JSON");
+    assert_eq!(kept["seconds"], report["seconds"]);
+    let page = std::fs::read_to_string(page).expect("the page");
+    for title in ["Memory", "Descriptors and threads", "Latency", "Events", "Disk"] {
+        assert!(page.contains(title), "{title}");
+    }
+}

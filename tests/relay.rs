@@ -4,6 +4,8 @@
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "relay/admin.rs"]
+mod admin;
 #[path = "relay/attack.rs"]
 mod attack;
 #[path = "relay/client.rs"]

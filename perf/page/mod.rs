@@ -2,6 +2,7 @@
 
 mod figures;
 mod plot;
+mod soak;
 mod tables;
 
 use crate::machine::Machine;
@@ -9,6 +10,8 @@ use crate::report::Report;
 use crate::results::Results;
 use crate::targets::{self, Verdict, grouped};
 use std::fmt::Write as _;
+
+pub use soak::soak;
 
 const STYLE: &str = include_str!("page.css");
 

@@ -6,7 +6,7 @@ pub use table::short;
 
 use crate::machine::{DiskSync, Machine};
 use crate::meter::{Measured, Server};
-use crate::options::Plan;
+use crate::options::{Plan, RelayArgs};
 use crate::process::Memory;
 use crate::split::Split;
 use hdrhistogram::Histogram;
@@ -80,6 +80,18 @@ pub struct RelaySetting {
 }
 
 impl RelaySetting {
+    /// As the command line says, with these keys.
+    pub fn of(args: &RelayArgs, set: Vec<(String, String)>) -> RelaySetting {
+        RelaySetting {
+            shards: args.shards,
+            tls: args.tls,
+            durability: args.durability.clone(),
+            server_cores: args.server_cores.0.clone(),
+            client_cores: args.client_cores.0.clone(),
+            set,
+        }
+    }
+
     /// What a result of this plan is compared by.
     pub fn name(&self, plan: &Plan) -> String {
         let name = plan.name(&self.durability, self.shards);

@@ -5,7 +5,7 @@ use super::operator::OPERATOR_KEY;
 use crate::base::{Kind, PubKey};
 use crate::cli::{DEFAULT_KEY, DEFAULT_URL};
 use crate::shard;
-use crate::store::{Store, StoreStats};
+use crate::store::{FamilyStats, Store, StoreStats};
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -205,13 +205,14 @@ fn bounds(range: RangeInclusive<u16>) -> [u16; 2] {
     [*range.start(), *range.end()]
 }
 
+/// The column families, for `axon info` and `axon stat`.
+pub(super) fn families_json(families: &[FamilyStats]) -> Vec<Value> {
+    let family = |f: &FamilyStats| json!({ "name": f.name, "rows": f.rows, "disk_bytes": f.disk_bytes, "memory_bytes": f.memory_bytes });
+    families.iter().map(family).collect()
+}
+
 /// A store's figures, for `axon info`.
 pub(super) fn stats_json(stats: &StoreStats) -> Value {
-    let families: Vec<_> = stats
-        .families
-        .iter()
-        .map(|f| json!({ "name": f.name, "rows": f.rows, "disk_bytes": f.disk_bytes, "memory_bytes": f.memory_bytes }))
-        .collect();
     json!({
         "log_id": stats.log_id.to_hex(),
         "head": stats.head.0,
@@ -219,7 +220,7 @@ pub(super) fn stats_json(stats: &StoreStats) -> Value {
         "ring_events": stats.ring_events,
         "ring_bytes": stats.ring_bytes,
         "cache_bytes": stats.cache_bytes,
-        "families": families,
+        "families": families_json(&stats.families),
     })
 }
 

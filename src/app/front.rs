@@ -8,6 +8,7 @@ use crate::base::{Clock, Closings, Limits};
 use crate::http::{Beside, Health, HttpThread, PublicOptions};
 use crate::shard::{self, AcceptOptions, Acceptor, Inbox, TlsTerms, WakePipe};
 use arc_swap::ArcSwap;
+use axum::Router;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, OnceLock};
@@ -37,6 +38,8 @@ pub(super) struct Front {
     pub health: Arc<Health>,
     pub http: HttpThread,
     pub http_address: Option<SocketAddr>,
+    /// Where the admins' door is put once the store is open; `None`: it is switched off.
+    pub admin: Option<Arc<OnceLock<Router>>>,
     /// Where Gather is put once it serves; `None`: it is switched off.
     pub beside: Option<Arc<OnceLock<Beside>>>,
 }
@@ -64,12 +67,14 @@ impl Front {
         let health = Arc::new(Health::new(Arc::clone(&log_counters)));
         let http = HttpThread::start().map_err(system("the HTTP thread"))?;
         let beside = (config.gather.enabled && config.http.listen.is_some()).then(Arc::default);
+        let admin: Option<Arc<OnceLock<Router>>> = config.http.admin.then(Arc::default);
         let public = PublicOptions {
             health: Arc::clone(&health),
             shards: shard_counters.clone(),
             log: Arc::clone(&log_counters),
             refusals,
             connections_max: HTTP_CONNECTIONS_MAX,
+            admin: admin.clone(),
             beside: beside.clone(),
         };
         let http_address = serve_public(&http, config.http.listen, public)?;
@@ -86,6 +91,7 @@ impl Front {
             health,
             http,
             http_address,
+            admin,
             beside,
         })
     }

@@ -103,6 +103,16 @@ impl Operator for Local {
         }
     }
 
+    fn stat(
+        &self,
+        settings: &Settings,
+        top: usize,
+        events_max: Option<u64>,
+        progress: &Progress<'_>,
+    ) -> Result<Value, OperatorError> {
+        upkeep::stat(settings, top, events_max, progress)
+    }
+
     fn check(
         &self,
         settings: &Settings,

@@ -17,7 +17,10 @@ use crate::gather::Gather;
 use crate::gather::bell::Nudge;
 use crate::gather::door::IngestDoor;
 use crate::gather::events::LogPort;
-use crate::http::{Checkpoints, ControlOptions, Health, HttpThread, KeyAdmin, KeyEntry, Status};
+use crate::http::{
+    Checkpoints, ControlOptions, Health, HttpThread, IsAdmins, KeyAdmin, KeyEntry, RemoteOptions, Status,
+    admin_router,
+};
 use crate::ingest::{Allowlist, Gate, Keys, Publishers};
 use crate::log::{Append, CommitSink, CommittedBatch, KeyStore, Read};
 use crate::session::Terms;
@@ -25,6 +28,7 @@ use crate::shard::{
     self, Acceptor, Dispatcher, Message, Ports, Shard, ShardGroup, ShardOptions, TlsTerms, WakePipe,
 };
 use crate::store::{Store, StoreError};
+use axum::Router;
 use serde_json::json;
 use std::io;
 use std::net::SocketAddr;
@@ -116,7 +120,9 @@ impl Relay {
             clock,
             tls: front.tls.clone(),
         };
-        let Front { acceptor, limits, http, beside, health, inboxes, pipes, shard_counters, tls, .. } = front;
+        let Front {
+            acceptor, limits, http, admin, beside, health, inboxes, pipes, shard_counters, tls, ..
+        } = front;
         let group = Arc::new(ShardGroup { inboxes });
         let log = log_port(&store, &gate, committed);
         let shards = start_shards(config, &facts, parts, &store, &group, shard_counters, pipes)?;
@@ -139,7 +145,12 @@ impl Relay {
             description: fixed,
             log_id: store.tail().log_id(),
         });
-        serve_control(&http, config, &facts, &store, Arc::clone(&keys), Arc::clone(&reloader))?;
+        let control = control_options(config, &facts, &store, Arc::clone(&keys), Arc::clone(&reloader));
+        if let Some(admin) = admin {
+            // Set once: nobody else makes it.
+            let _ = admin.set(admins_door(&facts, clock, Arc::clone(&keys), control.clone()));
+        }
+        serve_control(&http, config, control)?;
         let door = IngestDoor::new(keys, allowlist);
         let runtime = http.runtime().clone();
         let start = |beside: Arc<_>| social::start(config, &facts, door, &log, clock, runtime, &beside);
@@ -279,14 +290,13 @@ fn facts_of(
     }
 }
 
-fn serve_control(
-    http: &HttpThread,
+fn control_options(
     config: &Config,
     facts: &Facts,
     store: &Arc<Store>,
     keys: Arc<Keys>,
     reloader: Arc<Reloader>,
-) -> Result<(), RelayError> {
+) -> ControlOptions {
     let checkpoints = Arc::new(StoreFiles(Arc::clone(store)));
     let (store, facts, name) = (Arc::clone(store), facts.clone(), config.relay.name.clone());
     let info = move || {
@@ -303,14 +313,22 @@ fn serve_control(
         let outcome = reloader.reload();
         outcome.map(|reloaded| reloaded.json()).map_err(|error| error.to_string())
     };
-    let options = ControlOptions {
+    ControlOptions {
         keys: Arc::new(Administration(keys)),
         checkpoints,
         info: Arc::new(info),
         reload: Arc::new(reload),
-    };
+    }
+}
+
+fn serve_control(http: &HttpThread, config: &Config, options: ControlOptions) -> Result<(), RelayError> {
     let path = config.relay.data_dir.clone();
     http.serve_control(&path, options).map(drop).map_err(|source| RelayError::DataDir { path, source })
+}
+
+fn admins_door(facts: &Facts, clock: Clock, keys: Arc<Keys>, control: ControlOptions) -> Router {
+    let is_admins: Arc<IsAdmins> = Arc::new(move |pubkey, digest, sig| keys.is_admins(pubkey, digest, sig));
+    admin_router(RemoteOptions { control, urls: facts.urls.clone(), is_admins, clock })
 }
 
 /// The control socket's view of the store's files.

@@ -3,13 +3,15 @@
 
 use super::config::Config;
 use super::local::{ask, error, load};
-use super::{options, relay};
+use super::{facts, options, relay};
+use crate::base::calendar::day_text;
 use crate::base::{LogId, Seq, limits};
 use crate::cli::{OperatorError, Progress, Settings};
 use crate::event::{EventView, canonical_id};
 use crate::gather;
 use crate::store::{
-    self, BackupReport, Beside, CheckOptions, CheckReport, Examine, RepairReport, StoreError,
+    self, Amount, BackupReport, Beside, Census, CensusOptions, CheckOptions, CheckReport, Examine,
+    RepairReport, StoreError, Tally,
 };
 use crate::verify::{Claim, Verifier};
 use bumpalo::Bump;
@@ -34,6 +36,18 @@ pub(super) fn check(
     let how = CheckOptions { deep, threads: threads(), progress };
     let report = with_files(&config, |dir| store::check(&options::store(&config), dir, &how))?;
     Ok(check_json(&report))
+}
+
+pub(super) fn stat(
+    settings: &Settings,
+    top: usize,
+    events_max: Option<u64>,
+    progress: &Progress<'_>,
+) -> Result<Value, OperatorError> {
+    let config = load(settings)?;
+    let how = CensusOptions { events_max, progress };
+    let census = with_files(&config, |dir| store::census(&options::store(&config), dir, &how))?;
+    Ok(census_json(&census, top))
 }
 
 pub(super) fn repair(
@@ -216,6 +230,44 @@ fn check_json(report: &CheckReport) -> Value {
         "rows": report.rows,
         "findings_total": report.findings_total,
         "findings": findings,
+    })
+}
+
+fn census_json(census: &Census, top: usize) -> Value {
+    let amount = |amount: Amount| json!({ "events": amount.events, "bytes": amount.bytes });
+    let rest = |rows: &[Amount], others: Amount| {
+        let rest = rows.iter().skip(top).fold(others, |sum, row| Amount {
+            events: sum.events + row.events,
+            bytes: sum.bytes + row.bytes,
+        });
+        amount(rest)
+    };
+    fn amounts<K>(tally: &Tally<K>) -> Vec<Amount> {
+        tally.rows.iter().map(|(_, amount)| *amount).collect()
+    }
+    let row = |name: &str, key: Value, amount: Amount| json!({ name: key, "events": amount.events, "bytes": amount.bytes });
+    let kinds = census.kinds.rows.iter().take(top).map(|(kind, n)| row("kind", json!(kind), *n));
+    let authors = census.authors.rows.iter().take(top).map(|(key, n)| row("author", json!(key.to_hex()), *n));
+    let mut days: Vec<_> = census.days.rows.iter().take(top).collect();
+    // The largest, newest first.
+    days.sort_unstable_by_key(|(day, _)| std::cmp::Reverse(*day));
+    let days = days.into_iter().map(|(day, n)| row("day", json!(day_text(*day)), *n));
+    json!({
+        "log_id": census.log_id.to_hex(),
+        "head": census.head.0,
+        "exact": census.is_exact,
+        "events_read": census.read,
+        "events": census.total.events,
+        "bytes": census.total.bytes,
+        "kinds": kinds.collect::<Vec<_>>(),
+        "authors": authors.collect::<Vec<_>>(),
+        "days": days.collect::<Vec<_>>(),
+        "others": {
+            "kinds": rest(&amounts(&census.kinds), census.kinds.others),
+            "authors": rest(&amounts(&census.authors), census.authors.others),
+            "days": rest(&amounts(&census.days), census.days.others),
+        },
+        "families": facts::families_json(&census.families),
     })
 }
 

@@ -1,6 +1,8 @@
 //! What every room shares: id newtypes, every limit with its reason, the closed [`Reason`]
 //! enum, the clock, the counters and the stages that CPU time is counted by. Names no other room.
 
+pub mod admin;
+pub mod calendar;
 pub mod clock;
 mod closing;
 pub mod counters;

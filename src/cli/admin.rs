@@ -99,6 +99,19 @@ pub trait Operator {
     /// As [`keys`](Self::keys).
     fn info(&self, settings: &Settings) -> Result<serde_json::Value, OperatorError>;
 
+    /// What is stored by kind, author and day, `top` rows each, from at most `events_max` events
+    /// spread over the log; and what it takes on disk.
+    ///
+    /// # Errors
+    /// There is no store, or it cannot be read.
+    fn stat(
+        &self,
+        settings: &Settings,
+        top: usize,
+        events_max: Option<u64>,
+        progress: &Progress<'_>,
+    ) -> Result<serde_json::Value, OperatorError>;
+
     /// Verifies the store, `deep` with every signature. `sound` of the object says the result.
     ///
     /// # Errors

@@ -3,7 +3,10 @@
 use super::admin::Settings;
 use super::allow::AllowCommand;
 use super::filter::{FilterFlags, tag};
+use super::remote::Remote;
 use super::service::ServiceFlags;
+use super::stat::StatFlags;
+use super::tail::TailFlags;
 use super::torture::TortureFlags;
 use super::upkeep::{BackupFlags, CheckFlags, RepairFlags, RestoreFlags};
 use crate::client::{Client, KeyPair, Roots, RootsError};
@@ -41,8 +44,32 @@ pub struct Cli {
     /// One JSON object per line instead of text
     #[arg(long, global = true)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) elsewhere: Elsewhere,
     #[command(subcommand)]
     pub(super) command: Command,
+}
+
+/// A relay of another machine, for `allow`, `info` and `reload`.
+#[derive(Debug, Args)]
+pub(super) struct Elsewhere {
+    /// Act on the relay with this HTTP address as one of its admins (its http.admin must be on)
+    #[arg(long, global = true, value_name = "http://HOST:PORT")]
+    at: Option<String>,
+    /// With --at: what that relay is called in logins
+    #[arg(long, global = true, value_name = "URL", default_value = DEFAULT_URL, env = "AXON_URL")]
+    relay_url: String,
+    /// With --at: the admin's private key (PKCS#8 PEM) [default: as --key]
+    #[arg(long, global = true, value_name = "FILE", env = "AXON_KEY")]
+    admin_key: Option<PathBuf>,
+}
+
+impl Elsewhere {
+    pub(super) fn remote(&self) -> Result<Option<Remote>, super::Failure> {
+        let Some(http) = self.at.clone() else { return Ok(None) };
+        let path = self.admin_key.clone().map_or_else(existing_key, Ok)?;
+        Ok(Some(Remote { http, url: self.relay_url.clone(), key: KeyPair::load(&path)? }))
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -61,7 +88,8 @@ pub(super) enum Command {
     #[command(
         subcommand,
         after_help = "Examples:\n  axon allow list\n  axon allow add PUBKEY --name worker-7\n  \
-        axon allow add PUBKEY --role auditor\n  axon allow remove PUBKEY\n\n\
+        axon allow add PUBKEY --role auditor\n  axon allow remove PUBKEY\n  \
+        axon allow list --at http://relay.example:8090 --relay-url wss://relay.example --admin-key admin.pem\n\n\
         In force at once, on a running relay and on a stopped one."
     )]
     Allow(AllowCommand),
@@ -82,6 +110,9 @@ pub(super) enum Command {
         command; it is written when nothing is waiting and at least every 256 events."
     )]
     Sub(SubFlags),
+    /// Watch events go by: the newest, then new ones, a line each
+    #[command(after_help = super::tail::EXAMPLES)]
+    Tail(TailFlags),
     /// Print stored events, then exit
     #[command(
         after_help = "Examples:\n  axon query --limit 20\n  axon query --author PUBKEY --since 1760000000\n  \
@@ -121,6 +152,9 @@ pub(super) enum Command {
         seen_ids_max), [roles], [[allow]], certificate and key, log.level, relay.private_kinds and \
         relay.max_future_seconds. Other keys are named: they need a restart. If anything is wrong, nothing changes.")]
     Reload,
+    /// Say what is stored: by kind, author and day, and what it takes on disk
+    #[command(after_help = super::stat::EXAMPLES)]
+    Stat(StatFlags),
     /// Verify the store of this machine's relay, running or stopped
     #[command(
         after_help = "Examples:\n  axon check\n  axon check --deep --json\n  axon check --set relay.data_dir=/srv/axon\n\n\

@@ -1,7 +1,7 @@
-//! `axon sub` and `axon query`
+//! `axon sub`, `axon query` and what `axon tail` shares with them
 
 use super::args::{QueryFlags, SubFlags};
-use super::output::Output;
+use super::output::{Line, Output, event_text};
 use super::state::State;
 use super::{Failure, Outcome};
 use crate::base::Seq;
@@ -15,8 +15,21 @@ const EVENTS_PER_SAVE_MAX: u32 = 256;
 pub(super) async fn query(flags: &QueryFlags, output: &mut Output) -> Result<Outcome, Failure> {
     let filter = Filter { limit: flags.limit, after: flags.after, ..flags.filter.filter() };
     let subscription = flags.relay.client()?.query(filter);
-    Printer { output, state: None, unsaved: None, printed: 0, left: None }.run(subscription).await?;
+    let mut printer =
+        Printer { output, text: &event_text, state: None, unsaved: None, printed: 0, left: None };
+    printer.run(subscription).await?;
     Ok(Outcome::Done)
+}
+
+/// Prints events until there have been `count`, or the user has seen enough.
+pub(super) async fn print(
+    subscription: Subscription,
+    output: &mut Output,
+    count: Option<u64>,
+    text: &Line<'_>,
+) -> Result<(), Failure> {
+    let printer = Printer { output, text, state: None, unsaved: None, printed: 0, left: count };
+    until_interrupted(printer, subscription).await
 }
 
 pub(super) async fn sub(flags: &SubFlags, output: &mut Output) -> Result<Outcome, Failure> {
@@ -30,19 +43,22 @@ pub(super) async fn sub(flags: &SubFlags, output: &mut Output) -> Result<Outcome
         (None, None, None) => Start::Beginning,
     };
     let subscription = flags.relay.client()?.subscribe(flags.filter.filter(), start);
-    let mut printer = Printer { output, state, unsaved: None, printed: 0, left: flags.count };
+    let printer = Printer { output, text: &event_text, state, unsaved: None, printed: 0, left: flags.count };
+    until_interrupted(printer, subscription).await?;
+    Ok(Outcome::Done)
+}
+
+async fn until_interrupted(mut printer: Printer<'_>, subscription: Subscription) -> Result<(), Failure> {
     let interrupted = tokio::select! {
         outcome = printer.run(subscription) => outcome.map(|()| false),
         signal = tokio::signal::ctrl_c() => signal.map(|()| true).map_err(Failure::from),
     };
-    if interrupted? {
-        printer.save()?;
-    }
-    Ok(Outcome::Done)
+    if interrupted? { printer.save() } else { Ok(()) }
 }
 
 struct Printer<'a> {
     output: &'a mut Output,
+    text: &'a Line<'a>,
     state: Option<State>,
     /// Behind what was printed and not kept yet.
     unsaved: Option<Position>,
@@ -77,7 +93,7 @@ impl Printer<'_> {
     fn print(&mut self, update: Update) -> Result<bool, Failure> {
         match update {
             Update::Event(delivery) => {
-                self.output.delivery(&delivery)?;
+                self.output.delivery(&delivery, self.text)?;
                 self.printed += 1;
                 self.unsaved = delivery.position.or(self.unsaved);
                 self.left = self.left.map(|left| left - 1);

@@ -18,9 +18,12 @@ mod output;
 mod plan;
 mod publish;
 mod reload;
+mod remote;
 mod report;
 mod service;
+mod stat;
 mod state;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod top;
@@ -73,6 +76,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, operator: &dyn Operator) ->
 
 fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Outcome, Failure> {
     let settings = cli.settings();
+    let remote = cli.elsewhere.remote()?;
+    let operator = remote.as_ref().map_or(operator, |remote| remote as &dyn Operator);
     match cli.command {
         Command::Serve(_) => operator.serve(&settings, output.is_json())?,
         Command::Config => output.line(&operator.config(&settings, output.is_json())?)?,
@@ -81,6 +86,7 @@ fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Out
         Command::Reload => reload::print(&operator.reload(&settings)?, output)?,
         Command::Keygen(flags) => keygen::run(&flags, output)?,
         Command::Allow(command) => return allow::run(&command, &settings, operator, output),
+        Command::Stat(flags) => return stat::run(&flags, &settings, operator, output),
         Command::Check(flags) => return upkeep::check(&flags, &settings, operator, output),
         Command::Repair(flags) => return upkeep::repair(&flags, &settings, operator, output),
         Command::Backup(flags) => return upkeep::backup(&flags, &settings, operator, output),
@@ -88,11 +94,13 @@ fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Out
         Command::Torture(flags) => return torture::torture(&flags, output),
         Command::Pub(flags) => return block_on(publish::run(&flags, output)),
         Command::Sub(flags) => return block_on(follow::sub(&flags, output)),
+        Command::Tail(flags) => return block_on(tail::run(&flags, output)),
         Command::Query(flags) => return block_on(follow::query(&flags, output)),
         Command::Top(flags) => return block_on(top::run(&flags, output)),
         Command::Plan(flags) => return plan::run(&flags, output),
         Command::Report(flags) => block_on(report::run(&flags, output))?,
         Command::Info(flags) => match settings.config {
+            _ if remote.is_some() => info::print(&operator.info(&settings)?, output)?,
             Some(_) => info::print(&operator.info(&settings)?, output)?,
             None => return block_on(info::run(&flags, output)),
         },

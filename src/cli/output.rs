@@ -38,8 +38,9 @@ impl Output {
         if self.json { writeln!(self.out, "{}", json()) } else { writeln!(self.out, "{}", text()) }
     }
 
-    pub(super) fn delivery(&mut self, delivery: &Delivery) -> io::Result<()> {
-        self.either(|| event_json(delivery), || event_text(delivery))
+    /// As JSON, or as the line that `text` makes of it.
+    pub(super) fn delivery(&mut self, delivery: &Delivery, text: &Line<'_>) -> io::Result<()> {
+        self.either(|| event_json(delivery), || text(delivery))
     }
 
     /// The end of the stored events; only agents need to be told.
@@ -55,6 +56,9 @@ impl Output {
         self.out.flush()
     }
 }
+
+/// What people are shown of an event.
+pub(super) type Line<'a> = dyn Fn(&Delivery) -> String + 'a;
 
 /// Whether the reader of our output went away, which is its right.
 pub(super) fn is_closed_pipe(failure: &Failure) -> bool {
@@ -87,7 +91,7 @@ fn tag_list(tag: &crate::client::Tag) -> Vec<&str> {
 }
 
 /// `seq kind author [tags] content`, one line whatever is in the event.
-fn event_text(delivery: &Delivery) -> String {
+pub(super) fn event_text(delivery: &Delivery) -> String {
     let Event { pubkey, kind, content, tags, .. } = &delivery.event;
     let seq = delivery.position.map_or_else(|| "-".to_owned(), |p| p.seq.to_string());
     let tags: Vec<String> = tags.iter().map(|tag| format!("{}={}", tag.name, tag.values.join(","))).collect();
@@ -98,9 +102,12 @@ fn event_text(delivery: &Delivery) -> String {
     printable(&format!("{seq:>8} {:>5} {}… {tags}{content}", kind.0, &author[..8]))
 }
 
-/// Control characters of strangers do not reach a terminal.
-fn printable(text: &str) -> String {
+/// Control characters of strangers do not reach a terminal, nor those that turn a line around.
+pub(super) fn printable(text: &str) -> String {
+    let turns = |c| matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .flat_map(
+            |c| if c.is_control() || turns(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] },
+        )
         .collect()
 }

@@ -29,6 +29,23 @@ impl Operator for Keys {
         let findings = json!([{ "about": "tag", "seq": 7, "what": "the event's row is missing" }]);
         Ok(json!({ "sound": !deep, "findings": if deep { findings } else { json!([]) } }))
     }
+    fn stat(
+        &self,
+        _: &Settings,
+        top: usize,
+        events_max: Option<u64>,
+        _: &Progress<'_>,
+    ) -> Result<Value, OperatorError> {
+        let row = |key: &str, value: Value| json!({ key: value, "events": 3, "bytes": 2_048 });
+        let others = json!({ "events": 1, "bytes": 5 });
+        Ok(json!({
+            "log_id": "ab", "head": top, "exact": events_max.is_none(), "events_read": 3, "events": 4, "bytes": 2_053,
+            "kinds": [row("kind", json!(1000))], "authors": [row("author", json!("cd"))],
+            "days": [row("day", json!("2026-03-01"))],
+            "others": { "kinds": others, "authors": others, "days": others },
+            "families": [{ "name": "log", "rows": 4, "disk_bytes": 5u64 << 30 }],
+        }))
+    }
     fn repair(&self, _: &Settings, yes: bool, _: &Progress<'_>) -> Result<Value, OperatorError> {
         Ok(json!({ "dry_run": !yes, "losses": ["the events from 5 to 9"] }))
     }
@@ -310,4 +327,36 @@ fn a_missing_key_says_what_to_do() {
     let (_, outcome) = axon(&["pub", "--key", "/nowhere/key.pem", "x"], &Keys::default());
     let failure = outcome.expect_err("no key").to_string();
     assert!(failure.contains("axon keygen --out /nowhere/key.pem"), "{failure}");
+}
+
+#[test]
+fn stat_prints_tables_and_marks_estimates() {
+    let (text, _) = axon(&["stat", "--top", "7"], &Keys::default());
+    for part in
+        ["head 7, ~4 events, ~2.0 KiB", "1000 ", "~3", "2026-03-01", "others", "column family", "5.0 GiB"]
+    {
+        assert!(text.text().contains(part), "{part}: {}", text.text());
+    }
+    let exact = axon(&["stat", "--sample", "all"], &Keys::default()).0.text();
+    assert!(exact.contains(" 4 events") && !exact.contains("~4 events,"), "{exact}");
+    assert_eq!(axon(&["stat", "--json"], &Keys::default()).0.json()[0]["exact"], false);
+}
+
+#[test]
+fn tail_shows_the_newest_then_what_is_new() {
+    let bench = Bench::new(Quirks::default());
+    bench.publish("{\"content\":\"one\"}\n{\"content\":\"two\"}\n{\"content\":\"three\"}\n");
+    let key = bench.file("key.pem");
+    let tail = |args: &[&str]| {
+        axon(
+            &[&["tail", "--url", &bench.relay.url, "--key", &key, "-n", "2", "--count", "2"], args].concat(),
+            &Keys::default(),
+        )
+    };
+    let text = tail(&["--color", "never"]).0.text();
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines.len() == 2 && lines[0].ends_with("t=x two") && lines[1].ends_with("t=x three"), "{text}");
+    assert!(lines[0].contains(" Message ") && !text.contains('\u{1b}'), "{text}");
+    assert!(tail(&["--color", "always"]).0.text().contains("\u{1b}[32mMessage"), "coloured on demand");
+    assert_eq!(tail(&["--json"]).0.json()[0]["content"], "two");
 }

@@ -51,6 +51,7 @@ fn print(figures: &Figures, seed: u64, output: &mut Output) -> Result<(), Failur
         "seed": seed,
         "rounds": figures.rounds,
         "kills": figures.kills,
+        "kills_during_merges": figures.merges,
         "faults": figures.faults,
         "events": figures.events,
         "answered": figures.answered,

@@ -99,19 +99,20 @@ pub(super) fn restore(
     Ok(Outcome::Done)
 }
 
-fn bar(unit: &str) -> ProgressBar {
+pub(super) fn bar(unit: &str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let template = match unit {
         "bytes" => "{bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+        "blocks" => "{bar:40} {human_pos} of {human_len} blocks, {eta} left",
         _ => "{bar:40} {human_pos} of {human_len} rows, {per_sec}, {eta} left",
     };
     let style = ProgressStyle::with_template(template);
     ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-fn show(bar: &ProgressBar, done: u64, total: u64) {
+pub(super) fn show(bar: &ProgressBar, done: u64, total: u64) {
     bar.set_length(total);
     bar.set_position(done);
 }

@@ -1,6 +1,7 @@
 //! An agent's Ed25519 key pair: making, keeping, signing.
 
 use super::thread::{Thread, ThreadError};
+use crate::base::admin::AdminRequest;
 use crate::base::limits::CONTENT_BYTES_MAX;
 use crate::base::{EventId, GATHER_NONCE_PREFIX, PubKey, Reason, Signature};
 use crate::event::EventBuilder;
@@ -144,6 +145,11 @@ impl KeyPair {
     pub fn sign_login(&self, nonce: &[u8; 32], url: &str) -> Signature {
         let digest = Sha256::new().chain_update(nonce).chain_update(url.as_bytes()).finalize();
         self.sign(&digest)
+    }
+
+    /// An admin's request to a relay, signed.
+    pub fn sign_admin(&self, request: &AdminRequest<'_>, unix_seconds: i64, nonce: &[u8; 16]) -> Signature {
+        self.sign(&request.digest(unix_seconds, nonce))
     }
 
     /// The answer to Gather's login challenge: a signature over the decoded nonce.

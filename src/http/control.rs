@@ -155,12 +155,19 @@ fn pubkey(text: &str) -> Result<PubKey, String> {
 }
 
 pub(super) fn router(options: ControlOptions) -> Router {
+    let checkpoints = Router::new()
+        .route("/checkpoints", post(make_checkpoint))
+        .route("/checkpoints/{name}", delete(remove_checkpoint))
+        .with_state(options.clone());
+    administration(options).merge(checkpoints)
+}
+
+/// Those routes that make sense from another machine, too.
+pub(super) fn administration(options: ControlOptions) -> Router {
     Router::new()
         .route("/keys", get(list).post(add))
         .route("/keys/{pubkey}", delete(remove))
         .route("/info", get(info))
-        .route("/checkpoints", post(make_checkpoint))
-        .route("/checkpoints/{name}", delete(remove_checkpoint))
         .route("/reload", post(reload))
         .with_state(options)
 }

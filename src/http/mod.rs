@@ -15,10 +15,12 @@ mod health;
 mod metrics;
 mod process;
 mod public;
+mod remote;
 mod serve;
 
 pub use client::{ControlClient, ControlError};
 pub use control::{CONTROL_SOCKET, Checkpoints, ControlOptions, Info, KeyAdmin, KeyEntry, Reload};
 pub use health::{Health, Status};
 pub use public::{Beside, MoreMetrics, PublicOptions};
+pub use remote::{IsAdmins, RemoteOptions, admin_router};
 pub use serve::{HttpThread, Peer};

@@ -25,6 +25,8 @@ pub struct PublicOptions {
     pub refusals: Arc<Closings>,
     /// Open connections; a further one is closed at once.
     pub connections_max: usize,
+    /// What admins reach below `/admin`, once it is there; `None`: switched off.
+    pub admin: Option<Arc<OnceLock<Router>>>,
     /// What is served beside health and metrics, once it is there; until then 503.
     pub beside: Option<Arc<OnceLock<Beside>>>,
 }
@@ -46,23 +48,33 @@ struct Public {
 }
 
 pub(super) fn router(options: PublicOptions) -> Router {
-    let PublicOptions { health, shards, log, refusals, beside, .. } = options;
+    let PublicOptions { health, shards, log, refusals, admin, beside, .. } = options;
     let (of_log, of_health) = (Arc::clone(&log), Arc::clone(&health));
     let registry = metrics::registry(Metrics { shards, log: of_log, health: of_health, refusals });
     let router = Router::new()
         .route("/healthz", get(healthz))
         .route("/metrics", get(render))
         .with_state(Arc::new(Public { health, log, registry, beside: beside.clone() }));
-    match beside {
-        Some(beside) => router.fallback(move |request: Request| pass_on(Arc::clone(&beside), request)),
-        None => router,
-    }
+    // No route of its own for admins: its parameters would stand among those of their routes.
+    router.fallback(move |request: Request| {
+        let is_admins = admin.is_some() && request.uri().path().starts_with("/admin/");
+        let (admin, beside) = (admin.clone(), beside.clone());
+        async move {
+            if is_admins {
+                pass_on(admin.as_ref().map(|admin| admin.get()), request).await
+            } else {
+                pass_on(beside.as_ref().map(|beside| beside.get().map(|it| &it.routes)), request).await
+            }
+        }
+    })
 }
 
-async fn pass_on(beside: Arc<OnceLock<Beside>>, request: Request) -> Response {
-    match beside.get() {
-        Some(beside) => beside.routes.clone().oneshot(request).await.into_response(),
-        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+/// To a router that is configured, once it is there.
+async fn pass_on(to: Option<Option<&Router>>, request: Request) -> Response {
+    match to {
+        Some(Some(router)) => router.clone().oneshot(request).await.into_response(),
+        Some(None) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 

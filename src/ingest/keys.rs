@@ -2,8 +2,9 @@
 
 use super::{Allowlist, Grant, ListedKey, Pass, Rules};
 use crate::base::limits::NAME_BYTES_MAX;
-use crate::base::{KeyOverrides, PubKey};
+use crate::base::{KeyOverrides, PubKey, Signature};
 use crate::log::{Append, KeyRow, KeyStore, Role};
+use crate::verify::{Claim, verify_stranger};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use thiserror::Error;
 
@@ -50,6 +51,12 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// Whether `pubkey` is an admin's and has signed `digest`. The signature is looked at only then.
+    pub fn is_admins(&self, pubkey: &PubKey, digest: &[u8; 32], sig: &Signature) -> bool {
+        let claim = Claim { pubkey, id: digest, sig };
+        self.allowlist.role(pubkey) == Some(Role::Admin) && verify_stranger(&claim)
+    }
+
     /// Administration of `allowlist`, whose database rows lie in `store`.
     pub fn new(
         allowlist: Arc<Allowlist>,

@@ -30,10 +30,15 @@ pub(super) fn read_all(db: &Database) -> Result<Vec<KeyRow>, String> {
 
 /// Writes one row and syncs it, whatever the log's durability.
 pub(super) fn write(db: &Database, row: &KeyRow) -> Result<(), String> {
+    db.put_synced(Family::Keys, &row.pubkey.0, &encode(row)).map_err(|e| e.to_string())
+}
+
+/// A row's value.
+pub(super) fn encode(row: &KeyRow) -> Vec<u8> {
     let mut value = vec![row.role.map_or(0, role_byte)];
     put_limits(&mut value, &row.limits);
     value.extend_from_slice(row.name.as_bytes());
-    db.put_synced(Family::Keys, &row.pubkey.0, &value).map_err(|e| e.to_string())
+    value
 }
 
 fn role_byte(role: Role) -> u8 {
@@ -45,7 +50,8 @@ fn role_byte(role: Role) -> u8 {
     }
 }
 
-fn decode(key: &[u8], value: &[u8]) -> Option<KeyRow> {
+/// A row; `None`: it is none.
+pub(super) fn decode(key: &[u8], value: &[u8]) -> Option<KeyRow> {
     let (first, rest) = value.split_first()?;
     let role = match first & !WITH_LIMITS {
         0 => None,

@@ -17,6 +17,7 @@
 //!   [`Store::open`] returns.
 
 mod backup;
+mod census;
 mod check;
 mod checkpoint;
 mod commit;
@@ -40,6 +41,7 @@ mod tests;
 mod wal;
 
 pub use backup::{BackupReport, Beside, backup, restore};
+pub use census::{Amount, Census, CensusOptions, Tally, census};
 pub use check::{CheckOptions, CheckReport, Examine, FINDINGS_MAX, Finding, check};
 pub use error::StoreError;
 pub use options::{Durability, StoreOptions};

@@ -50,7 +50,7 @@ pub(super) fn gather(shared: &Shared) -> StoreStats {
     }
 }
 
-fn family_stats(db: &Database, family: Family) -> FamilyStats {
+pub(super) fn family_stats(db: &Database, family: Family) -> FamilyStats {
     let cf = db.cf(family);
     // A property that RocksDB does not give shows as 0.
     let property = |name: &str| db.raw().property_int_value_cf(cf, name).ok().flatten().unwrap_or(0);

@@ -89,14 +89,28 @@ pub(super) struct Flip {
     byte: u8,
 }
 
+/// Where a bit is flipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Region {
+    /// Before the last block.
+    Whole,
+    /// In the last block: the kill itself may have torn the last record, and what a bit is in there
+    /// nobody can tell.
+    End,
+}
+
 /// Flips one bit of the newest write-ahead log. `None`: there was no place.
-pub(super) fn flip(data_dir: &Path, rng: &mut StdRng) -> io::Result<Option<Flip>> {
+pub(super) fn flip(data_dir: &Path, region: Region, rng: &mut StdRng) -> io::Result<Option<Flip>> {
     let Some((path, len)) = newest_wal(data_dir)? else { return Ok(None) };
-    // The kill itself may have torn the last record, and what a bit is in there nobody can tell.
-    if len <= WAL_BLOCK_BYTES {
+    let end = len.saturating_sub(WAL_BLOCK_BYTES);
+    let region = match region {
+        Region::Whole => 0..end,
+        Region::End => end..len,
+    };
+    if region.is_empty() {
         return Ok(None);
     }
-    let at = rng.random_range(0..len - WAL_BLOCK_BYTES);
+    let at = rng.random_range(region);
     if WAL_BLOCK_BYTES - at % WAL_BLOCK_BYTES < WAL_HEADER_BYTES {
         return Ok(None);
     }

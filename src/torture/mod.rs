@@ -7,6 +7,8 @@
 //!
 //! A client and a driver of processes: it names no room of the relay itself.
 
+mod bring;
+mod disk;
 mod faults;
 mod load;
 mod plan;
@@ -27,6 +29,9 @@ pub enum TortureError {
         "round {round}, after {fault}: {what}\nagain: axon torture --seed {seed}; its files are in {dir}"
     )]
     Broken { round: u64, fault: &'static str, what: String, seed: u64, dir: String },
+    /// Somebody has had enough; everything was taken away.
+    #[error("interrupted")]
+    Interrupted,
     /// It could not be carried out.
     #[error("{what}: {source}")]
     System { what: String, source: std::io::Error },

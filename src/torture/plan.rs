@@ -10,6 +10,10 @@ pub(super) enum Fault {
     Kill,
     /// kill −9 while it starts, a few times.
     KillStart,
+    /// kill −9 while files are merged.
+    KillMerge,
+    /// Writes or syncs fail while it starts; it may refuse, or come back by itself.
+    FailStart,
     /// kill −9 while a backup is made.
     KillBackup,
     /// kill −9, and an unfinished write at the end of the write-ahead log.
@@ -17,6 +21,9 @@ pub(super) enum Fault {
     /// kill −9, and one bit of the write-ahead log flipped: it must refuse to start. Then the
     /// bit is put right.
     FlippedBit,
+    /// The same among the last bytes, which the kill may have torn: it must refuse, or start and
+    /// have lost nothing that was answered.
+    FlippedEnd,
     /// SIGTERM: it must end by itself and well.
     Terminate,
     /// Every write fails for a while.
@@ -25,18 +32,21 @@ pub(super) enum Fault {
     SyncError,
     /// The disk is full for a while.
     FullDisk,
-    /// The wall clock is somewhere else for a while.
+    /// The wall clock is somewhere else for a while, sometimes over a kill and a start.
     ClockJump,
 }
 
 impl Fault {
     /// Each with its share of the rounds.
-    const SHARES: [(Fault, u32); 10] = [
+    const SHARES: [(Fault, u32); 13] = [
         (Fault::Kill, 10),
-        (Fault::KillStart, 3),
+        (Fault::KillStart, 4),
+        (Fault::KillMerge, 4),
+        (Fault::FailStart, 1),
         (Fault::KillBackup, 1),
         (Fault::TornTail, 3),
         (Fault::FlippedBit, 2),
+        (Fault::FlippedEnd, 2),
         (Fault::Terminate, 1),
         (Fault::WriteError, 1),
         (Fault::SyncError, 1),
@@ -48,9 +58,12 @@ impl Fault {
         match self {
             Fault::Kill => "kill",
             Fault::KillStart => "kill during start-up",
+            Fault::KillMerge => "kill during a merge",
+            Fault::FailStart => "failures during start-up",
             Fault::KillBackup => "kill during a backup",
             Fault::TornTail => "torn tail",
             Fault::FlippedBit => "flipped bit",
+            Fault::FlippedEnd => "flipped bit at the end",
             Fault::Terminate => "SIGTERM",
             Fault::WriteError => "failed writes",
             Fault::SyncError => "failed syncs",

@@ -100,6 +100,22 @@ impl Setup {
 pub(super) struct Running(Child);
 
 impl Running {
+    /// Whether the database is merging files at this moment: one of its threads for that is not
+    /// waiting for work.
+    pub(super) fn is_merging(&self) -> io::Result<bool> {
+        for entry in fs::read_dir(format!("/proc/{}/task", self.0.id()))? {
+            // A thread that has just ended has no file any more.
+            let Ok(stat) = fs::read_to_string(entry?.path().join("stat")) else { continue };
+            let merging = stat
+                .split_once(") ")
+                .is_some_and(|(name, rest)| name.contains("(rocksdb:low") && !rest.starts_with('S'));
+            if merging {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// kill −9.
     pub(super) fn kill(&mut self) -> io::Result<()> {
         self.0.kill()?;

@@ -1,6 +1,7 @@
 //! One run: rounds of load, a fault, and a look at everything.
 
-use super::faults::{self, EIO, ENOSPC, Preload};
+use super::disk::Disk;
+use super::faults::Preload;
 use super::load::{AUTHORS, Load, key};
 use super::plan::Fault;
 use super::relay::{Running, Setup};
@@ -9,13 +10,13 @@ use crate::base::{Clock, PubKey, Seq};
 use crate::client::Client;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
 /// Kills between two looks at the whole store.
@@ -25,8 +26,12 @@ const KILLS_PER_CHECK: u64 = 20;
 /// last look on.
 const WHOLE_EVENTS_MAX: u64 = 20_000;
 
-/// The disk of the relay, where one can be mounted.
-const DISK_BYTES: &str = "size=4g";
+/// How long the relay is under load before a fault.
+const LOAD_MS: Range<u64> = 50..500;
+
+/// What the last check of a run takes, in times of the last one before it: signatures, a backup and
+/// its check come on top.
+const END_CHECKS: u64 = 4;
 
 /// What to do.
 #[derive(Debug, Clone)]
@@ -52,6 +57,8 @@ pub struct Figures {
     pub answered: u64,
     /// Events read back and compared, over all looks.
     pub compared: u64,
+    /// Kills that met a merge of files.
+    pub merges: u64,
     /// Looks at the whole store, and runs of `axon check`.
     pub whole: u64,
     pub checks: u64,
@@ -74,18 +81,32 @@ pub fn run(options: &Options, say: &dyn Fn(&str)) -> Result<Figures, TortureErro
     let disk = Disk::mount(&options.dir.join("data"));
     let done = runtime.block_on(async {
         let mut run = Run::new(options, disk.is_some()).map_err(system("the preparations"))?;
-        let result = run.rounds(options, say).await;
-        result.map(|()| run.figures).map_err(|stop| stop.told(options))
+        // Dropped with the run: its relay and its load.
+        tokio::select! {
+            result = run.rounds(options, say) => result.map_err(|stop| stop.told(options))?,
+            told = interrupted() => return Err(told.map_or_else(system("signals"), |()| TortureError::Interrupted)),
+        }
+        Ok(run.figures)
     });
     drop(disk);
-    if done.is_ok() {
+    if matches!(done, Ok(_) | Err(TortureError::Interrupted)) {
         fs::remove_dir_all(&options.dir).map_err(system("the scratch directory"))?;
     }
     done
 }
 
+/// Returns when somebody wants the run to end.
+async fn interrupted() -> io::Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
 /// Why a run stops.
-enum Stop {
+pub(super) enum Stop {
     Broken { round: u64, fault: &'static str, what: Broken },
     System(io::Error),
 }
@@ -108,40 +129,21 @@ impl Stop {
     }
 }
 
-/// A disk in memory that can be filled; unmounted when dropped, unless its files are wanted.
-struct Disk(PathBuf);
-
-impl Disk {
-    /// `None`: not allowed here.
-    fn mount(dir: &Path) -> Option<Disk> {
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", DISK_BYTES, "axon-torture"])
-            .arg(dir)
-            .stderr(Stdio::null())
-            .status();
-        mounted.is_ok_and(|status| status.success()).then(|| Disk(dir.to_owned()))
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // Lazily: a process that is just ending may still hold it.
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
-struct Run {
-    setup: Setup,
-    relay: Option<Running>,
-    load: Load,
+pub(super) struct Run {
+    pub(super) setup: Setup,
+    pub(super) relay: Option<Running>,
+    pub(super) load: Load,
     reader: Client,
     keys: Vec<PubKey>,
-    rng: StdRng,
-    has_disk: bool,
+    pub(super) rng: StdRng,
+    pub(super) has_disk: bool,
     /// The store was looked at up to here.
     seen: Seq,
     kills_at_check: u64,
-    figures: Figures,
+    /// What the last look at the whole store took.
+    check_ms: u64,
+    clock: Clock,
+    pub(super) figures: Figures,
     round: u64,
     fault: &'static str,
 }
@@ -173,6 +175,8 @@ impl Run {
             has_disk,
             seen,
             kills_at_check,
+            check_ms: 0,
+            clock: Clock::new(),
             figures,
             round,
             fault,
@@ -180,13 +184,13 @@ impl Run {
     }
 
     async fn rounds(&mut self, options: &Options, say: &dyn Fn(&str)) -> Result<(), Stop> {
-        let clock = Clock::new();
         self.start()?;
-        while clock.now().0 < options.seconds * 1_000 {
+        // The end has its place within the time.
+        while self.clock.now().0 + END_CHECKS * self.check_ms < options.seconds * 1_000 {
             let fault = Fault::choose(self.round, &mut self.rng);
             self.fault = fault.name();
             self.load.resume();
-            self.pause(100..700).await;
+            self.pause(LOAD_MS).await;
             self.bring(fault).await?;
             if self.relay.is_none() {
                 self.start()?;
@@ -207,11 +211,11 @@ impl Run {
         self.end(options).await
     }
 
-    fn broken(&self, what: impl Into<Broken>) -> Stop {
+    pub(super) fn broken(&self, what: impl Into<Broken>) -> Stop {
         Stop::Broken { round: self.round + 1, fault: self.fault, what: what.into() }
     }
 
-    fn start(&mut self) -> Result<(), Stop> {
+    pub(super) fn start(&mut self) -> Result<(), Stop> {
         match self.setup.start()? {
             Ok(relay) => self.relay = Some(relay),
             Err(words) => return Err(self.broken(format!("the relay does not start: {words}"))),
@@ -219,7 +223,7 @@ impl Run {
         Ok(())
     }
 
-    fn kill(&mut self) -> Result<(), Stop> {
+    pub(super) fn kill(&mut self) -> Result<(), Stop> {
         if let Some(mut relay) = self.relay.take() {
             relay.kill()?;
             self.figures.kills += 1;
@@ -227,120 +231,9 @@ impl Run {
         Ok(())
     }
 
-    async fn pause(&mut self, ms: std::ops::Range<u64>) {
+    pub(super) async fn pause(&mut self, ms: Range<u64>) {
         let ms = self.rng.random_range(ms);
         sleep(Duration::from_millis(ms)).await;
-    }
-
-    async fn bring(&mut self, fault: Fault) -> Result<(), Stop> {
-        match fault {
-            Fault::Kill => self.kill(),
-            Fault::KillStart => self.kill_starts().await,
-            Fault::KillBackup => self.kill_backup().await,
-            Fault::TornTail => {
-                self.kill()?;
-                Ok(faults::tear(&self.setup.data_dir, &mut self.rng).map(drop)?)
-            }
-            Fault::FlippedBit => self.flip(),
-            Fault::Terminate => match self.relay.take().map(|mut relay| relay.terminate()).transpose()? {
-                Some(false) => Err(self.broken("it did not end well")),
-                _ => Ok(()),
-            },
-            Fault::WriteError => self.fail(EIO, 0).await,
-            Fault::SyncError => self.fail(0, EIO).await,
-            Fault::FullDisk if self.has_disk => self.fill_disk().await,
-            Fault::FullDisk => self.fail(ENOSPC, 0).await,
-            Fault::ClockJump => self.jump().await,
-        }
-    }
-
-    async fn kill_starts(&mut self) -> Result<(), Stop> {
-        self.kill()?;
-        for _ in 0..3 {
-            let mut relay = self.setup.spawn()?;
-            self.pause(0..120).await;
-            relay.kill()?;
-            self.figures.kills += 1;
-        }
-        Ok(())
-    }
-
-    async fn kill_backup(&mut self) -> Result<(), Stop> {
-        let (program, config) = (self.setup.program.clone(), self.setup.config.clone());
-        let to = config.with_file_name("backup");
-        let mut backup = Command::new(program)
-            .arg("backup")
-            .arg(to)
-            .arg("--config")
-            .arg(config)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        self.pause(0..300).await;
-        self.kill()?;
-        // Done or not: the relay was killed under it.
-        backup.wait().map(drop).map_err(Stop::from)
-    }
-
-    fn flip(&mut self) -> Result<(), Stop> {
-        self.kill()?;
-        let Some(flip) = faults::flip(&self.setup.data_dir, &mut self.rng)? else { return Ok(()) };
-        let name = flip.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        match self.setup.start()? {
-            Ok(_) => Err(self.broken(format!("it starts although {name} has a flipped bit"))),
-            Err(words) if !words.contains(&name) => {
-                Err(self.broken(format!("its refusal does not name {name}: {words}")))
-            }
-            Err(_) => Ok(flip.undo()?),
-        }
-    }
-
-    /// Writes or syncs fail for a while; then it must store again.
-    async fn fail(&mut self, write: u8, sync: u8) -> Result<(), Stop> {
-        let half = self.rng.random();
-        let Some(preload) = &self.setup.preload else { return Ok(()) };
-        preload.fail(write, sync, half)?;
-        self.pause(50..900).await;
-        if let Some(preload) = &self.setup.preload {
-            preload.fail(0, 0, false)?;
-        }
-        self.stores_again().await
-    }
-
-    async fn fill_disk(&mut self) -> Result<(), Stop> {
-        let filler = self.setup.data_dir.join("filler");
-        let disk = statvfs(&self.setup.data_dir).map_err(io::Error::from)?;
-        // Sometimes within the relay's reserve, sometimes to the last byte.
-        let left = self.rng.random_range(0..3u64) * (4 << 20);
-        let bytes = (disk.f_bavail * disk.f_frsize).saturating_sub(left);
-        // The relay takes of the same room meanwhile: less is well, too.
-        let _ = fallocate(File::create(&filler)?, FallocateFlags::empty(), 0, bytes);
-        self.pause(300..1_500).await;
-        fs::remove_file(filler)?;
-        self.stores_again().await
-    }
-
-    async fn jump(&mut self) -> Result<(), Stop> {
-        let seconds = self.rng.random_range(-1_000_000..1_000_000);
-        let Some(preload) = &self.setup.preload else { return Ok(()) };
-        preload.shift_clock(seconds)?;
-        self.pause(200..800).await;
-        if let Some(preload) = &self.setup.preload {
-            preload.shift_clock(0)?;
-        }
-        self.stores_again().await
-    }
-
-    /// Waits until an event is answered as stored.
-    async fn stores_again(&mut self) -> Result<(), Stop> {
-        let before = self.load.record.stored();
-        for _ in 0..600 {
-            if self.load.record.stored() > before {
-                return Ok(());
-            }
-            sleep(Duration::from_millis(100)).await;
-        }
-        Err(self.broken("a minute later nothing is stored yet"))
     }
 
     /// Reads everything back that is new, or all of it, and compares.
@@ -368,12 +261,15 @@ impl Run {
     /// `axon check`, and the whole store read back.
     async fn check(&mut self, args: &[&str]) -> Result<(), Stop> {
         self.kills_at_check = self.figures.kills;
+        let begun = self.clock.now();
         let (sound, text) = self.setup.command(args)?;
         if !sound {
             return Err(self.broken(format!("axon {}: {text}", args.join(" "))));
         }
         self.figures.checks += 1;
-        self.look(true).await
+        self.look(true).await?;
+        self.check_ms = self.clock.now().since(begun);
+        Ok(())
     }
 
     /// The last look: every signature, and the backup of a relay that was killed so often.

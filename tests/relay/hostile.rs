@@ -1,10 +1,14 @@
 //! Hostile bytes, at every layer: whatever comes in, the relay answers with legal messages or
 //! closes, and a neighbour on an open connection notices nothing.
 
+#[path = "../fuzz/targets/mutate.rs"]
+mod mutate;
+
 use super::harness::*;
 use axon::base::{EventId, LogId};
 use axon::filter::{Filter, FilterLimits, TagFilter};
 use axon::wire::ClientMessage;
+use mutate::Random;
 use std::io::{Read as _, Write as _};
 
 const LIMITS: FilterLimits = FilterLimits { entries_max: 1_024, tags_max: 16 };
@@ -34,38 +38,6 @@ impl Witness {
         got.sort_by_key(|r| matches!(r, Received::Event { .. }));
         assert_eq!(got[0], Received::Ok(id.to_hex()), "after {after}");
         assert!(matches!(&got[1], Received::Event { wire: w, .. } if *w == wire), "after {after}");
-    }
-}
-
-/// The same numbers in every run (xorshift64*).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % n
-    }
-
-    /// `bytes` with one to three wounds.
-    fn mutate(&mut self, bytes: &[u8], others: &[Vec<u8>]) -> Vec<u8> {
-        let mut out = bytes.to_vec();
-        for _ in 0..=self.below(3) {
-            let at = self.below(out.len().max(1));
-            match self.below(5) {
-                0 if !out.is_empty() => out[at] ^= 1 << self.below(8),
-                1 => out.insert(at, self.below(256) as u8),
-                2 if !out.is_empty() => drop(out.remove(at)),
-                3 if !out.is_empty() => out[at] = [0xc1, 0xdf, 0xdd, 0xc6, 0xff, 0x00][self.below(6)],
-                _ => {
-                    let other = &others[self.below(others.len())];
-                    out.truncate(at);
-                    out.extend_from_slice(&other[self.below(other.len())..]);
-                }
-            }
-        }
-        out
     }
 }
 

@@ -28,6 +28,17 @@ fn a_running_relay_is_checked_and_saved_and_the_backup_serves() {
     events[..200].iter().for_each(|event| client.publish_ok(event));
     let report = json(&relay.axon(&["check", "--deep", "--json"]));
     assert_eq!((&report["sound"], &report["events"]), (&Value::Bool(true), &Value::from(200)));
+    let stat = json(&relay.axon(&["stat", "--json", "--top", "1"]));
+    assert_eq!((&stat["events"], &stat["exact"]), (&Value::from(200), &Value::Bool(true)));
+    assert_eq!(
+        (&stat["kinds"][0]["kind"], &stat["kinds"][0]["events"]),
+        (&Value::from(1000), &Value::from(200))
+    );
+    assert_eq!(stat["authors"][0]["author"], pubkey(&key(1)).to_hex());
+    assert_eq!(
+        stat["others"]["days"]["events"].as_u64().zip(stat["days"][0]["events"].as_u64()).map(|(a, b)| a + b),
+        Some(200)
+    );
     let first = json(&relay.axon(&["backup", &to, "--json"]));
     assert_eq!(first["position"], 200);
     events[200..].iter().for_each(|event| client.publish_ok(event));

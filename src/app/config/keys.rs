@@ -135,6 +135,7 @@ const KEYS: &[Key] = &[
     Key { path: "relay.private_kinds", shape: Shape::Bool, alias: None, secret: false, set: |c, v| switch(v).map(|on| c.relay.private_kinds = on) },
 
     Key { path: "http.listen", shape: Shape::Text, alias: None, secret: false, set: |c, v| optional_address(v).map(|a| c.http.listen = a) },
+    Key { path: "http.admin", shape: Shape::Bool, alias: None, secret: false, set: |c, v| switch(v).map(|on| c.http.admin = on) },
 
     Key { path: "tls.cert", shape: Shape::Text, alias: None, secret: false, set: |c, v| optional_path(v).map(|p| c.tls.cert = p) },
     Key { path: "tls.key", shape: Shape::Text, alias: None, secret: false, set: |c, v| optional_path(v).map(|p| c.tls.key = p) },

@@ -88,6 +88,8 @@ impl RelayConfig {
 pub struct HttpConfig {
     /// `None`: no health and metrics over TCP.
     pub listen: Option<SocketAddr>,
+    /// Whether admins may use the control operations over it.
+    pub admin: bool,
 }
 
 /// `[tls]`.
@@ -214,7 +216,7 @@ impl Config {
                 durability: Durability::Fsync,
                 private_kinds: true,
             },
-            http: HttpConfig { listen: None },
+            http: HttpConfig { listen: None, admin: false },
             tls: TlsConfig::default(),
             limits: Limits::default(),
             rules: Rules::default(),

@@ -71,6 +71,7 @@ fn public_door() -> PublicDoor {
         log: Arc::clone(&log),
         refusals: Arc::default(),
         connections_max: CONNECTIONS,
+        admin: None,
         beside: None,
     };
     let address = thread.serve_public("127.0.0.1:0".parse().unwrap(), options).unwrap();
@@ -223,6 +224,37 @@ fn malformed_control_requests_are_refused() {
         assert!(answer.contains("{\"error\":"), "{answer}");
     }
     thread.shutdown();
+}
+
+/// Whatever stands in the body of a request, the answer is one of its three.
+#[test]
+fn no_body_can_do_worse_than_be_refused() {
+    let (keys, options) = (Arc::new(MapKeys::default()), control_options());
+    let router = control::router(ControlOptions { keys: Arc::clone(&keys) as Arc<dyn KeyAdmin>, ..options });
+    let mut random = crate::mutate::Random(0xb0d7);
+    let key = "ab".repeat(32);
+    let specimens = [
+        format!(r#"{{"pubkey":"{key}","role":"member","name":"a\u00e9","limits":{{"connections_max":3}}}}"#),
+        format!(r#"{{"pubkey":"{key}","role":"agent","limits":{{"bytes_per_s":18446744073709551615}}}}"#),
+        r#"{"role":{"member":[[[[1e999,-0.0,null]]]]}}"#.to_owned(),
+    ]
+    .map(String::into_bytes);
+    let mut taken = 0;
+    on_runtime(async {
+        for n in 0..3_000 {
+            let body = random.mutate(&specimens[n % specimens.len()], &specimens);
+            let request = hyper::Request::post("/keys").header("content-type", "application/json");
+            let request = request.body(axum::body::Body::from(body.clone())).unwrap();
+            let status = tower::ServiceExt::oneshot(router.clone(), request).await.unwrap().status().as_u16();
+            assert!(matches!(status, 204 | 400), "{status} to {}", String::from_utf8_lossy(&body));
+            taken += u32::from(status == 204);
+        }
+    });
+    assert!(taken > 0, "some of the changed bodies are well");
+    for entry in keys.list().unwrap() {
+        assert!(entry.name.len() <= crate::base::limits::NAME_BYTES_MAX);
+        assert!(entry.limits.iter().all(|(limit, value)| value <= limit.value_max()), "{entry:?}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops where it must")]
 
 mod append;
+mod bytes;
 mod crash;
 mod damage;
 mod oracle;

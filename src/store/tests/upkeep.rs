@@ -14,7 +14,7 @@ pub(super) fn check_now(options: &StoreOptions) -> CheckReport {
     check(options, &options.dir.join("log"), &how()).unwrap()
 }
 
-fn filled(dir: &Path, events: u64) -> StoreOptions {
+pub(super) fn filled(dir: &Path, events: u64) -> StoreOptions {
     let options = small(dir);
     let store = open(&options).unwrap();
     let asker = Asker::new();
@@ -178,4 +178,39 @@ fn checkpoints_are_few_and_do_not_outlive_the_store() {
     drop(store);
     drop(open(&small(dir.path())).unwrap());
     assert!(made.iter().all(|path| !path.exists()));
+}
+
+#[test]
+fn the_census_counts_everything_or_a_part_that_stands_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let block = families::BLOCK_EVENTS;
+    let options = filled(dir.path(), 2 * block);
+    let counted = |events_max| {
+        let how = CensusOptions { events_max, progress: &|_, _| {} };
+        census(&options, &options.dir.join("log"), &how).unwrap()
+    };
+    let all = counted(None);
+    let bytes: u64 = (0..2 * block).map(|n| numbered(n).wire_len() as u64).sum();
+    assert_eq!((all.is_exact, all.read, all.total), (true, 2 * block, Amount { events: 2 * block, bytes }));
+    let of_kind = |kind: u16| (0..2 * block).filter(|n| 1000 + (n % 3) as u16 == kind).count() as u64;
+    let kinds: Vec<(u16, u64)> = all.kinds.rows.iter().map(|(kind, amount)| (*kind, amount.events)).collect();
+    assert_eq!(kinds, [1000, 1001, 1002].map(|kind| (kind, of_kind(kind))), "largest first");
+    assert_eq!((all.authors.rows.len(), all.authors.others), (5, Amount::default()));
+    assert_eq!(all.days.rows, [(0, all.total)], "all were made on the first day of the epoch");
+    assert_eq!(all.families.len(), families::Family::ALL.len());
+    assert!(all.families.iter().any(|family| family.name == "log" && family.disk_bytes > 0));
+
+    let part = counted(Some(1));
+    assert_eq!((part.is_exact, part.read, part.total.events), (false, block, 2 * block));
+    assert!(part.authors.rows.iter().all(|(_, amount)| amount.events.abs_diff(2 * block / 5) < 3));
+    assert_eq!(counted(Some(2 * block)).total, all.total);
+}
+
+#[test]
+fn the_census_of_an_empty_log_is_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = filled(dir.path(), 0);
+    let how = CensusOptions { events_max: Some(9), progress: &|_, _| {} };
+    let census = census(&options, &options.dir.join("log"), &how).unwrap();
+    assert_eq!((census.is_exact, census.read, census.total), (true, 0, Amount::default()));
 }

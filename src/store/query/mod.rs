@@ -15,3 +15,4 @@ mod tests;
 mod view;
 
 pub(super) use pool::{Task, start};
+pub(super) use scan::{Scan, Slice};

@@ -6,6 +6,7 @@
 mod append;
 mod crash;
 mod damage;
+mod deletion;
 mod oracle;
 mod racing;
 mod upkeep;

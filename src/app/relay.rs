@@ -133,6 +133,7 @@ impl Relay {
             accept_limits: limits,
             group: Arc::clone(&group),
             description: fixed,
+            store: Arc::clone(&store),
             log_id: store.tail().log_id(),
         });
         serve_control(&http, config, &facts, &store, Arc::clone(&keys), Arc::clone(&reloader))?;

@@ -189,13 +189,15 @@ fn purge_some(shared: &Shared, rule: &Rule, filter: &SharedFilter, now: i64) -> 
     Ok(true)
 }
 
-/// One look at the rules, here and now.
+/// One look at the rules, here and now; `clear` gives all the room back, too.
 #[cfg(test)]
-pub(in crate::store) fn look_now(shared: &Arc<Shared>) {
+pub(in crate::store) fn look_now(shared: &Arc<Shared>, clear: bool) {
     let (_sender, inbox) = unbounded();
     let mut keeper =
         Keeper { shared: Arc::clone(shared), inbox, debris: Debris::new(shared), stopped: false };
     shared.wait_indexed(shared.tail.head()).expect("a store that goes on");
-    keeper.debris.clear_all();
+    if clear {
+        keeper.debris.clear_all();
+    }
     keeper.look().expect("a store that goes on");
 }

@@ -149,7 +149,7 @@ fn random_rule(rng: &mut SmallRng) -> Rule {
 #[test]
 fn agrees_with_a_simple_model_under_random_operations() {
     let (mut removed, mut purged, mut refused, mut whole) = (0, 0, 0, 0);
-    for seed in 0..14 {
+    for seed in 0..10 {
         let mut rng = SmallRng::seed_from_u64(seed);
         let dir = tempfile::tempdir().unwrap();
         let options = StoreOptions {
@@ -192,7 +192,7 @@ fn agrees_with_a_simple_model_under_random_operations() {
                     let rules = vec![rule.clone()];
                     store.shared.set_retention(Retention { rules, ..options.retention.clone() });
                     let before = model.deleted.len();
-                    look_now(&store.shared);
+                    look_now(&store.shared, step % 4 == 0);
                     model.retain(&rule);
                     purged += model.deleted.len() - before;
                     store.shared.set_retention(options.retention.clone());
@@ -224,7 +224,7 @@ fn agrees_with_a_simple_model_under_random_operations() {
         assert_eq!(check_now(&options).findings, [], "seed {seed}, closed");
     }
     assert!(
-        removed > 500 && purged > 500 && refused > 50 && whole > 20,
+        removed > 400 && purged > 400 && refused > 40 && whole > 15,
         "{removed} {purged} {refused} {whole}"
     );
 }
@@ -270,7 +270,7 @@ fn tombstones_are_bounded_and_forgotten_in_order() {
     let (store, asker) = (open(&options).unwrap(), Asker::new());
     asker.append(&store, &(0..50).map(numbered).collect::<Vec<_>>());
     remove_all(&store, &Filter::default(), false);
-    look_now(&store.shared);
+    look_now(&store.shared, true);
     assert_eq!(store.shared.ledger().tombstones, 10);
     sound(&store, &options, 0);
     let again: Vec<Envelope> = (0..50).map(numbered).collect();
@@ -278,7 +278,7 @@ fn tombstones_are_bounded_and_forgotten_in_order() {
     let deleted: Vec<u64> = (0..50).filter(|n| outcomes[*n as usize] == Outcome::Deleted).collect();
     assert_eq!(deleted, (40..50).collect::<Vec<_>>(), "the last ones are remembered");
     store.shared.set_retention(Retention { tombstones_max: 0, ..retention });
-    look_now(&store.shared);
+    look_now(&store.shared, true);
     assert_eq!(store.shared.ledger().tombstones, 0);
     assert!(matches!(asker.append(&store, &again[45..46])[..], [Outcome::Stored(_)]));
     sound(&store, &options, 0);

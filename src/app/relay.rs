@@ -7,15 +7,16 @@
 use super::config::Config;
 use super::facts::{self, Facts, Fixed};
 use super::front::Front;
+use super::import::Import;
 use super::options::TlsFilesError;
 use super::reload::{Reloader, SetLevel, Source};
-use super::{operator, options, social};
+use super::{deletion, operator, options, social};
 use crate::base::counters::ShardCounters;
 use crate::base::{Clock, Millis, PubKey};
 use crate::fanout::InterestTable;
 use crate::gather::Gather;
 use crate::gather::door::IngestDoor;
-use crate::http::{Checkpoints, ControlOptions, Health, HttpThread, KeyAdmin, KeyEntry, Status};
+use crate::http::{Checkpoints, ControlOptions, EventAdmin, Health, HttpThread, KeyAdmin, KeyEntry, Status};
 use crate::ingest::{Allowlist, Gate, Keys, Publishers};
 use crate::log::{Append, KeyStore, Read};
 use crate::session::Terms;
@@ -23,7 +24,7 @@ use crate::shard::{
     self, Acceptor, Dispatcher, Message, Ports, Shard, ShardGroup, ShardOptions, TlsTerms, WakePipe,
 };
 use crate::store::{Store, StoreError};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -263,6 +264,8 @@ fn serve_control(
     reloader: Arc<Reloader>,
 ) -> Result<(), RelayError> {
     let checkpoints = Arc::new(StoreFiles(Arc::clone(store)));
+    let import = Import::new(Arc::clone(store), config.limits.content_bytes_max);
+    let events = Arc::new(StoredEvents { store: Arc::clone(store), import });
     let (store, facts, name) = (Arc::clone(store), facts.clone(), config.relay.name.clone());
     let info = move || {
         json!({
@@ -283,6 +286,7 @@ fn serve_control(
         checkpoints,
         info: Arc::new(info),
         reload: Arc::new(reload),
+        events,
     };
     let path = config.relay.data_dir.clone();
     http.serve_control(&path, options).map(drop).map_err(|source| RelayError::DataDir { path, source })
@@ -298,6 +302,26 @@ impl Checkpoints for StoreFiles {
 
     fn remove(&self, name: &str) -> Result<(), String> {
         self.0.remove_checkpoint(name).map_err(|error| error.to_string())
+    }
+}
+
+/// The control socket's view of the stored events.
+struct StoredEvents {
+    store: Arc<Store>,
+    import: Import,
+}
+
+impl EventAdmin for StoredEvents {
+    fn remove(&self, request: &Value) -> Result<Value, String> {
+        deletion::step(&self.store, request)
+    }
+
+    fn reclaim(&self) {
+        self.store.reclaim();
+    }
+
+    fn import(&self, batch: &[u8]) -> Result<Value, String> {
+        self.import.take(batch)
     }
 }
 

@@ -18,7 +18,9 @@ mod public;
 mod serve;
 
 pub use client::{ControlClient, ControlError};
-pub use control::{CONTROL_SOCKET, Checkpoints, ControlOptions, Info, KeyAdmin, KeyEntry, Reload};
+pub use control::{
+    CONTROL_SOCKET, Checkpoints, ControlOptions, EventAdmin, Info, KeyAdmin, KeyEntry, Reload,
+};
 pub use health::{Health, Status};
 pub use public::PublicOptions;
 pub use serve::{HttpThread, Peer};

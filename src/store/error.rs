@@ -1,5 +1,6 @@
 //! What can be wrong with the store as a whole, each with what to do about it.
 
+use crate::base::EventId;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -56,6 +57,9 @@ pub enum StoreError {
     /// The backup is not one, or is incomplete.
     #[error("{dir}: {what}")]
     Backup { dir: PathBuf, what: String },
+    /// What an export is to go on behind.
+    #[error("the log does not hold {id}, the last event of the export: name the position to go on behind")]
+    NoSuchEvent { id: EventId },
     /// Less room than the reserve.
     #[error(
         "{dir} has {free} bytes free, which is below the reserve of {reserve} bytes (store.reserve_bytes)"

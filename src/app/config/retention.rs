@@ -28,8 +28,7 @@ pub(super) fn check(raw: Vec<RawRule>, violations: &mut Vec<Violation>) -> Vec<R
         let mut refuse = |place: Place, key: &str, value: String, limit: String| {
             violations.push(Violation { place, key: format!("retention.rules.{key}"), value, limit });
         };
-        let mut rule =
-            Rule { kinds: Vec::new(), age_seconds_max: None, bytes_max: None, count_max: None };
+        let mut rule = Rule { kinds: Vec::new(), age_seconds_max: None, bytes_max: None, count_max: None };
         for (name, value, at) in fields {
             if let Err(limit) = set(&mut rule, &name, &value) {
                 refuse(at, &name, value.to_string(), limit);

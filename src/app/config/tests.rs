@@ -314,7 +314,8 @@ fn retention_rules_are_read_and_every_fault_is_named() {
         age_max = \"90m\"\ncount_max = 7\n[[retention.rules]]\nkinds = [\"7000\"]\nbytes_max = 1\n";
     let retention = load(file, &[], &[]).unwrap().store.retention;
     assert_eq!(retention.interval_ms, 500);
-    let found: Vec<_> = retention.rules.iter().map(|r| (&r.kinds[..], r.age_seconds_max, r.bytes_max, r.count_max)).collect();
+    let found: Vec<_> =
+        retention.rules.iter().map(|r| (&r.kinds[..], r.age_seconds_max, r.bytes_max, r.count_max)).collect();
     let first = (&[(5, 5), (1000, 1999)][..], Some(5_400), None, Some(7));
     assert_eq!(found, [first, (&[(7000, 7000)][..], None, Some(1), None)]);
     let all = load("[[retention.rules]]\ncount_max = 0\n", &[], &[]).unwrap().store.retention;
@@ -323,8 +324,13 @@ fn retention_rules_are_read_and_every_fault_is_named() {
     let file = "[[retention.rules]]\nkinds = [\"1-5\"]\nage_max = \"5\"\ncount_max = -1\n[[retention.rules]]\n\
         kinds = [\"9\"]\n[[retention.rules]]\ncount_max = 1\nweight = 2\n[[retention.rules]]\nkinds = [\"7-9\"]\n\
         count_max = 1\n";
-    let expected = ["9: retention.rules.weight", "3: retention.rules.age_max", "4: retention.rules.count_max",
-        "5: retention.rules.kinds", "10: retention.rules.kinds"];
+    let expected = [
+        "9: retention.rules.weight",
+        "3: retention.rules.age_max",
+        "4: retention.rules.count_max",
+        "5: retention.rules.kinds",
+        "10: retention.rules.kinds",
+    ];
     let found = refused(load(file, &[], &[]));
     assert_eq!(found, expected, "{found:?}");
 }

@@ -103,6 +103,7 @@ impl Keeper {
             return Ok(());
         }
         let (now, head) = (shared.clock.unix_seconds(), shared.tail.head());
+        shared.wait_indexed(head)?;
         let retention = shared.retention();
         slice::note(&shared, |ledger| {
             ledger.clock.note(now, head);
@@ -195,7 +196,6 @@ pub(in crate::store) fn look_now(shared: &Arc<Shared>, clear: bool) {
     let (_sender, inbox) = unbounded();
     let mut keeper =
         Keeper { shared: Arc::clone(shared), inbox, debris: Debris::new(shared), stopped: false };
-    shared.wait_indexed(shared.tail.head()).expect("a store that goes on");
     if clear {
         keeper.debris.clear_all();
     }

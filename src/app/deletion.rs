@@ -29,6 +29,9 @@ pub(super) fn delete(
     }
     let store = stopped_store(&config)?;
     let sum = all_steps(removal, progress, |removal| store.remove(removal).map_err(error))?;
+    if !what.dry_run {
+        store.reclaim_now().map_err(error)?;
+    }
     store.close().map_err(error)?;
     Ok(sum_json(&sum, what.dry_run))
 }

@@ -208,8 +208,10 @@ impl CommitSink for NoListener {
 pub(super) fn stopped_store(config: &Config) -> Result<Store, OperatorError> {
     relay::make_data_dir(&config.relay.data_dir).map_err(error)?;
     let clock = crate::base::Clock::new();
-    Store::open(options::store(config), Arc::new(NoListener), clock, Arc::new(LogCounters::default()))
-        .map_err(error)
+    let mut options = options::store(config);
+    // Whoever looks at a stopped relay, or repairs it, does not want anything to go by itself.
+    options.retention.interval_ms = 0;
+    Store::open(options, Arc::new(NoListener), clock, Arc::new(LogCounters::default())).map_err(error)
 }
 
 fn from_entry(entry: KeyEntry) -> AllowedKey {

@@ -51,14 +51,9 @@ pub(super) fn export(
     let file = file.as_mut().map_err(|source| OperatorError(format!("{}: {source}", path.display())))?;
     let named = |what: String| OperatorError(format!("{}: {what}", path.display()));
     let last = resume(file, what.json_lines).map_err(|source| named(source.to_string()))?;
-    let behind = match (last, what.after) {
-        (Some(_), Some(_)) => {
-            return Err(named(
-                "holds events already: leave --after out, and it goes on from there".to_owned(),
-            ));
-        }
-        (Some(id), None) => Behind::Event(id),
-        (None, after) => Behind::Seq(after.unwrap_or_default()),
+    let behind = match (what.after, last) {
+        (None, Some(id)) => Behind::Event(id),
+        (after, _) => Behind::Seq(after.unwrap_or_default()),
     };
     let mut out = BufWriter::with_capacity(1 << 20, &*file);
     let run = |dir: &Path| write_events(&options, dir, &filter, behind, what.json_lines, &mut out, progress);

@@ -120,7 +120,7 @@ pub(super) enum Command {
     /// Let the running relay read its configuration again
     #[command(after_help = "Examples:\n  axon reload --config axon.toml\n  kill -HUP $(pidof axon)\n\n\
         In force when it returns, without dropping a connection: [limits] (but for seen_window_seconds and \
-        seen_ids_max), [roles], [[allow]], certificate and key, log.level, relay.private_kinds and \
+        seen_ids_max), [roles], [retention], [[allow]], certificate and key, log.level, relay.private_kinds and \
         relay.max_future_seconds. Other keys are named: they need a restart. If anything is wrong, nothing changes.")]
     Reload,
     /// Verify the store of this machine's relay, running or stopped

@@ -67,6 +67,16 @@ impl PurgeMarks {
         ranges.iter().map(of_range).min().unwrap_or_default()
     }
 
+    /// Up to here everything is gone that the filter can match by its kinds.
+    pub fn lowest_of(&self, filter: &Filter) -> Seq {
+        if self.stretches.is_empty() {
+            return Seq::ZERO;
+        }
+        let mut ranges: Vec<(u16, u16)> = filter.kinds.iter().map(|kind| (*kind, *kind)).collect();
+        ranges.extend(&filter.kind_ranges);
+        self.lowest(if ranges.is_empty() { &[(0, u16::MAX)] } else { &ranges })
+    }
+
     /// Makes neighbours with one mark one, and beyond the bound those that differ least.
     fn join(&mut self) {
         self.stretches.dedup_by(|next, before| {
@@ -128,6 +138,7 @@ mod tests {
                 let filter = Filter { kind_ranges: vec![(lo, hi)], ..Filter::default() };
                 let highest = of.iter().max().copied().filter(|mark| *mark > Seq::ZERO);
                 assert_eq!(marks.reaching(&filter), highest, "seed {seed}");
+                assert_eq!(Some(marks.lowest_of(&filter)), of.iter().min().copied(), "seed {seed}");
                 let apart = marks.stretches.windows(2).all(|w| w[0].1 < w[1].0);
                 assert!(apart && marks.stretches.iter().all(|s| s.0 <= s.1), "seed {seed}: {marks:?}");
             }

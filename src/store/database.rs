@@ -252,6 +252,8 @@ fn refusal(dir: &Path, error: rocksdb::Error) -> StoreError {
     let (dir, message) = (dir.to_owned(), error.into_string());
     if message.contains("While lock file") || message.contains("lock hold by current process") {
         StoreError::InUse { dir }
+    } else if message.contains("Column family not found") {
+        StoreError::Older { dir }
     } else {
         StoreError::Storage { dir, message }
     }

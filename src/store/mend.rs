@@ -92,6 +92,7 @@ pub(super) fn open_again(shared: &Shared, answered: Seq) -> Result<(Database, Fo
     compare(&db, shared, ledger.first, answered, head)?;
     let unanswered = read_unanswered(&db, shared, answered, head)?;
     let run = recover::index_rest(&mut db, shared.prefixes, head, &shared.options)?;
+    shared.kinds.read(&db)?;
     shared.set_ledger(ledger);
     Ok((db, Found { run, unanswered }))
 }

@@ -106,6 +106,7 @@ impl Store {
         let tail = Arc::new(Tail::new(meta.log_id, head));
         let ledger = Ledger::read(&db, head)?;
         let shared = Arc::new(Shared::new(db, ledger, prefixes, options, tail, clock, counters));
+        shared.kinds.read(&*shared.database()?)?;
         Store::start(shared, sink, run)
     }
 
@@ -159,6 +160,14 @@ impl Store {
     /// Has the room of everything that was deleted given back, in the background.
     pub fn reclaim(&self) {
         self.nudge(Nudge::Clear);
+    }
+
+    /// The same, at once; blocks until it is done.
+    ///
+    /// # Errors
+    /// A write that failed.
+    pub fn reclaim_now(&self) -> Result<(), StoreError> {
+        purge::reclaim_now(&self.shared)
     }
 
     /// From now on it keeps to these rules.

@@ -4,6 +4,7 @@
 use super::database::Database;
 use super::families::Prefixes;
 use super::purge::{Ledger, Retention};
+use super::query::KindSet;
 use super::{StoreError, StoreOptions};
 use crate::base::counters::LogCounters;
 use crate::base::{Clock, Seq};
@@ -17,6 +18,8 @@ pub(super) struct Shared {
     /// `None` while the store is closed after a failure.
     db: RwLock<Option<Database>>,
     pub(super) prefixes: Prefixes,
+    /// Those that have rows in the index, or had.
+    pub(super) kinds: KindSet,
     pub(super) options: StoreOptions,
     pub(super) tail: Arc<Tail>,
     pub(super) clock: Clock,
@@ -72,6 +75,7 @@ impl Shared {
         let shared = Shared {
             db,
             prefixes,
+            kinds: KindSet::new(),
             options,
             tail,
             clock,

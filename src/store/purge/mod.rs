@@ -24,6 +24,7 @@ mod tombstones;
 
 pub(super) use gaps::Gaps;
 pub(super) use ledger::{GONE as LEDGER_GONE, Ledger};
+pub(super) use reclaim::reclaim_now;
 pub(super) use remove::remove;
 pub use remove::{Removal, Removed};
 #[cfg(test)]

@@ -39,6 +39,14 @@ pub(super) struct Debris {
     everything: bool,
 }
 
+/// Clears everything that was deleted since the store was opened.
+pub(in crate::store) fn reclaim_now(shared: &Shared) -> Result<(), StoreError> {
+    let mut debris = Debris::new(shared);
+    debris.clear_all();
+    while debris.clear_some(shared)? {}
+    Ok(())
+}
+
 impl Debris {
     pub(super) fn new(shared: &Shared) -> Self {
         let (first, merges) = (shared.first(), VecDeque::new());

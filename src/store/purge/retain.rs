@@ -63,10 +63,15 @@ struct Keeper {
 impl Keeper {
     fn serve(mut self) {
         while !self.stopped {
+            let interval_ms = self.shared.retention().interval_ms;
+            if interval_ms == 0 {
+                self.stopped = self.inbox.recv().is_err();
+                continue;
+            }
             if let Err(error) = self.look() {
                 tracing::error!(%error, "retention goes on at its next turn");
             }
-            self.rest(Duration::from_millis(self.shared.retention().interval_ms));
+            self.rest(Duration::from_millis(interval_ms));
         }
     }
 

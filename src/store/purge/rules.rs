@@ -34,7 +34,7 @@ impl Rule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
     pub rules: Vec<Rule>,
-    /// Milliseconds between two looks at the rules.
+    /// Milliseconds between two looks at the rules; 0: never, and nothing is forgotten.
     pub interval_ms: u64,
     /// The part of a thread's time that deleting takes while there is something to delete, in
     /// percent.

@@ -8,7 +8,6 @@ use crate::base::Seq;
 use crate::log::{Page, Query, Span};
 use crate::store::StoreError;
 use crate::store::database::Database;
-use crate::store::families::Prefixes;
 use crate::store::shared::Shared;
 use bumpalo::Bump;
 use rocksdb::Snapshot;
@@ -20,7 +19,7 @@ const CANDIDATES_PER_LOOK: u32 = 32;
 /// A query under way.
 pub(in crate::store) struct Scan {
     query: Query,
-    /// What was asked for: nothing of the log's beginning that is gone is looked at.
+    /// What was asked for: what is gone from there on is not looked for.
     asked_after: Seq,
     plan: Option<Plan>,
     goal: Goal,
@@ -74,7 +73,8 @@ impl Scan {
     pub(in crate::store) fn new(mut query: Query, shared: &Shared) -> Self {
         query.to = query.to.min(shared.tail.head());
         let asked_after = query.after;
-        query.after = query.after.max(Seq(shared.first() - 1));
+        let gone = shared.tail.purged().lowest_of(&query.filter);
+        query.after = query.after.max(Seq(shared.first() - 1)).max(gone).min(query.to);
         query.events_max = query.events_max.max(1);
         let goal = match query.span {
             Span::Ascending => Goal::Collect { pos: query.after.0.saturating_add(1) },
@@ -101,7 +101,7 @@ impl Scan {
         let db = shared.database()?;
         loop {
             let snapshot = db.raw().snapshot();
-            let planner = self.planner(&db, shared.prefixes, &snapshot);
+            let planner = self.planner(&db, shared, &snapshot);
             let plan = match self.plan.take() {
                 Some(plan) => plan,
                 None => planner.choose()?,
@@ -119,11 +119,12 @@ impl Scan {
         }
     }
 
-    fn planner<'a>(&self, db: &'a Database, prefixes: Prefixes, snapshot: &'a Snapshot<'a>) -> Planner<'a> {
+    fn planner<'a>(&self, db: &'a Database, shared: &'a Shared, snapshot: &'a Snapshot<'a>) -> Planner<'a> {
         Planner {
             db,
             snapshot,
-            prefixes,
+            prefixes: shared.prefixes,
+            kinds: &shared.kinds,
             filter: Arc::clone(&self.query.filter),
             access: self.query.access,
             stretch: Stretch { first: self.query.after.0 + 1, last: self.query.to.0 },

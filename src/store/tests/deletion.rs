@@ -15,7 +15,7 @@ use std::path::Path;
 
 /// Nothing rests, and the background thread leaves the work to the test.
 fn eager(dir: &Path) -> StoreOptions {
-    let retention = Retention { interval_ms: 3_600_000, share_percent: 100, ..Retention::default() };
+    let retention = Retention { interval_ms: 0, share_percent: 100, ..Retention::default() };
     StoreOptions { retention, ..small(dir) }
 }
 
@@ -420,4 +420,42 @@ fn killed_while_events_are_being_deleted() {
         }
     }
     assert!(deleted > 1_000, "{deleted}");
+}
+
+/// Of everything, of the oldest part, of every third event: what is gone takes no room.
+#[test]
+fn the_room_of_deleted_events_is_given_back() {
+    let content = "x".repeat(2_000);
+    let large = |n: u64| {
+        let random = SmallRng::seed_from_u64(n).random::<u64>().to_string();
+        event(1, 1000 + (n % 3) as u16, n as i64, &[("t", &random)], &format!("{random}{content}"))
+    };
+    let filters = [
+        (Filter::default(), 0.0),
+        (Filter { until: Some(1_999), ..Filter::default() }, 0.33),
+        (Filter { kinds: vec![1001, 1002], ..Filter::default() }, 0.33),
+    ];
+    for (filter, left) in filters {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StoreOptions { index_flush_events: 1_000, ..eager(dir.path()) };
+        let (store, asker) = (open(&options).unwrap(), Asker::new());
+        asker.append(&store, &(0..3_000).map(large).collect::<Vec<_>>());
+        drop(store);
+        let store = open(&options).unwrap();
+        let bytes = || -> Vec<u64> {
+            let families = store.stats().families.into_iter();
+            families
+                .filter(|f| ["log", "ids", "author", "tag"].contains(&f.name))
+                .map(|f| f.disk_bytes)
+                .collect()
+        };
+        let before = bytes();
+        remove_all(&store, &filter, false);
+        store.reclaim_now().unwrap();
+        for (after, before) in bytes().into_iter().zip(before) {
+            let most = before as f64 * left + 4_096.0;
+            assert!((after as f64) < most * 1.2, "{filter:?}: {after} of {before}");
+        }
+        sound(&store, &options, 0);
+    }
 }

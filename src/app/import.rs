@@ -14,6 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Refusals of a batch that are told one by one; the others are counted.
 const REFUSALS_TOLD_MAX: usize = 20;
 
+/// Where an event stands in its batch, and its id.
+type Place = (usize, EventId);
+
 /// The way in.
 pub(super) struct Import {
     store: Arc<Store>,
@@ -83,10 +86,10 @@ impl Import {
     }
 
     /// What became of each, by its place and id.
-    fn submit(&self, events: Vec<(usize, Envelope)>) -> Result<Vec<((usize, EventId), Outcome)>, String> {
+    fn submit(&self, events: Vec<(usize, Envelope)>) -> Result<Vec<(Place, Outcome)>, String> {
         let (sender, answers) = unbounded();
         let client: Arc<dyn LogClient> = Arc::new(Waiter(sender));
-        let places: Vec<(usize, EventId)> = events.iter().map(|(at, event)| (*at, *event.id())).collect();
+        let places: Vec<Place> = events.iter().map(|(at, event)| (*at, *event.id())).collect();
         let submissions = events.into_iter().enumerate();
         let submissions =
             submissions.map(|(n, (_, envelope))| Submission { ticket: Ticket(n as u64), envelope }).collect();

@@ -169,14 +169,14 @@ pub(super) fn import(
 
 /// Where events go.
 enum Target {
-    Running(Config),
+    Running(Box<Config>),
     Stopped(Import),
 }
 
 impl Target {
     fn find(config: &Config) -> Result<Target, OperatorError> {
         if ask(config, async |control| control.info().await)?.is_some() {
-            return Ok(Target::Running(config.clone()));
+            return Ok(Target::Running(Box::new(config.clone())));
         }
         let store = Arc::new(stopped_store(config)?);
         Ok(Target::Stopped(Import::new(store, config.limits.content_bytes_max)))

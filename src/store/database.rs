@@ -32,6 +32,9 @@ const SYNC_STEP_BYTES: u64 = 1 << 20;
 /// Bits per id in the bloom filter: one false look-up in a hundred.
 const IDS_BLOOM_BITS: f64 = 10.0;
 
+/// First and last key of a stretch of rows.
+pub(super) type KeyRange = (Vec<u8>, Vec<u8>);
+
 /// The longest key there is: a tag and an id.
 const KEY_BYTES_MAX: usize = 33;
 
@@ -192,7 +195,7 @@ impl Database {
     }
 
     /// First and last key of each of a family's lowest files, ascending.
-    pub(super) fn files(&self, family: Family) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub(super) fn files(&self, family: Family) -> Result<Vec<KeyRange>, StoreError> {
         let files = self.db.live_files().map_err(|e| self.error(e))?;
         let of_family = || files.iter().filter(|file| file.column_family_name == family.name());
         let lowest = of_family().map(|file| file.level).max();

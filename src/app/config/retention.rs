@@ -25,38 +25,41 @@ pub(super) fn check(raw: Vec<RawRule>, violations: &mut Vec<Violation>) -> Vec<R
     let mut rules: Vec<Rule> = Vec::new();
     for RawRule { place, fields } in raw {
         let before = violations.len();
-        let mut refuse = |place: Place, key: &str, value: String, limit: String| {
-            violations.push(Violation { place, key: format!("retention.rules.{key}"), value, limit });
-        };
         let mut rule = Rule { kinds: Vec::new(), age_seconds_max: None, bytes_max: None, count_max: None };
-        for (name, value, at) in fields {
+        for (name, value, place) in fields {
             if let Err(limit) = set(&mut rule, &name, &value) {
-                refuse(at, &name, value.to_string(), limit);
+                let key = format!("retention.rules.{name}");
+                violations.push(Violation { place, key, value: value.to_string(), limit });
             }
         }
         if rule.kinds.is_empty() {
             rule.kinds.push((0, u16::MAX));
         }
         rule.kinds.sort_unstable();
-        let mut all: Vec<(u16, u16)> = rules.iter().flat_map(|rule| rule.kinds.clone()).collect();
-        all.extend(&rule.kinds);
-        all.sort_unstable();
-        if let Some(pair) = all.windows(2).find(|pair| pair[1].0 <= pair[0].1) {
-            let limit = "a kind may be named once, in one rule".to_owned();
-            refuse(place.clone(), "kinds", format!("{}-{}", pair[1].0, pair[1].1.min(pair[0].1)), limit);
-        }
-        if rule.age_seconds_max.is_none() && rule.bytes_max.is_none() && rule.count_max.is_none() {
-            let limit = "give at least one of age_max, bytes_max and count_max".to_owned();
-            refuse(place.clone(), "kinds", String::new(), limit);
-        }
-        if rules.len() == RULES_MAX {
-            refuse(place, "kinds", String::new(), format!("at most {RULES_MAX} rules are allowed"));
+        if violations.len() == before
+            && let Some((value, limit)) = wrong(&rule, &rules)
+        {
+            violations.push(Violation { place, key: "retention.rules.kinds".to_owned(), value, limit });
         }
         if violations.len() == before {
             rules.push(rule);
         }
     }
     rules
+}
+
+/// What is wrong with a rule as a whole, beside those before it: the value, and what is allowed.
+fn wrong(rule: &Rule, before: &[Rule]) -> Option<(String, String)> {
+    let mut all: Vec<(u16, u16)> = before.iter().chain([rule]).flat_map(|rule| rule.kinds.clone()).collect();
+    all.sort_unstable();
+    if let Some(pair) = all.windows(2).find(|pair| pair[1].0 <= pair[0].1) {
+        let both = format!("{}-{}", pair[1].0, pair[1].1.min(pair[0].1));
+        return Some((both, "a kind may be named once, in one rule".to_owned()));
+    }
+    if rule.age_seconds_max.is_none() && rule.bytes_max.is_none() && rule.count_max.is_none() {
+        return Some((String::new(), "give at least one of age_max, bytes_max and count_max".to_owned()));
+    }
+    (before.len() == RULES_MAX).then(|| (String::new(), format!("at most {RULES_MAX} rules are allowed")))
 }
 
 fn set(rule: &mut Rule, name: &str, value: &Value) -> Result<(), String> {

@@ -30,6 +30,8 @@ mod limits;
 mod liveness;
 #[path = "relay/reload.rs"]
 mod reload;
+#[path = "relay/retention.rs"]
+mod retention;
 #[path = "relay/secrets.rs"]
 mod secrets;
 #[path = "relay/shutdown.rs"]

@@ -2,17 +2,19 @@
 //! stopped one through its store.
 
 use super::config::Config;
-use super::{facts, options, relay, serve, upkeep};
+use super::{deletion, facts, options, relay, serve, transfer, upkeep};
 use crate::base::counters::LogCounters;
 use crate::base::{KeyOverrides, PubKey};
-use crate::cli::{AllowedKey, Operator, OperatorError, Progress, Role, Settings};
+use crate::cli::{
+    AllowedKey, Deletion, Export, ImportStream, Operator, OperatorError, Progress, Role, Settings,
+};
 use crate::doctor::{self, Finding, Machine};
 use crate::http::{ControlClient, ControlError, KeyEntry};
 use crate::ingest::Allowlist;
 use crate::log::{self, CommitSink, CommittedBatch, KeyRow, KeyStore};
 use crate::store::Store;
 use serde_json::Value;
-use std::io::Write as _;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -149,6 +151,34 @@ impl Operator for Local {
     ) -> Result<Value, OperatorError> {
         upkeep::restore(settings, from, to, progress)
     }
+
+    fn delete(
+        &self,
+        settings: &Settings,
+        what: &Deletion,
+        progress: &Progress<'_>,
+    ) -> Result<Value, OperatorError> {
+        deletion::delete(settings, what, progress)
+    }
+
+    fn export(
+        &self,
+        settings: &Settings,
+        what: &Export,
+        out: &mut dyn Write,
+        progress: &Progress<'_>,
+    ) -> Result<Value, OperatorError> {
+        transfer::export(settings, what, out, progress)
+    }
+
+    fn import(
+        &self,
+        settings: &Settings,
+        stream: ImportStream<'_>,
+        progress: &Progress<'_>,
+    ) -> Result<Value, OperatorError> {
+        transfer::import(settings, stream, progress)
+    }
 }
 
 pub(super) fn error(error: impl std::fmt::Display) -> OperatorError {
@@ -185,11 +215,13 @@ impl CommitSink for NoListener {
     fn committed(&self, _: &Arc<CommittedBatch>) {}
 }
 
-fn stopped_store(config: &Config) -> Result<Store, OperatorError> {
+pub(super) fn stopped_store(config: &Config) -> Result<Store, OperatorError> {
     relay::make_data_dir(&config.relay.data_dir).map_err(error)?;
     let clock = crate::base::Clock::new();
-    Store::open(options::store(config), Arc::new(NoListener), clock, Arc::new(LogCounters::default()))
-        .map_err(error)
+    let mut options = options::store(config);
+    // Whoever looks at a stopped relay, or repairs it, does not want anything to go by itself.
+    options.retention.interval_ms = 0;
+    Store::open(options, Arc::new(NoListener), clock, Arc::new(LogCounters::default())).map_err(error)
 }
 
 fn from_entry(entry: KeyEntry) -> AllowedKey {

@@ -1,8 +1,11 @@
 //! Wiring, configuration, signals, shutdown order. Holds no logic a test of its own would want.
 
 pub mod config;
+mod deletion;
 mod facts;
+mod filters;
 mod front;
+mod import;
 mod local;
 mod operator;
 mod options;
@@ -10,6 +13,7 @@ mod relay;
 mod reload;
 mod serve;
 mod social;
+mod transfer;
 mod upkeep;
 
 pub use crate::http::{ControlClient, ControlError, KeyEntry};

@@ -7,9 +7,10 @@
 use super::config::Config;
 use super::facts::{self, Facts, Fixed};
 use super::front::Front;
+use super::import::Import;
 use super::options::TlsFilesError;
 use super::reload::{Reloader, SetLevel, Source};
-use super::{operator, options, social};
+use super::{deletion, operator, options, social};
 use crate::base::counters::ShardCounters;
 use crate::base::{Clock, Millis, PubKey};
 use crate::fanout::InterestTable;
@@ -18,8 +19,8 @@ use crate::gather::bell::Nudge;
 use crate::gather::door::IngestDoor;
 use crate::gather::events::LogPort;
 use crate::http::{
-    Checkpoints, ControlOptions, Health, HttpThread, IsAdmins, KeyAdmin, KeyEntry, RemoteOptions, Status,
-    admin_router,
+    Checkpoints, ControlOptions, EventAdmin, Health, HttpThread, IsAdmins, KeyAdmin, KeyEntry, RemoteOptions,
+    Status, admin_router,
 };
 use crate::ingest::{Allowlist, Gate, Keys, Publishers};
 use crate::log::{Append, CommitSink, CommittedBatch, KeyStore, Read};
@@ -29,7 +30,7 @@ use crate::shard::{
 };
 use crate::store::{Store, StoreError};
 use axum::Router;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -143,6 +144,7 @@ impl Relay {
             accept_limits: limits,
             group: Arc::clone(&group),
             description: fixed,
+            store: Arc::clone(&store),
             log_id: store.tail().log_id(),
         });
         let control = control_options(config, &facts, &store, Arc::clone(&keys), Arc::clone(&reloader));
@@ -298,6 +300,8 @@ fn control_options(
     reloader: Arc<Reloader>,
 ) -> ControlOptions {
     let checkpoints = Arc::new(StoreFiles(Arc::clone(store)));
+    let import = Import::new(Arc::clone(store), config.limits.content_bytes_max);
+    let events = Arc::new(StoredEvents { store: Arc::clone(store), import });
     let (store, facts, name) = (Arc::clone(store), facts.clone(), config.relay.name.clone());
     let info = move || {
         json!({
@@ -318,6 +322,7 @@ fn control_options(
         checkpoints,
         info: Arc::new(info),
         reload: Arc::new(reload),
+        events,
     }
 }
 
@@ -341,6 +346,26 @@ impl Checkpoints for StoreFiles {
 
     fn remove(&self, name: &str) -> Result<(), String> {
         self.0.remove_checkpoint(name).map_err(|error| error.to_string())
+    }
+}
+
+/// The control socket's view of the stored events.
+struct StoredEvents {
+    store: Arc<Store>,
+    import: Import,
+}
+
+impl EventAdmin for StoredEvents {
+    fn remove(&self, request: &Value) -> Result<Value, String> {
+        deletion::step(&self.store, request)
+    }
+
+    fn reclaim(&self) {
+        self.store.reclaim();
+    }
+
+    fn import(&self, batch: &[u8]) -> Result<Value, String> {
+        self.import.take(batch)
     }
 }
 

@@ -1,5 +1,5 @@
 //! What a running relay takes from a changed configuration: allowlist, limits, roles, certificate,
-//! log level, private kinds. A configuration that is wrong changes nothing.
+//! log level, private kinds, retention. A configuration that is wrong changes nothing.
 
 use super::config::{ChangedKey, Config, ConfigErrors};
 use super::facts::Fixed;
@@ -8,6 +8,7 @@ use crate::base::{Limits, LogId};
 use crate::ingest::{Gate, GrantChanges, Keys, KeysError};
 use crate::session::Terms;
 use crate::shard::{Message, ShardGroup, TlsTerms};
+use crate::store::Store;
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -72,6 +73,7 @@ pub(super) struct Reloader {
     pub accept_limits: Arc<ArcSwap<Limits>>,
     pub group: Arc<ShardGroup>,
     pub description: Arc<Fixed>,
+    pub store: Arc<Store>,
     pub log_id: LogId,
 }
 
@@ -105,6 +107,7 @@ impl Reloader {
             inbox.send(Message::NewTerms(Arc::clone(&terms), config.relay.private_kinds));
         }
         self.description.set(config);
+        self.store.set_retention(config.store.retention.clone());
         let live = |key: &ChangedKey| key.live && (certificate || !key.path.starts_with("tls."));
         let paths = |keys: Vec<ChangedKey>, wanted: bool| {
             keys.iter().filter(|key| live(key) == wanted).map(|key| key.path).collect()

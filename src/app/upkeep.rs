@@ -98,7 +98,7 @@ pub(super) fn restore(
 }
 
 /// Does something with the database's files while nobody writes them.
-fn with_files<T>(
+pub(super) fn with_files<T>(
     config: &Config,
     work: impl FnOnce(&Path) -> Result<T, StoreError>,
 ) -> Result<T, OperatorError> {

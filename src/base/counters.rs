@@ -165,6 +165,15 @@ pub struct LogCounters {
     pub failures: Count,
     /// Why nothing is stored at present: a write has failed, or the disk is full.
     pub failure: Note,
+    /// Events that retention and the operator have deleted, and their bytes.
+    pub purged_events: Count,
+    pub purged_bytes: Count,
+    /// Ids of deleted events that may not come again.
+    pub tombstones: Count,
+    /// The first position that may hold an event.
+    pub first: Count,
+    /// When the retention rules were looked at last, in unix seconds; 0: not yet.
+    pub purge_looked_at: Count,
     /// How often the store was opened again after a failure.
     pub reopened: Count,
     /// Events per commit.

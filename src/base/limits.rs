@@ -54,6 +54,12 @@ pub const REQUEST_HEAD_BYTES_MAX: usize = 8 << 10;
 /// Public keys whose decompressed, checked point is kept, per verifier: about 200 B each.
 pub const KEY_CACHE_MAX: usize = 65_536;
 
+/// Events of one batch of an import: all cores judge them together, and a commit takes them.
+pub const IMPORT_BATCH_EVENTS_MAX: usize = 4_096;
+
+/// Bytes of one batch of an import; a single event may be as large as a message can be.
+pub const IMPORT_BATCH_BYTES_MAX: usize = 8 << 20;
+
 /// The configurable limits, with safe defaults. `axon config` prints each with its cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {

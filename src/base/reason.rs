@@ -43,8 +43,12 @@ pub enum Reason {
     #[error("filter.after: {after} is beyond the head of the log, {head}")]
     AfterBeyondHead { after: u64, head: u64 },
     /// `after` points below what retention has kept.
-    #[error("filter.after: events were purged, the first complete position is {first}")]
-    AfterPurged { first: u64 },
+    #[error(
+        "filter.after: of what the filter can match, events up to {purged} were purged; the first complete \
+         position is {}: go on with after: {purged}",
+        purged + 1
+    )]
+    AfterPurged { purged: u64 },
     /// A position of another history.
     #[error("filter.log: the position belongs to another log")]
     OtherLog,
@@ -69,6 +73,9 @@ pub enum Reason {
     /// The key was taken off the allowlist while connected.
     #[error("this key was removed from the allowlist")]
     KeyRemoved,
+    /// The event was stored and then deleted.
+    #[error("event.id: this event was deleted and is not taken again")]
+    Deleted,
     /// The event is stored (or, for an ephemeral kind, was forwarded) already.
     #[error("duplicate")]
     Duplicate,
@@ -134,6 +141,7 @@ impl Reason {
             | TooFarAhead { .. }
             | TooOld { .. }
             | DuplicateTag
+            | Deleted
             | AlreadyAuthenticated
             | AfterBeyondHead { .. }
             | AfterPurged { .. }

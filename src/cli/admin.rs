@@ -1,9 +1,11 @@
 //! What the command line needs of a relay on this machine. `app` provides it: it alone knows
 //! configuration files, the control socket of a running relay and the store of a stopped one.
 
-use crate::base::{KeyOverrides, PubKey};
+use crate::base::{KeyOverrides, PubKey, Seq};
+use crate::client::Filter;
 use crate::doctor::Finding;
 use clap::ValueEnum;
+use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -38,6 +40,38 @@ pub struct Settings {
     pub config: Option<PathBuf>,
     /// `section.key` and value of every `--set`; they win over the file.
     pub overrides: Vec<(String, String)>,
+}
+
+/// What `axon delete` is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deletion {
+    pub filter: Filter,
+    /// Behind this position.
+    pub after: Seq,
+    /// Up to this position, or to the head.
+    pub up_to: Seq,
+    pub dry_run: bool,
+}
+
+/// What `axon export` writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Export {
+    pub filter: Filter,
+    /// Behind this position; else from the start, or from where the file ends.
+    pub after: Option<Seq>,
+    /// Instead of length-prefixed events.
+    pub json_lines: bool,
+    /// Instead of the standard output.
+    pub file: Option<PathBuf>,
+}
+
+/// What `axon import` reads.
+pub struct ImportStream<'a> {
+    pub input: Box<dyn BufRead + 'a>,
+    /// 0: not known.
+    pub bytes_total: u64,
+    /// Events to leave out.
+    pub skip: u64,
 }
 
 /// Why an operation failed, with what to do next.
@@ -154,6 +188,40 @@ pub trait Operator {
         settings: &Settings,
         from: &Path,
         to: &Path,
+        progress: &Progress<'_>,
+    ) -> Result<serde_json::Value, OperatorError>;
+
+    /// Deletes events, or only says which: counts by kind, bytes, oldest and newest.
+    ///
+    /// # Errors
+    /// The store cannot be reached or has failed; what was deleted until then is.
+    fn delete(
+        &self,
+        settings: &Settings,
+        what: &Deletion,
+        progress: &Progress<'_>,
+    ) -> Result<serde_json::Value, OperatorError>;
+
+    /// Writes events to the export's file, or to `out`; says up to which position.
+    ///
+    /// # Errors
+    /// Something cannot be read or written.
+    fn export(
+        &self,
+        settings: &Settings,
+        what: &Export,
+        out: &mut dyn Write,
+        progress: &Progress<'_>,
+    ) -> Result<serde_json::Value, OperatorError>;
+
+    /// Brings events in; says what became of them.
+    ///
+    /// # Errors
+    /// The stream or the store cannot be read or written; the message says where to go on.
+    fn import(
+        &self,
+        settings: &Settings,
+        stream: ImportStream<'_>,
         progress: &Progress<'_>,
     ) -> Result<serde_json::Value, OperatorError>;
 }

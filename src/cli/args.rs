@@ -2,12 +2,14 @@
 
 use super::admin::Settings;
 use super::allow::AllowCommand;
+use super::delete::DeleteFlags;
 use super::filter::{FilterFlags, tag};
 use super::remote::Remote;
 use super::service::ServiceFlags;
 use super::stat::StatFlags;
 use super::tail::TailFlags;
 use super::torture::TortureFlags;
+use super::transfer::{ExportFlags, ImportFlags};
 use super::upkeep::{BackupFlags, CheckFlags, RepairFlags, RestoreFlags};
 use crate::client::{Client, KeyPair, Roots, RootsError};
 use clap::{Args, Parser, Subcommand};
@@ -149,7 +151,7 @@ pub(super) enum Command {
     /// Let the running relay read its configuration again
     #[command(after_help = "Examples:\n  axon reload --config axon.toml\n  kill -HUP $(pidof axon)\n\n\
         In force when it returns, without dropping a connection: [limits] (but for seen_window_seconds and \
-        seen_ids_max), [roles], [[allow]], certificate and key, log.level, relay.private_kinds and \
+        seen_ids_max), [roles], [retention], [[allow]], certificate and key, log.level, relay.private_kinds and \
         relay.max_future_seconds. Other keys are named: they need a restart. If anything is wrong, nothing changes.")]
     Reload,
     /// Say what is stored: by kind, author and day, and what it takes on disk
@@ -181,6 +183,30 @@ pub(super) enum Command {
         The directory must be new or empty. The log gets a new id: consumers read it again, or go on from the \
         printed position if what they had came from the log that was saved.")]
     Restore(RestoreFlags),
+    /// Delete stored events, of a running relay or a stopped one; without --yes only say what would go
+    #[command(after_help = "Examples:\n  axon delete --author PUBKEY               # says what would go\n  \
+        axon delete --author PUBKEY --yes\n  axon delete --kind 5000-7999 --until 1760000000 --yes\n  \
+        axon delete --all --up-to 1000000 --yes\n\n\
+        Events that match go with all their rows; their positions are not used again and their ids are not taken \
+        again while they are remembered ([retention] tombstones_max, tombstone_seconds). Subscribers are not told. \
+        For rules instead: [[retention.rules]]. Exit code 1 without --yes if something would go.")]
+    Delete(DeleteFlags),
+    /// Write stored events to a file or to standard output, byte for byte
+    #[command(
+        after_help = "Examples:\n  axon export > events\n  axon export --out events          # again: goes on where the file ends\n  \
+        axon export --kind 1000-1999 --format jsonl | zstd > messages.zst\n\n\
+        Of a running relay, which goes on writing, or a stopped one. Prints the position to go on from with --after, \
+        on standard error if the events are on standard output. Keys and Gather's database: see `axon backup`."
+    )]
+    Export(ExportFlags),
+    /// Bring exported events into a running relay or a stopped one
+    #[command(
+        after_help = "Examples:\n  axon import events\n  zstd -d < messages.zst | axon import\n  axon import events --skip 250000\n\n\
+        Each event keeps its id and gets a new position, in the order of the file. Ids and signatures are verified \
+        on all cores; whether its author is allowed at present is not asked. What is stored already is a duplicate, so \
+        that an import that was cut off can be done again, or gone on with --skip. Exit code 1 if events were refused."
+    )]
+    Import(ImportFlags),
     /// Try to make a relay lose something: kills, torn and flipped files, failing and full disks
     #[command(after_help = "Examples:\n  axon torture\n  axon torture --minutes 0.2 --seed 7 --json\n\n\
         Starts a relay of its own in a scratch directory, loads it, and after each fault compares the whole store \

@@ -5,7 +5,7 @@ use super::output::{Line, Output, event_text};
 use super::state::State;
 use super::{Failure, Outcome};
 use crate::base::Seq;
-use crate::client::{Filter, Position, Start, Subscription, Update};
+use crate::client::{Filter, Position, Start, SubscribeError, Subscription, Update};
 use futures_util::StreamExt;
 
 /// Events printed before the output is flushed and the position kept, while more are waiting.
@@ -81,11 +81,24 @@ impl Printer<'_> {
             };
             let goes_on = match update {
                 None => false,
-                Some(update) => self.print(update?)?,
+                Some(update) => self.print(update.map_err(|error| self.explain(error))?)?,
             };
             if !goes_on {
                 return self.save();
             }
+        }
+    }
+
+    /// What to do when the relay has not kept what is asked for.
+    fn explain(&self, error: SubscribeError) -> Failure {
+        let SubscribeError::Refused { code: 400, message } = &error else { return error.into() };
+        match message.rsplit_once("go on with after: ") {
+            Some((_, seq)) if self.state.is_some() => {
+                format!("{error}. To go on without what is gone: remove the --state file, then begin with --after {seq}")
+                    .into()
+            }
+            Some((_, seq)) => format!("{error}. To go on without what is gone: --after {seq}").into(),
+            None => error.into(),
         }
     }
 

@@ -8,6 +8,7 @@
 mod admin;
 mod allow;
 mod args;
+mod delete;
 mod doctor;
 mod filter;
 mod follow;
@@ -28,9 +29,12 @@ mod tail;
 mod tests;
 mod top;
 mod torture;
+mod transfer;
 mod upkeep;
 
-pub use admin::{AllowedKey, Operator, OperatorError, Progress, Role, Settings};
+pub use admin::{
+    AllowedKey, Deletion, Export, ImportStream, Operator, OperatorError, Progress, Role, Settings,
+};
 pub use args::{DEFAULT_KEY, DEFAULT_URL};
 pub use top::{Exposition, Figures, LogFigures, Sample, ShardFigures, StageFigures};
 
@@ -91,6 +95,9 @@ fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Out
         Command::Repair(flags) => return upkeep::repair(&flags, &settings, operator, output),
         Command::Backup(flags) => return upkeep::backup(&flags, &settings, operator, output),
         Command::Restore(flags) => return upkeep::restore(&flags, &settings, operator, output),
+        Command::Delete(flags) => return delete::delete(&flags, &settings, operator, output),
+        Command::Export(flags) => return transfer::export(&flags, &settings, operator, output),
+        Command::Import(flags) => return transfer::import(&flags, &settings, operator, output),
         Command::Torture(flags) => return torture::torture(&flags, output),
         Command::Pub(flags) => return block_on(publish::run(&flags, output)),
         Command::Sub(flags) => return block_on(follow::sub(&flags, output)),

@@ -1,12 +1,15 @@
 //! `--at`: a relay elsewhere, asked over HTTP by an admin's key. The commands are the same.
 
-use super::admin::{AllowedKey, Operator, OperatorError, Progress, Role, Settings};
+use super::admin::{
+    AllowedKey, Deletion, Export, ImportStream, Operator, OperatorError, Progress, Role, Settings,
+};
 use crate::base::admin::{AdminProof, AdminRequest};
 use crate::base::{Clock, KeyLimit, KeyOverrides, PubKey};
 use crate::client::KeyPair;
 use crate::doctor::Finding;
 use clap::ValueEnum as _;
 use serde_json::{Map, Value, json};
+use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -147,10 +150,28 @@ impl Operator for Remote {
     fn restore(&self, _: &Settings, _: &Path, _: &Path, _: &Progress<'_>) -> Result<Value, OperatorError> {
         Err(local())
     }
+
+    fn delete(&self, _: &Settings, _: &Deletion, _: &Progress<'_>) -> Result<Value, OperatorError> {
+        Err(local())
+    }
+
+    fn export(
+        &self,
+        _: &Settings,
+        _: &Export,
+        _: &mut dyn Write,
+        _: &Progress<'_>,
+    ) -> Result<Value, OperatorError> {
+        Err(local())
+    }
+
+    fn import(&self, _: &Settings, _: ImportStream<'_>, _: &Progress<'_>) -> Result<Value, OperatorError> {
+        Err(local())
+    }
 }
 
 fn local() -> OperatorError {
-    failed("works on files of the relay's machine: run it there, without --at")
+    failed("is done on the relay's own machine: run it there, without --at")
 }
 
 fn failed(error: impl std::fmt::Display) -> OperatorError {

@@ -46,6 +46,28 @@ impl Operator for Keys {
             "families": [{ "name": "log", "rows": 4, "disk_bytes": 5u64 << 30 }],
         }))
     }
+    fn delete(&self, _: &Settings, what: &Deletion, _: &Progress<'_>) -> Result<Value, OperatorError> {
+        let kinds = json!([{ "kind": 1000, "events": 2, "bytes": 500 }]);
+        Ok(json!({ "dry_run": what.dry_run, "events": 2, "up_to": what.up_to.0, "kinds": kinds }))
+    }
+    fn export(
+        &self,
+        _: &Settings,
+        what: &Export,
+        out: &mut dyn Write,
+        _: &Progress<'_>,
+    ) -> Result<Value, OperatorError> {
+        let _ = out;
+        Ok(json!({ "events": 0, "position": what.after.map(|after| after.0) }))
+    }
+    fn import(
+        &self,
+        _: &Settings,
+        stream: ImportStream<'_>,
+        _: &Progress<'_>,
+    ) -> Result<Value, OperatorError> {
+        Ok(json!({ "events": 3, "refused": stream.skip, "refusals": ["event 1: no"] }))
+    }
     fn repair(&self, _: &Settings, yes: bool, _: &Progress<'_>) -> Result<Value, OperatorError> {
         Ok(json!({ "dry_run": !yes, "losses": ["the events from 5 to 9"] }))
     }
@@ -359,4 +381,24 @@ fn tail_shows_the_newest_then_what_is_new() {
     assert!(lines[0].contains(" Message ") && !text.contains('\u{1b}'), "{text}");
     assert!(tail(&["--color", "always"]).0.text().contains("\u{1b}[32mMessage"), "coloured on demand");
     assert_eq!(tail(&["--json"]).0.json()[0]["content"], "two");
+}
+
+/// Without a condition nothing is even looked for; without --yes it is a trial.
+#[test]
+fn a_deletion_is_a_trial_until_it_is_meant() {
+    let operator = Keys::default();
+    let run = |args: &[&str]| axon(args, &operator);
+    assert!(run(&["delete", "--yes"]).1.is_err());
+    for (args, outcome, dry_run) in [
+        (&["delete", "--kind", "7", "--json"][..], Outcome::Refused, true),
+        (&["delete", "--kind", "7", "--dry-run", "--json"], Outcome::Done, true),
+        (&["delete", "--all", "--yes", "--json"], Outcome::Done, false),
+    ] {
+        let (output, done) = run(args);
+        assert_eq!(done.unwrap(), outcome, "{args:?}");
+        assert!(output.text().contains(&format!("\"dry_run\":{dry_run}")), "{args:?}");
+    }
+    assert!(run(&["delete", "--all"]).0.text().contains("- bytes 500, events 2, kind 1000"));
+    assert_eq!(run(&["import", "/dev/null"]).1.unwrap(), Outcome::Done);
+    assert_eq!(run(&["import", "/dev/null", "--skip", "1"]).1.unwrap(), Outcome::Refused);
 }

@@ -106,7 +106,8 @@ pub(super) fn bar(unit: &str) -> ProgressBar {
     let template = match unit {
         "bytes" => "{bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
         "blocks" => "{bar:40} {human_pos} of {human_len} blocks, {eta} left",
-        _ => "{bar:40} {human_pos} of {human_len} rows, {per_sec}, {eta} left",
+        "rows" => "{bar:40} {human_pos} of {human_len} rows, {per_sec}, {eta} left",
+        _ => "{bar:40} {human_pos} of {human_len} positions, {per_sec}, {eta} left",
     };
     let style = ProgressStyle::with_template(template);
     ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
@@ -118,7 +119,7 @@ pub(super) fn show(bar: &ProgressBar, done: u64, total: u64) {
 }
 
 /// One object, or a line per key with the items of `list` at the end, a line each.
-fn print(report: &Value, list: &str, output: &mut Output) -> Result<(), Failure> {
+pub(super) fn print(report: &Value, list: &str, output: &mut Output) -> Result<(), Failure> {
     let mut rest = report.clone();
     let items = match (output.is_json(), rest.as_object_mut()) {
         (false, Some(object)) => object.remove(list),
@@ -132,9 +133,15 @@ fn print(report: &Value, list: &str, output: &mut Output) -> Result<(), Failure>
                 let seq = item["seq"].as_u64().map(|seq| format!(" at {seq}")).unwrap_or_default();
                 format!("{about}{seq}: {what}")
             }
-            None => item.as_str().unwrap_or_default().to_owned(),
+            None => item.as_str().map_or_else(|| columns(item), str::to_owned),
         };
         output.line(&format!("- {line}"))?;
     }
     Ok(())
+}
+
+/// The fields of an object, side by side.
+fn columns(item: &Value) -> String {
+    let fields = item.as_object().into_iter().flatten();
+    fields.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
 }

@@ -71,4 +71,11 @@ impl Filter {
             || self.kinds.binary_search(&kind).is_ok()
             || self.kind_ranges.iter().any(|&(lo, hi)| lo <= kind && kind <= hi)
     }
+
+    /// Whether an event of some kind from `lo` to `hi` can match.
+    pub fn matches_kinds_within(&self, lo: u16, hi: u16) -> bool {
+        (self.kinds.is_empty() && self.kind_ranges.is_empty())
+            || self.kinds.iter().any(|kind| (lo..=hi).contains(kind))
+            || self.kind_ranges.iter().any(|&(low, high)| low <= hi && lo <= high)
+    }
 }

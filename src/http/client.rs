@@ -112,6 +112,31 @@ impl ControlClient {
         self.ask(Method::POST, "/reload", Bytes::new()).await.and_then(decode)
     }
 
+    /// One step of a deletion; what it has deleted or found.
+    ///
+    /// # Errors
+    /// See [`ControlError`].
+    pub async fn remove(&self, request: &serde_json::Value) -> Result<serde_json::Value, ControlError> {
+        let body = serde_json::to_vec(request).map_err(broken)?;
+        self.ask(Method::POST, "/deletions", body.into()).await.and_then(decode)
+    }
+
+    /// Has the room of deleted events given back.
+    ///
+    /// # Errors
+    /// See [`ControlError`].
+    pub async fn reclaim(&self) -> Result<(), ControlError> {
+        self.ask(Method::POST, "/reclaim", Bytes::new()).await.map(drop)
+    }
+
+    /// Brings a batch of events in; what became of them.
+    ///
+    /// # Errors
+    /// See [`ControlError`].
+    pub async fn import(&self, batch: Vec<u8>) -> Result<serde_json::Value, ControlError> {
+        self.ask(Method::POST, "/events", batch.into()).await.and_then(decode)
+    }
+
     async fn ask(&self, method: Method, target: &str, body: Bytes) -> Result<Bytes, ControlError> {
         let stream = UnixStream::connect(&self.path).await.map_err(|error| self.unreachable(error))?;
         tokio::time::timeout(ANSWER_TIMEOUT, exchange(stream, method, target, body))

@@ -8,16 +8,20 @@
 //! | `GET /info` | - | 200, the relay's description and figures |
 //! | `POST /checkpoints` | - | 200, `{path}` of a directory with the store's files of now |
 //! | `DELETE /checkpoints/{name}` | - | 204, removed or not there |
+//! | `POST /deletions` | a step, see `app::deletion` | 200, what it has deleted or found; 400 if a field is wrong |
+//! | `POST /reclaim` | - | 204, the room of deleted events is given back in the background |
+//! | `POST /events` | events, each after its length, u32 | 200, what became of them; 400 of a batch that is cut off |
 //! | `POST /reload` | - | 200, what a reload of the configuration changed; 400 if it is wrong |
 //!
 //! Errors are `{"error": text}`; 500 carries the store's own message, which stays between the
 //! relay and its operator.
 
-use crate::base::limits::NAME_BYTES_MAX;
+use crate::base::limits::{IMPORT_BATCH_BYTES_MAX, NAME_BYTES_MAX};
 use crate::base::{KeyLimit, KeyOverrides, PubKey};
 use crate::log::Role;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, JsonRejection};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -30,6 +34,9 @@ use std::sync::Arc;
 
 /// The socket's file name in the data directory.
 pub const CONTROL_SOCKET: &str = "control.sock";
+
+/// A batch of an import; one event may be as large as the largest message.
+const BATCH_BYTES_MAX: usize = IMPORT_BATCH_BYTES_MAX + (65 << 20);
 
 /// One key of the allowlist.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +87,23 @@ pub trait Checkpoints: Send + Sync {
     fn remove(&self, name: &str) -> Result<(), String>;
 }
 
+/// Deletes and imports events of the running relay. Calls may block; an error is a text for the
+/// operator.
+pub trait EventAdmin: Send + Sync {
+    /// One step of a deletion, or of its trial.
+    ///
+    /// # Errors
+    /// The field that is wrong, or the store's own message.
+    fn remove(&self, request: &serde_json::Value) -> Result<serde_json::Value, String>;
+    /// Gives the room of deleted events back, in the background.
+    fn reclaim(&self);
+    /// Takes a batch of events, and says what became of them.
+    ///
+    /// # Errors
+    /// A batch that cannot be read, or the store's own message.
+    fn import(&self, batch: &[u8]) -> Result<serde_json::Value, String>;
+}
+
 /// Reloads the configuration: what that changed, or why it changed nothing; may block.
 pub type Reload = dyn Fn() -> Result<serde_json::Value, String> + Send + Sync;
 
@@ -90,6 +114,7 @@ pub struct ControlOptions {
     pub checkpoints: Arc<dyn Checkpoints>,
     pub info: Arc<Info>,
     pub reload: Arc<Reload>,
+    pub events: Arc<dyn EventAdmin>,
 }
 
 /// A [`KeyEntry`] as JSON.
@@ -155,11 +180,14 @@ fn pubkey(text: &str) -> Result<PubKey, String> {
 }
 
 pub(super) fn router(options: ControlOptions) -> Router {
-    let checkpoints = Router::new()
+    let local = Router::new()
         .route("/checkpoints", post(make_checkpoint))
         .route("/checkpoints/{name}", delete(remove_checkpoint))
+        .route("/deletions", post(remove_events))
+        .route("/reclaim", post(reclaim))
+        .route("/events", post(import).layer(DefaultBodyLimit::max(BATCH_BYTES_MAX)))
         .with_state(options.clone());
-    administration(options).merge(checkpoints)
+    administration(options).merge(local)
 }
 
 /// Those routes that make sense from another machine, too.
@@ -217,6 +245,32 @@ async fn remove_checkpoint(State(options): State<ControlOptions>, Path(name): Pa
     answer(move || {
         options.checkpoints.remove(&name).map_err(internal)?;
         Ok(StatusCode::NO_CONTENT.into_response())
+    })
+    .await
+}
+
+async fn remove_events(
+    State(options): State<ControlOptions>,
+    body: Result<Json<serde_json::Value>, JsonRejection>,
+) -> Response {
+    let request = body.map_err(|error| error.body_text());
+    answer(move || {
+        let request = request.map_err(bad_request)?.0;
+        Ok(Json(options.events.remove(&request).map_err(bad_request)?).into_response())
+    })
+    .await
+}
+
+async fn reclaim(State(options): State<ControlOptions>) -> Response {
+    options.events.reclaim();
+    StatusCode::NO_CONTENT.into_response()
+}
+
+async fn import(State(options): State<ControlOptions>, batch: Result<Bytes, BytesRejection>) -> Response {
+    let batch = batch.map_err(|error| error.body_text());
+    answer(move || {
+        let batch = batch.map_err(bad_request)?;
+        Ok(Json(options.events.import(&batch).map_err(bad_request)?).into_response())
     })
     .await
 }

@@ -54,6 +54,13 @@ const SHARD_SIZES: &[Spread<ShardCounters>] =
 const LOG_GAUGES: &[Number<LogCounters>] = &[
     ("axon_log_head", "The last committed position.", |c| c.head.get()),
     ("axon_log_indexed", "The position up to which every index is complete.", |c| c.indexed.get()),
+    ("axon_log_first", "The first position that may hold an event.", |c| c.first.get()),
+    ("axon_tombstones", "Ids of deleted events that may not come again.", |c| c.tombstones.get()),
+    (
+        "axon_retention_looked_at_seconds",
+        "When the retention rules were looked at last, in unix time.",
+        |c| c.purge_looked_at.get(),
+    ),
     ("axon_commit_queue", "Submissions that wait for the committer.", |c| c.commit_queue.get()),
     ("axon_query_queue", "Queries that wait for a reader thread.", |c| c.query_queue.get()),
 ];
@@ -61,6 +68,8 @@ const LOG_GAUGES: &[Number<LogCounters>] = &[
 const LOG_TOTALS: &[Number<LogCounters>] = &[
     ("axon_commits", "Commits.", |c| c.commits.get()),
     ("axon_duplicates", "Submissions that were stored before.", |c| c.duplicates.get()),
+    ("axon_purged_events", "Events deleted by retention and by the operator.", |c| c.purged_events.get()),
+    ("axon_purged_bytes", "Bytes of those events.", |c| c.purged_bytes.get()),
     ("axon_store_failures", "Submissions that were not stored because the store had failed.", |c| {
         c.failures.get()
     }),

@@ -19,7 +19,9 @@ mod remote;
 mod serve;
 
 pub use client::{ControlClient, ControlError};
-pub use control::{CONTROL_SOCKET, Checkpoints, ControlOptions, Info, KeyAdmin, KeyEntry, Reload};
+pub use control::{
+    CONTROL_SOCKET, Checkpoints, ControlOptions, EventAdmin, Info, KeyAdmin, KeyEntry, Reload,
+};
 pub use health::{Health, Status};
 pub use public::{Beside, MoreMetrics, PublicOptions};
 pub use remote::{IsAdmins, RemoteOptions, admin_router};

@@ -2,7 +2,7 @@
 //! configured.
 //!
 //! Below `/admin` on the public door: `/keys`, `/info` and `/reload` as on the control socket, but no
-//! checkpoints, whose files lie on the relay's machine. Each request is signed (see [`AdminRequest`]):
+//! checkpoints, whose files lie on the relay's machine, and nothing that takes events away or in. Each request is signed (see [`AdminRequest`]):
 //! there is no token that could be read on the way, kept, or stand in a log. A signature holds for one
 //! relay, one request and a minute, and once. Whoever reads along learns what is asked and answered;
 //! he can neither change nor repeat it.

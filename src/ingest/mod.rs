@@ -3,7 +3,8 @@
 //! Whatever wants to enter the relay, from a socket, over HTTP or from a file, passes
 //! [`Door::judge`], and every check of protocol §4 is behind it, in the protocol's order: form,
 //! content size, clock, tags, id, author, signature, duplicate. Logins pass [`Door::login`],
-//! changes of the allowlist pass [`Keys`]. This room knows no connection and no transport.
+//! changes of the allowlist pass [`Keys`]; what an operator brings in from a file passes an
+//! [`Importer`], which leaves out what is about authors and the time. This room knows no connection and no transport.
 //! What a key may use up is in its [`Pass`]: whoever takes events from somebody charges him
 //! with [`Pass::charge_publish`] before they are judged.
 //!
@@ -19,6 +20,7 @@
 mod allowlist;
 mod door;
 mod gate;
+mod import;
 mod keys;
 mod pass;
 mod seen;
@@ -27,6 +29,7 @@ mod storms;
 pub use allowlist::{Allowlist, Grant, ListedKey, Source};
 pub use door::{Arrival, Door, Verdict};
 pub use gate::Gate;
+pub use import::{Importer, Vetted};
 pub use keys::{GrantChanges, Keys, KeysError, Publishers};
 pub use pass::{Pass, RoleRules, Rules, Seat};
 pub use seen::{Seen, SeenSet};

@@ -12,14 +12,19 @@
 //! * **Head before everything.** A batch is in the tail ring, then the head is published
 //!   (SeqCst), then the sink is called, then the outcomes go out. So whoever reads a head `P`
 //!   after making its interest known misses no event beyond `P`.
+//! * **What is gone is known.** Before an event of a kind is taken away by retention, its
+//!   [`PurgeMarks`] in the tail say so; a [`Query`] whose filter asks for everything behind a
+//!   position is answered [`QueryError::Purged`] rather than with a gap.
 //! * **An outcome is final.** [`Outcome::Stored`] and [`Outcome::Duplicate`] are sent only when
 //!   the event is as durable as configured.
 
 mod mem;
+mod purged;
 mod query;
 mod tail;
 
 pub use mem::MemLog;
+pub use purged::PurgeMarks;
 pub use query::{Page, PageEntry, Query, QueryError, Span};
 pub use tail::{CommittedBatch, Tail};
 
@@ -45,6 +50,8 @@ pub enum Outcome {
     Stored(Seq),
     /// It was stored before (or by a copy in the same commit).
     Duplicate,
+    /// It was stored before and deleted, and may not come again.
+    Deleted,
     /// The write failed; whether it is stored is unknown until the log has been reopened.
     Failed,
     /// The disk is full: it was not written.

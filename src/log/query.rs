@@ -74,4 +74,7 @@ pub enum QueryError {
     /// The log changed its history under the query.
     #[error("the log is now {0}")]
     OtherLog(LogId),
+    /// The filter asks for everything behind `after`, and some of it was purged, up to here.
+    #[error("events up to {0} were purged")]
+    Purged(Seq),
 }

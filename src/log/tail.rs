@@ -1,9 +1,11 @@
-//! The newest part of the log, in memory: the published head and a bounded ring of batches.
+//! The newest part of the log, in memory: the published head and a bounded ring of batches; and
+//! which of its oldest part is gone.
 //!
 //! The committer alone writes it, once per batch. Catching-up subscriptions read it to close
 //! the gap between the disk and the head, queries to cover what is not indexed yet. The lock
 //! is held for the copying of a few `Arc`s, never while matching or waiting.
 
+use super::PurgeMarks;
 use crate::base::{LogId, Seq};
 use crate::event::Envelope;
 use std::collections::VecDeque;
@@ -41,6 +43,7 @@ pub struct Tail {
     log_id: LogId,
     head: AtomicU64,
     ring: RwLock<Ring>,
+    purged: RwLock<Arc<PurgeMarks>>,
 }
 
 #[derive(Default)]
@@ -53,7 +56,8 @@ struct Ring {
 impl Tail {
     /// A tail whose head is `head`, with an empty ring.
     pub fn new(log_id: LogId, head: Seq) -> Self {
-        Tail { log_id, head: AtomicU64::new(head.0), ring: RwLock::default() }
+        let (ring, purged) = (RwLock::default(), RwLock::default());
+        Tail { log_id, head: AtomicU64::new(head.0), ring, purged }
     }
 
     /// The history these positions belong to.
@@ -64,6 +68,16 @@ impl Tail {
     /// The last committed position. SeqCst: see the module documentation of `log`.
     pub fn head(&self) -> Seq {
         Seq(self.head.load(Ordering::SeqCst))
+    }
+
+    /// Up to where events were taken away by retention.
+    pub fn purged(&self) -> Arc<PurgeMarks> {
+        Arc::clone(&self.purged.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tells of new marks; called before the events themselves go.
+    pub fn set_purged(&self, marks: PurgeMarks) {
+        *self.purged.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(marks);
     }
 
     /// Appends a batch to the ring and then publishes its last position as the head. Only the

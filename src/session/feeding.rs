@@ -8,6 +8,14 @@ use crate::filter::Filter;
 use crate::wire::{Eose, put_envelope, relay};
 use std::sync::Arc;
 
+/// The log as a Subscribe finds it.
+#[derive(Debug, Clone, Copy)]
+pub struct LogEnds {
+    pub head: Seq,
+    /// The last position that was purged of what the filter can match.
+    pub purged: Option<Seq>,
+}
+
 /// A subscription that was opened.
 #[derive(Debug)]
 pub struct Subscribed {
@@ -17,22 +25,23 @@ pub struct Subscribed {
 }
 
 impl Session {
-    /// Opens a subscription at the log position `head`. On failure the Error is queued and an
+    /// Opens a subscription at the head of the log. On failure the Error is queued and an
     /// open one of that name stays as it is. `room` is whether the key may have one more than
     /// it has; one that is replaced needs none.
     ///
     /// # Errors
-    /// Too many subscriptions, a position of another log, or one beyond `head`.
+    /// Too many subscriptions, a position of another log, one beyond the head, or one below what
+    /// was purged.
     pub fn subscribe(
         &mut self,
         sub_id: &str,
         filter: Arc<Filter>,
-        head: Seq,
+        log: LogEnds,
         room: Result<(), Reason>,
     ) -> Result<Subscribed, Reason> {
         let open = self.subs.find(sub_id);
         let room = if open.is_some() { Ok(()) } else { room };
-        if let Err(reason) = room.and_then(|()| self.check_subscribe(&filter, head, open.is_some())) {
+        if let Err(reason) = room.and_then(|()| self.check_subscribe(&filter, log, open.is_some())) {
             self.refuse(About::Sub(sub_id.into()), reason);
             return Err(reason);
         }
@@ -44,11 +53,11 @@ impl Session {
             (None, None) => (Seq::ZERO, Span::Ascending, None),
         };
         let replaced = open.and_then(|sub| Some((sub, self.subs.remove(sub)?.filter)));
-        let sub = self.subs.insert(sub_id, filter, position, Phase::Stored { to: head, span, left });
+        let sub = self.subs.insert(sub_id, filter, position, Phase::Stored { to: log.head, span, left });
         Ok(Subscribed { sub, replaced })
     }
 
-    fn check_subscribe(&self, filter: &Filter, head: Seq, replaces: bool) -> Result<(), Reason> {
+    fn check_subscribe(&self, filter: &Filter, log: LogEnds, replaces: bool) -> Result<(), Reason> {
         let limit = self.terms.limits.subscriptions_max;
         if self.subs.len() >= limit && !replaces {
             let have = self.subs.len() as u64 + 1;
@@ -57,8 +66,10 @@ impl Session {
         if filter.log.is_some_and(|log| log != self.terms.log_id) {
             return Err(Reason::OtherLog);
         }
+        let purged = log.purged.unwrap_or_default().0;
         match filter.after {
-            Some(after) if after > head.0 => Err(Reason::AfterBeyondHead { after, head: head.0 }),
+            Some(after) if after > log.head.0 => Err(Reason::AfterBeyondHead { after, head: log.head.0 }),
+            Some(after) if after < purged => Err(Reason::AfterPurged { purged }),
             _ => Ok(()),
         }
     }
@@ -151,14 +162,14 @@ impl Session {
         (ended, queued)
     }
 
-    /// The page could not be read: the subscription ends with an Error.
-    pub fn read_failed(&mut self) -> Option<(SubIndex, Arc<Filter>)> {
+    /// There is no page, for this reason: the subscription ends with an Error.
+    pub fn read_failed(&mut self, reason: Reason) -> Option<(SubIndex, Arc<Filter>)> {
         let (index, serial) = self.reading.take()?;
         if !self.is_listening() || self.subs.get(index)?.serial != serial {
             return None;
         }
         let sub = self.subs.remove(index)?;
-        self.refuse(About::Sub(sub.sub_id.as_str().into()), Reason::ReadFailed);
+        self.refuse(About::Sub(sub.sub_id.as_str().into()), reason);
         Some((index, sub.filter))
     }
 

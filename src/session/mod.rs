@@ -26,7 +26,7 @@ mod outgoing;
 mod replies;
 mod subscription;
 
-pub use feeding::Subscribed;
+pub use feeding::{LogEnds, Subscribed};
 pub use machine::{Admission, Ending, Request, Session, Terms};
 pub use outgoing::Outgoing;
 pub use subscription::{LiveTarget, NextRead, Span, SubIndex};

@@ -15,7 +15,7 @@ use crate::fanout::{FilterIndex, Interest};
 use crate::filter::Filter;
 use crate::ingest::Door;
 use crate::log::{Append, LogClient, Read, Tail};
-use crate::session::{Ending, Request, Session, SubIndex, Subscribed, Terms};
+use crate::session::{Ending, LogEnds, Request, Session, SubIndex, Subscribed, Terms};
 use crate::wire::Incoming;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -236,9 +236,11 @@ impl<N: Net> Core<N> {
         let filter = Arc::new(filter);
         self.interest.add(&filter);
         let head = self.ports.tail.head();
+        let purged = filter.after.and_then(|_| self.ports.tail.purged().reaching(&filter));
+        let log = LogEnds { head, purged };
         let Some(conn) = self.conns.get_mut(index) else { return };
         let room = conn.open_subscription();
-        match conn.session.subscribe(sub_id, Arc::clone(&filter), head, room) {
+        match conn.session.subscribe(sub_id, Arc::clone(&filter), log, room) {
             Ok(Subscribed { sub, replaced }) => {
                 if let Some((sub, old)) = replaced {
                     self.drop_subscription(index, sub, &old);

@@ -3,7 +3,7 @@
 use super::conns::ConnIndex;
 use super::core::{Core, Net};
 use crate::base::limits::CATCH_UP_EVENTS_MAX;
-use crate::base::{Now, Seq};
+use crate::base::{Now, Reason, Seq};
 use crate::filter::{Filter, ReadAccess};
 use crate::log::{self, Page, Query, QueryError, Ticket};
 use crate::session::{NextRead, Span, SubIndex};
@@ -166,9 +166,10 @@ impl<N: Net> Core<N> {
                 self.ports.counters.deliveries.add(queued);
                 ended
             }
+            Err(QueryError::Purged(Seq(purged))) => conn.session.read_failed(Reason::AfterPurged { purged }),
             Err(error) => {
                 tracing::error!(%error, "a query failed");
-                conn.session.read_failed()
+                conn.session.read_failed(Reason::ReadFailed)
             }
         };
         if let Some((sub, filter)) = ended {

@@ -151,6 +151,7 @@ impl<N: Net> Core<N> {
         let reply = match outcome {
             Outcome::Stored(_) => Ok(submitted.id),
             Outcome::Duplicate => Err((Some(submitted.id), Reason::Duplicate)),
+            Outcome::Deleted => Err((Some(submitted.id), Reason::Deleted)),
             Outcome::Failed => Err((Some(submitted.id), Reason::WriteFailed)),
             Outcome::Full => Err((Some(submitted.id), Reason::DiskFull)),
         };

@@ -17,6 +17,7 @@ use super::families::Family;
 use super::index::Indexing;
 use super::mend::{self, Attempts};
 use super::options::Durability;
+use super::purge;
 use super::room::Room;
 use super::shared::Shared;
 use crate::base::limits::{COMMIT_BYTES_MAX, COMMIT_EVENTS_MAX};
@@ -64,6 +65,14 @@ struct Group {
     bytes: usize,
     /// Ends the group: called when all outcomes are sent.
     barrier: Option<Box<dyn FnOnce() + Send>>,
+}
+
+/// What the store knows of a submission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    New,
+    Copy,
+    Deleted,
 }
 
 struct Waiting {
@@ -200,22 +209,39 @@ impl Committer {
         Ok(())
     }
 
-    /// Which submissions are copies: of a stored event, or of an earlier one in the group.
-    fn find_known(&self, by_id: &[u32]) -> Result<Vec<bool>, StoreError> {
-        let id = |index: &u32| &self.group.waiting[*index as usize].envelope.id().0;
-        let mut known = vec![true; self.group.waiting.len()];
+    /// Which submissions are copies: of a stored event, of an earlier one in the group, or of one
+    /// that was deleted.
+    fn find_known(&self, by_id: &[u32]) -> Result<Vec<Known>, StoreError> {
+        let id = |index: &u32| self.group.waiting[*index as usize].envelope.id();
+        let mut known = vec![Known::Copy; self.group.waiting.len()];
         let mut firsts = by_id.to_vec();
         firsts.dedup_by_key(|index| *id(index));
         let db = self.shared.database()?;
-        let rows = db.raw().batched_multi_get_cf(db.cf(Family::Ids), firsts.iter().map(id), true);
+        let ids = firsts.iter().map(|index| &id(index).0);
+        let rows = db.raw().batched_multi_get_cf(db.cf(Family::Ids), ids, true);
         for (index, row) in firsts.iter().zip(rows) {
-            known[*index as usize] = row.map_err(|e| db.error(e))?.is_some();
+            let row = row.map_err(|e| db.error(e))?;
+            known[*index as usize] = if row.is_some() { Known::Copy } else { Known::New };
+        }
+        // After the ids: an event that goes meanwhile is found at one of both places.
+        if self.shared.counters.tombstones.get() > 0 {
+            firsts.retain(|index| known[*index as usize] == Known::New);
+            let deleted = purge::find(&db, firsts.iter().map(id))?;
+            let deleted: Vec<&EventId> = firsts
+                .iter()
+                .map(id)
+                .zip(deleted)
+                .filter_map(|(id, deleted)| deleted.then_some(id))
+                .collect();
+            for index in by_id.iter().filter(|index| deleted.binary_search(&id(index)).is_ok()) {
+                known[*index as usize] = Known::Deleted;
+            }
         }
         Ok(known)
     }
 
     /// Gives the new events their positions, writes them and syncs.
-    fn write(&self, by_id: &[u32], known: &[bool]) -> Result<(CommittedBatch, Vec<Outcome>), StoreError> {
+    fn write(&self, by_id: &[u32], known: &[Known]) -> Result<(CommittedBatch, Vec<Outcome>), StoreError> {
         let db = self.shared.database()?;
         let waiting = &self.group.waiting;
         let (log, ids) = (db.cf(Family::Log), db.cf(Family::Ids));
@@ -223,8 +249,10 @@ impl Committer {
         let mut events = Vec::with_capacity(waiting.len());
         let mut outcomes = Vec::with_capacity(waiting.len());
         for (Waiting { envelope, .. }, known) in waiting.iter().zip(known) {
-            outcomes.push(if *known {
+            outcomes.push(if *known == Known::Copy {
                 Outcome::Duplicate
+            } else if *known == Known::Deleted {
+                Outcome::Deleted
             } else if envelope.kind().is_ephemeral() {
                 tracing::error!(event = ?envelope, "an ephemeral event was submitted to the store: refused");
                 Outcome::Failed

@@ -1,12 +1,13 @@
 //! RocksDB as this room uses it: the options of each family, and reads and writes by family.
 
 use super::families::{Family, INDEX_FAMILIES, MARK_KEY};
+use super::purge::LEDGER_GONE;
 use super::{StoreError, StoreOptions, wal};
 use crate::base::Seq;
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompactionStyle, DBCompressionType,
-    DBRecoveryMode, FlushOptions, Options, Snapshot, UniversalCompactOptions, WriteBatch, WriteOptions,
-    checkpoint::Checkpoint,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, CompactOptions, DB, DBCompactionStyle,
+    DBCompressionType, DBRecoveryMode, FlushOptions, Options, Snapshot, UniversalCompactOptions, WriteBatch,
+    WriteOptions, checkpoint::Checkpoint,
 };
 use rustix::fs::FlockOperation;
 use std::fs::File;
@@ -46,6 +47,12 @@ const RUNS_MAX: i32 = 8 * RUNS_PER_MERGE;
 /// There is little to gain by it where nothing is overwritten, and so it is what the merges by
 /// size leave anyway.
 const RUNS_SIZE_PERCENT_MAX: i32 = 100 * RUNS_PER_MERGE;
+
+/// First and last key of a stretch of rows.
+pub(super) type KeyRange = (Vec<u8>, Vec<u8>);
+
+/// The longest key there is: a tag and an id.
+const KEY_BYTES_MAX: usize = 33;
 
 /// RocksDB's own diary: kept short, beside the data.
 const DIARY_BYTES_MAX: usize = 4 << 20;
@@ -168,12 +175,62 @@ impl Database {
         self.db.flush_cfs_opt(&families, &options).map_err(|e| self.error(e))
     }
 
-    /// The last position of the log.
+    /// The last position of the log, also if its event was deleted.
     pub(super) fn head(&self) -> Result<Seq, StoreError> {
+        let gone = self.get(Family::Meta, LEDGER_GONE)?;
+        let floor = gone.as_deref().and_then(|row| row.get(..8)).map_or(Ok(Seq::ZERO), read_seq)?;
         let mut iter = self.db.raw_iterator_cf(self.cf(Family::Log));
         iter.seek_to_last();
         iter.status().map_err(|e| self.error(e))?;
-        iter.key().map_or(Ok(Seq::ZERO), read_seq)
+        iter.key().map_or(Ok(Seq::ZERO), read_seq).map(|last| last.max(floor))
+    }
+
+    /// Drops the files of the log that hold nothing but positions below `first`, all of which
+    /// are deleted. With a file that says so of an event could go what keeps an older file, which
+    /// has that event and others, from showing it: so one row says it of all of them, before
+    /// and, should that row itself have been moved into a dropped file, again afterwards.
+    pub(super) fn drop_log_before(&self, first: u64) -> Result<(), StoreError> {
+        let log = self.cf(Family::Log);
+        let (from, last) = (0u64.to_be_bytes(), first.saturating_sub(1).to_be_bytes());
+        let delete = || {
+            let mut batch = WriteBatch::default();
+            batch.delete_range_cf(log, from, first.to_be_bytes());
+            self.write_logged(batch).and_then(|()| self.sync())
+        };
+        delete()?;
+        self.db.delete_file_in_range_cf(log, from, last).map_err(|e| self.error(e))?;
+        delete()
+    }
+
+    /// Merges everything from one key to another, so that deleted rows take no room. Blocks
+    /// until it is done; nobody else waits.
+    pub(super) fn merge(&self, family: Family, from: &[u8], to: &[u8]) {
+        let mut options = CompactOptions::default();
+        options.set_exclusive_manual_compaction(false);
+        self.db.compact_range_cf_opt(self.cf(family), Some(from), Some(to), &options);
+    }
+
+    /// First and last key of each of a family's lowest files, ascending.
+    pub(super) fn files(&self, family: Family) -> Result<Vec<KeyRange>, StoreError> {
+        let files = self.db.live_files().map_err(|e| self.error(e))?;
+        let of_family = || files.iter().filter(|file| file.column_family_name == family.name());
+        let lowest = of_family().map(|file| file.level).max();
+        let lowest = of_family().filter(|file| Some(file.level) == lowest);
+        let mut keys: Vec<_> =
+            lowest.filter_map(|file| Some((file.start_key.clone()?, file.end_key.clone()?))).collect();
+        keys.sort();
+        // What lies between two files belongs to the first, and what lies outside to its neighbour.
+        let starts: Vec<Vec<u8>> = keys.iter().skip(1).map(|(start, _)| start.clone()).collect();
+        for ((_, end), next) in keys.iter_mut().zip(starts) {
+            *end = next;
+        }
+        if let Some((start, _)) = keys.first_mut() {
+            start.clear();
+        }
+        if let Some((_, end)) = keys.last_mut() {
+            *end = vec![u8::MAX; KEY_BYTES_MAX];
+        }
+        Ok(keys)
     }
 
     /// RocksDB's estimate of a family's rows; 0 if it gives none.
@@ -214,6 +271,8 @@ fn refusal(dir: &Path, error: rocksdb::Error) -> StoreError {
     let (dir, message) = (dir.to_owned(), error.into_string());
     if message.contains("While lock file") || message.contains("lock hold by current process") {
         StoreError::InUse { dir }
+    } else if message.contains("Column family not found") {
+        StoreError::Older { dir }
     } else {
         StoreError::Storage { dir, message }
     }
@@ -284,7 +343,7 @@ fn family_options(family: Family, options: &StoreOptions, cache: &Cache) -> Opti
             table.set_block_size(LOG_BLOCK_BYTES);
             cf.set_write_buffer_size(options.log_memtable_bytes);
         }
-        Family::Ids => {
+        Family::Ids | Family::Deleted => {
             table.set_bloom_filter(IDS_BLOOM_BITS, false);
             // Ids do not compress.
             cf.set_compression_type(DBCompressionType::None);

@@ -1,5 +1,6 @@
 //! What can be wrong with the store as a whole, each with what to do about it.
 
+use crate::base::EventId;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -17,6 +18,9 @@ pub enum StoreError {
     /// Made by a version with another layout.
     #[error("{dir} has format {found}, this version reads format {expected}: use the version that made it")]
     Format { dir: PathBuf, found: u16, expected: u16 },
+    /// Made by an earlier version, and opened for reading alone.
+    #[error("{dir} was made by an earlier version: start the relay on it once, which brings it up to date")]
+    Older { dir: PathBuf },
     /// A row does not read as what it must be.
     #[error(
         "the log is damaged: {what}: see what is there with `axon check`, then cut the log at the damage with `axon repair` or restore a backup with `axon restore`"
@@ -56,6 +60,11 @@ pub enum StoreError {
     /// The backup is not one, or is incomplete.
     #[error("{dir}: {what}")]
     Backup { dir: PathBuf, what: String },
+    /// What an export is to go on behind.
+    #[error(
+        "the log does not hold {id}, the last event of the export (it may be deleted): say with --after behind which position to go on"
+    )]
+    NoSuchEvent { id: EventId },
     /// Less room than the reserve.
     #[error(
         "{dir} has {free} bytes free, which is below the reserve of {reserve} bytes (store.reserve_bytes)"

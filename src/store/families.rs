@@ -12,6 +12,8 @@
 //! | `blocks` | block number u64 | smallest, largest created_at, i64 each |
 //! | `meta` | a name | see `meta` |
 //! | `keys` | pubkey 32 | see `keys` |
+//! | `deleted` | `00`, block number u64 | a bit for each position of the block, set where an event was deleted |
+//! | `deleted` | `01` or `02`, … | see `purge::tombstones` |
 //!
 //! The five index families also hold their mark, the position up to which they are complete,
 //! under the key `00`, which sorts before every row: `00` → seq u64.
@@ -35,6 +37,7 @@ pub(super) enum Family {
     Blocks,
     Meta,
     Keys,
+    Deleted,
 }
 
 /// The families with rows of (prefix, seq) → kind, in the order their runs are written.
@@ -51,7 +54,7 @@ pub(super) const MARK_KEY: [u8; 1] = [0];
 pub(super) const BLOCK_EVENTS: u64 = 4_096;
 
 impl Family {
-    pub(super) const ALL: [Family; 9] = [
+    pub(super) const ALL: [Family; 10] = [
         Family::Log,
         Family::Ids,
         Family::Author,
@@ -61,6 +64,7 @@ impl Family {
         Family::Blocks,
         Family::Meta,
         Family::Keys,
+        Family::Deleted,
     ];
 
     /// Its name on disk.
@@ -75,6 +79,7 @@ impl Family {
             Family::Blocks => "blocks",
             Family::Meta => "meta",
             Family::Keys => "keys",
+            Family::Deleted => "deleted",
         }
     }
 }

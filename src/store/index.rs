@@ -9,6 +9,7 @@ use super::run::Run;
 use super::shared::Shared;
 use super::spawn;
 use crate::base::{Stage, Stopwatch};
+use crate::event::EventFields as _;
 use crate::log::CommittedBatch;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use std::sync::Arc;
@@ -104,6 +105,7 @@ impl Indexer {
 
     fn run_add(&mut self, batch: &CommittedBatch) {
         for (seq, envelope) in batch.iter() {
+            self.shared.kinds.add(envelope.kind().0);
             self.run.add(seq, envelope.wire_len(), envelope);
         }
     }

@@ -10,6 +10,7 @@
 use super::database::{Database, read_seq};
 use super::families::Family;
 use super::meta::{self, Meta};
+use super::purge::{Gaps, Ledger};
 use super::run::Run;
 use super::shared::Shared;
 use super::{StoreError, recover, room};
@@ -87,14 +88,18 @@ pub(super) fn open_again(shared: &Shared, answered: Seq) -> Result<(Database, Fo
         return Err(StoreError::Damaged { what: format!("this is another log, {}", meta.log_id) });
     }
     let head = db.head()?;
-    compare(&db, shared, answered, head)?;
+    let ledger = Ledger::read(&db, head)?;
+    compare(&db, shared, ledger.first, answered, head)?;
     let unanswered = read_unanswered(&db, shared, answered, head)?;
     let run = recover::index_rest(&mut db, shared.prefixes, head, &shared.options)?;
+    shared.kinds.read(&db)?;
+    shared.set_ledger(ledger);
     Ok((db, Found { run, unanswered }))
 }
 
-/// The end of what was answered is on disk with the bytes that were sent.
-fn compare(db: &Database, shared: &Shared, answered: Seq, head: Seq) -> Result<(), StoreError> {
+/// The end of what was answered is on disk with the bytes that were sent, but for what was
+/// deleted.
+fn compare(db: &Database, shared: &Shared, first: u64, answered: Seq, head: Seq) -> Result<(), StoreError> {
     if head < answered {
         let what = format!("events up to {answered} were answered, but the log ends with {head}");
         return Err(StoreError::Damaged { what });
@@ -103,8 +108,11 @@ fn compare(db: &Database, shared: &Shared, answered: Seq, head: Seq) -> Result<(
     let compared = COMPARED_MAX.min(ring_events as u64).min(answered.0);
     let from = Seq(answered.0 - compared);
     let batches = shared.tail.range(from, answered).unwrap_or_default();
+    let mut gaps = Gaps::new(db, first);
     for (seq, envelope) in batches.iter().flat_map(|batch| batch.iter()).filter(|(seq, _)| *seq > from) {
-        if db.get(Family::Log, &seq.0.to_be_bytes())?.as_deref() != Some(envelope.wire()) {
+        let found = db.get(Family::Log, &seq.0.to_be_bytes())?;
+        let is_gone = found.is_none() && gaps.is_gone(seq.0)?;
+        if found.as_deref() != Some(envelope.wire()) && !is_gone {
             let what = format!("the answered event at {seq} is gone or has other bytes");
             return Err(StoreError::Damaged { what });
         }

@@ -1,7 +1,7 @@
 //! The log on RocksDB.
 //!
 //! Stands behind the ports of `log`. Its threads: one committer (`axon-commit`), one indexer
-//! (`axon-index`), and a few readers (`axon-read-N`); nothing here runs on a shard's thread
+//! (`axon-index`), one that deletes (`axon-purge`), and a few readers (`axon-read-N`); nothing here runs on a shard's thread
 //! but the hand-over of work to them.
 //!
 //! # What others rely on
@@ -23,12 +23,14 @@ mod checkpoint;
 mod commit;
 mod database;
 mod error;
+mod export;
 mod families;
 mod index;
 mod keys;
 mod mend;
 mod meta;
 mod options;
+mod purge;
 mod query;
 mod recover;
 mod repair;
@@ -44,7 +46,9 @@ pub use backup::{BackupReport, Beside, backup, restore};
 pub use census::{Amount, Census, CensusOptions, Tally, census};
 pub use check::{CheckOptions, CheckReport, Examine, FINDINGS_MAX, Finding, check};
 pub use error::StoreError;
+pub use export::{Behind, ExportReport, export};
 pub use options::{Durability, StoreOptions};
+pub use purge::{Removal, Removed, Retention, Rule};
 pub use repair::{RepairReport, repair};
 pub use stats::{FamilyStats, StoreStats};
 
@@ -58,6 +62,7 @@ use crossbeam_channel::{Sender, unbounded};
 use database::Database;
 use index::Indexing;
 use meta::Meta;
+use purge::{Ledger, Nudge};
 use query::Task;
 use shared::Shared;
 use std::fs::File;
@@ -77,6 +82,7 @@ pub struct Store {
 struct Inboxes {
     commit: Sender<Message>,
     query: Sender<Task>,
+    purge: Sender<Nudge>,
 }
 
 impl Store {
@@ -100,7 +106,9 @@ impl Store {
         counters.head.set(head.0);
         counters.indexed.set(head.0);
         let tail = Arc::new(Tail::new(meta.log_id, head));
-        let shared = Arc::new(Shared::new(db, prefixes, options, tail, clock, counters));
+        let ledger = Ledger::read(&db, head)?;
+        let shared = Arc::new(Shared::new(db, ledger, prefixes, options, tail, clock, counters));
+        shared.kinds.read(&*shared.database()?)?;
         Store::start(shared, sink, run)
     }
 
@@ -110,7 +118,9 @@ impl Store {
         let indexing = Indexing::start(&shared, run)?;
         let committer = Committer::new(Arc::clone(&shared), sink, submissions, indexing);
         threads.push(spawn("axon-commit", &shared, move || committer.serve())?);
-        let inboxes = RwLock::new(Some(Inboxes { commit, query }));
+        let (purge, purging) = purge::start(&shared)?;
+        threads.push(purging);
+        let inboxes = RwLock::new(Some(Inboxes { commit, query, purge }));
         Ok(Store { shared, inboxes, threads: Mutex::new(threads) })
     }
 
@@ -138,6 +148,43 @@ impl Store {
     /// It cannot be removed.
     pub fn remove_checkpoint(&self, name: &str) -> Result<(), StoreError> {
         checkpoint::remove(&self.shared.options, name)
+    }
+
+    /// Deletes, or only finds, what an operator's filter matches, a step at a time; see
+    /// [`Removal`]. Blocks for a moment.
+    ///
+    /// # Errors
+    /// The store has failed, or is closed.
+    pub fn remove(&self, removal: &Removal) -> Result<Removed, StoreError> {
+        purge::remove(&self.shared, removal)
+    }
+
+    /// Has the room of everything that was deleted given back, in the background.
+    pub fn reclaim(&self) {
+        self.nudge(Nudge::Clear);
+    }
+
+    /// The same, at once; blocks until it is done.
+    ///
+    /// # Errors
+    /// A write that failed.
+    pub fn reclaim_now(&self) -> Result<(), StoreError> {
+        purge::reclaim_now(&self.shared)
+    }
+
+    /// From now on it keeps to these rules.
+    pub fn set_retention(&self, retention: Retention) {
+        self.shared.set_retention(retention);
+        self.nudge(Nudge::Look);
+    }
+
+    fn nudge(&self, nudge: Nudge) {
+        self.with_inboxes(|inboxes| {
+            if let Some(inboxes) = inboxes {
+                // The thread is there for as long as its inbox is, or has failed and said so.
+                let _ = inboxes.purge.send(nudge);
+            }
+        });
     }
 
     /// Answers what was submitted, refuses queries that wait, and puts everything on disk.

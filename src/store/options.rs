@@ -1,5 +1,6 @@
 //! What the store takes from configuration. `app` translates; nothing here reads a file.
 
+use super::purge::Retention;
 use std::path::PathBuf;
 
 /// When a commit counts as done.
@@ -55,6 +56,8 @@ pub struct StoreOptions {
     pub reserve_bytes: u64,
     /// How long a query may hold a reader thread before it goes to the back of the queue.
     pub slice_nanos: u64,
+    /// What may be forgotten; a running store can be told otherwise.
+    pub retention: Retention,
 }
 
 impl Default for StoreOptions {
@@ -77,6 +80,7 @@ impl Default for StoreOptions {
             index_flush_events: 262_144,
             reserve_bytes: 256 << 20,
             slice_nanos: 2_000_000,
+            retention: Retention::default(),
         }
     }
 }

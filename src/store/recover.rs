@@ -26,12 +26,18 @@ pub(super) fn index_rest(
     let from = run.complete();
     if from < head {
         tracing::info!(from = from.0, head = head.0, "indexing the end of the log");
-        index_from(db, from, &mut run, options)?;
+        index_from(db, from, head, &mut run, options)?;
     }
     Ok(run)
 }
 
-fn index_from(db: &Database, from: Seq, run: &mut Run, options: &StoreOptions) -> Result<(), StoreError> {
+fn index_from(
+    db: &Database,
+    from: Seq,
+    head: Seq,
+    run: &mut Run,
+    options: &StoreOptions,
+) -> Result<(), StoreError> {
     let mut arena = Bump::new();
     let mut iter = db.raw().raw_iterator_cf(db.cf(Family::Log));
     iter.seek(from.next().0.to_be_bytes());
@@ -54,5 +60,6 @@ fn index_from(db: &Database, from: Seq, run: &mut Run, options: &StoreOptions) -
         iter.next();
     }
     iter.status().map_err(|e| db.error(e))?;
+    run.reach(head);
     run.write(db)
 }

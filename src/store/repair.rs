@@ -9,6 +9,7 @@ use super::check::{CheckOptions, CheckReport, Finding, check_database};
 use super::database::{Database, read_seq};
 use super::families::{Family, Prefixes};
 use super::meta::Meta;
+use super::purge::{self, Ledger};
 use super::wal::{self, End};
 use super::{StoreError, StoreOptions, keys, lock, recover};
 use crate::base::{LogId, Seq};
@@ -113,8 +114,11 @@ fn write_anew(from: &Database, to: &StoreOptions, head: Seq) -> Result<Database,
     for row in keys::read_all(from).map_err(|what| StoreError::Damaged { what })? {
         keys::write(&db, &row).map_err(|what| StoreError::Damaged { what })?;
     }
+    purge::copy_rows(from, &db, head)?;
     let mut arena = Bump::new();
     let mut batch = WriteBatch::default();
+    let ledger = Ledger::read(from, head)?.cut(head);
+    ledger.put(&db, &Ledger::default(), &mut batch);
     let mut iter = from.raw().raw_iterator_cf(from.cf(Family::Log));
     iter.seek_to_first();
     while head > Seq::ZERO

@@ -55,10 +55,10 @@ impl Run {
             return Ok(());
         }
         let block = block_of(mark.0);
-        let bounds = db.get(Family::Blocks, &block.to_be_bytes())?.as_deref().and_then(block_bounds);
-        let (min, max) = bounds.ok_or_else(|| StoreError::Damaged {
-            what: format!("block row {block} is missing or damaged"),
-        })?;
+        // Without a row: what the block had so far is deleted.
+        let Some(row) = db.get(Family::Blocks, &block.to_be_bytes())? else { return Ok(()) };
+        let (min, max) = block_bounds(&row)
+            .ok_or_else(|| StoreError::Damaged { what: format!("block row {block} is damaged") })?;
         self.blocks.push((block, min, max));
         Ok(())
     }
@@ -98,6 +98,11 @@ impl Run {
         self.marks = self.marks.map(|mark| mark.max(seq));
         self.events += 1;
         self.bytes += wire_len;
+    }
+
+    /// There is nothing more up to `head`: what was there is deleted.
+    pub(super) fn reach(&mut self, head: Seq) {
+        self.marks = self.marks.map(|mark| mark.max(head));
     }
 
     fn add_to_block(&mut self, seq: Seq, created_at: i64) {

@@ -3,11 +3,14 @@
 
 use super::database::Database;
 use super::families::Prefixes;
+use super::purge::{Ledger, Retention};
+use super::query::KindSet;
 use super::{StoreError, StoreOptions};
 use crate::base::counters::LogCounters;
 use crate::base::{Clock, Seq};
 use crate::log::Tail;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 /// One per store.
@@ -15,12 +18,21 @@ pub(super) struct Shared {
     /// `None` while the store is closed after a failure.
     db: RwLock<Option<Database>>,
     pub(super) prefixes: Prefixes,
+    /// Those that have rows in the index, or had.
+    pub(super) kinds: KindSet,
     pub(super) options: StoreOptions,
     pub(super) tail: Arc<Tail>,
     pub(super) clock: Clock,
     pub(super) counters: Arc<LogCounters>,
     progress: Mutex<Progress>,
     changed: Condvar,
+    /// Held while events are looked up and deleted. Taken before the database, and the ledger
+    /// after it.
+    purging: Mutex<()>,
+    ledger: Mutex<Ledger>,
+    /// As in the ledger: every position below it is gone.
+    first: AtomicU64,
+    retention: RwLock<Arc<Retention>>,
 }
 
 /// How far the index is, and what is wrong.
@@ -50,6 +62,7 @@ impl Shared {
     /// Everything up to the tail's head is indexed.
     pub(super) fn new(
         db: Database,
+        ledger: Ledger,
         prefixes: Prefixes,
         options: StoreOptions,
         tail: Arc<Tail>,
@@ -58,7 +71,59 @@ impl Shared {
     ) -> Self {
         let progress = Mutex::new(Progress { indexed: tail.head(), failed: None, full: None });
         let db = RwLock::new(Some(db));
-        Shared { db, prefixes, options, tail, clock, counters, progress, changed: Condvar::new() }
+        let retention = RwLock::new(Arc::new(options.retention.clone()));
+        let shared = Shared {
+            db,
+            prefixes,
+            kinds: KindSet::new(),
+            options,
+            tail,
+            clock,
+            counters,
+            progress,
+            changed: Condvar::new(),
+            purging: Mutex::default(),
+            ledger: Mutex::default(),
+            first: AtomicU64::new(1),
+            retention,
+        };
+        shared.set_ledger(ledger);
+        shared
+    }
+
+    /// What is known of deleted events, as it was read from the database.
+    pub(super) fn set_ledger(&self, ledger: Ledger) {
+        self.tail.set_purged(ledger.marks.clone());
+        self.counters.tombstones.set(ledger.tombstones);
+        self.set_first(ledger.first);
+        *self.ledger() = ledger;
+    }
+
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets nobody else delete while it is held.
+    pub(super) fn purging(&self) -> MutexGuard<'_, ()> {
+        self.purging.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// No position below it holds an event.
+    pub(super) fn first(&self) -> u64 {
+        self.first.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_first(&self, first: u64) {
+        self.counters.first.set(first);
+        self.first.store(first, Ordering::Relaxed);
+    }
+
+    pub(super) fn retention(&self) -> Arc<Retention> {
+        Arc::clone(&self.retention.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn set_retention(&self, retention: Retention) {
+        *self.retention.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(retention);
     }
 
     /// The database; waits while it is being opened again.
@@ -89,6 +154,21 @@ impl Shared {
     /// Every index family is complete up to here.
     pub(super) fn indexed(&self) -> Seq {
         self.lock().indexed
+    }
+
+    /// Waits until every index family is complete up to `seq`.
+    ///
+    /// # Errors
+    /// The store has failed.
+    pub(super) fn wait_indexed(&self, seq: Seq) -> Result<(), StoreError> {
+        let mut progress = self.lock();
+        while progress.indexed < seq {
+            if let Some(message) = &progress.failed {
+                return Err(StoreError::Failed(message.clone()));
+            }
+            progress = self.changed.wait(progress).unwrap_or_else(PoisonError::into_inner);
+        }
+        Ok(())
     }
 
     pub(super) fn set_indexed(&self, indexed: Seq) {

@@ -543,6 +543,7 @@ impl World {
                     self.seen.duplicates += 1;
                     409
                 }
+                Outcome::Deleted => unreachable!("nothing is deleted here"),
                 Outcome::Failed | Outcome::Full => {
                     self.seen.failed += 1;
                     503

@@ -13,6 +13,8 @@ pub struct Description {
     pub keys: Vec<KeyDescription>,
     /// The `[[allow]]` entries of the file.
     pub allow: Vec<AllowDescription>,
+    /// The `[[retention.rules]]` entries of the file.
+    pub retention_rules: Vec<RuleDescription>,
 }
 
 /// One key.
@@ -31,6 +33,15 @@ pub struct KeyDescription {
     pub meaning: String,
     /// What raising or changing it costs.
     pub cost: String,
+}
+
+/// One `[[retention.rules]]` entry; what is not given is null.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RuleDescription {
+    pub kinds: Vec<(u16, u16)>,
+    pub age_seconds_max: Option<u64>,
+    pub bytes_max: Option<u64>,
+    pub count_max: Option<u64>,
 }
 
 /// One `[[allow]]` entry.
@@ -65,7 +76,13 @@ impl Config {
             role: entry.role.name(),
             name: entry.name.clone(),
         });
-        Description { keys: keys.collect(), allow: allow.collect() }
+        let rules = self.store.retention.rules.iter().map(|rule| RuleDescription {
+            kinds: rule.kinds.clone(),
+            age_seconds_max: rule.age_seconds_max,
+            bytes_max: rule.bytes_max,
+            count_max: rule.count_max,
+        });
+        Description { keys: keys.collect(), allow: allow.collect(), retention_rules: rules.collect() }
     }
 }
 
@@ -79,6 +96,15 @@ impl fmt::Display for Description {
         }
         for entry in &self.allow {
             writeln!(f, "allow {} {} {}", entry.pubkey, entry.role, entry.name)?;
+        }
+        for rule in &self.retention_rules {
+            write!(f, "retain")?;
+            rule.kinds.iter().try_for_each(|(lo, hi)| write!(f, " {lo}-{hi}"))?;
+            let bounds = [(rule.age_seconds_max, "s"), (rule.bytes_max, "bytes"), (rule.count_max, "events")];
+            for (bound, unit) in bounds.iter().filter_map(|(bound, unit)| Some((bound.as_ref()?, unit))) {
+                write!(f, ", at most {bound} {unit}")?;
+            }
+            writeln!(f)?;
         }
         Ok(())
     }

@@ -42,7 +42,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Key> {
     KEYS.iter().chain(super::gather::KEYS)
 }
 
-/// Keys outside `limits` and `roles` that a running relay takes.
+/// Keys outside `limits`, `roles` and `retention` that a running relay takes.
 const LIVE: [&str; 5] =
     ["relay.max_future_seconds", "relay.private_kinds", "tls.cert", "tls.key", "log.level"];
 
@@ -53,7 +53,8 @@ impl Key {
     /// Whether a running relay takes a change of it.
     pub fn is_live(&self) -> bool {
         let is_limit = self.path.starts_with("limits.") && !FIXED_LIMITS.contains(&self.path);
-        is_limit || self.path.starts_with("roles.") || LIVE.contains(&self.path)
+        let is_group = ["roles.", "retention."].iter().any(|group| self.path.starts_with(group));
+        is_limit || is_group || LIVE.contains(&self.path)
     }
 }
 
@@ -218,6 +219,11 @@ const KEYS: &[Key] = &[
     int!("store.index_flush_events", 1..=1 << 30, store.index_flush_events),
     int!("store.reserve_bytes", 0..=1_024 * GIB, store.reserve_bytes),
 
+    int!("retention.interval_ms", 10..=DAY_MS, store.retention.interval_ms),
+    int!("retention.share_percent", 1..=100, store.retention.share_percent),
+    int!("retention.tombstones_max", 0..=1 << 30, store.retention.tombstones_max),
+    int!("retention.tombstone_seconds", 0..=365 * DAY_SECONDS, store.retention.tombstone_seconds),
+
     Key { path: "log.level", shape: Shape::Text, alias: None, secret: false, set: |c, v| level(v).map(|l| c.log.level = l) },
     Key { path: "log.format", shape: Shape::Text, alias: None, secret: false, set: |c, v| {
         choice(v, &[("text", LogFormat::Text), ("json", LogFormat::Json)]).map(|f| c.log.format = f)
@@ -278,7 +284,7 @@ fn urls(value: &Value) -> Result<Vec<String>, String> {
 }
 
 /// Kinds and ranges of kinds; none: all.
-fn kinds(value: &Value) -> Result<Arc<[(u16, u16)]>, String> {
+pub(super) fn kinds(value: &Value) -> Result<Arc<[(u16, u16)]>, String> {
     let range = |text: &String| {
         let (low, high) = text.split_once('-').unwrap_or((text, text));
         let (low, high) = (low.trim().parse::<u16>().ok()?, high.trim().parse::<u16>().ok()?);

@@ -8,6 +8,7 @@ mod describe;
 mod gather;
 mod keys;
 mod relations;
+mod retention;
 mod source;
 mod violation;
 
@@ -132,7 +133,7 @@ pub struct Config {
     pub limits: Limits,
     /// `[roles.*]`: what each role may do.
     pub rules: Rules,
-    /// `[store]`; where it lies and how durable it is are said under `[relay]`.
+    /// `[store]` and `[retention]`; where it lies and how durable it is are said under `[relay]`.
     pub store: StoreOptions,
     pub log: LogConfig,
     pub gather: GatherConfig,
@@ -171,6 +172,7 @@ impl Config {
             let file = source::read_file(path, &mut violations);
             config.apply(file.assignments, &mut violations);
             config.allow = allow::check(file.allow, &mut violations);
+            config.store.retention.rules = retention::check(file.retention, &mut violations);
         }
         let (assignments, warnings) = source::read_env(env, &mut violations);
         config.warnings = warnings;
@@ -185,7 +187,9 @@ impl Config {
     pub fn changes(&self, other: &Config) -> Vec<ChangedKey> {
         let value = |config: &Config, key: &keys::Key| config.effective.get(key.path).map(|(v, _)| v.clone());
         let changed = keys::all().filter(|key| value(self, key) != value(other, key));
-        changed.map(|key| ChangedKey { path: key.path, live: key.is_live() }).collect()
+        let rules = self.store.retention.rules != other.store.retention.rules;
+        let rules = rules.then_some(ChangedKey { path: "retention.rules", live: true });
+        changed.map(|key| ChangedKey { path: key.path, live: key.is_live() }).chain(rules).collect()
     }
 
     fn apply(&mut self, assignments: Vec<Assignment>, violations: &mut Vec<Violation>) {

@@ -2,6 +2,7 @@
 
 use super::allow::RawAllow;
 use super::keys::{self, Key, Shape};
+use super::retention::{self, RawRule};
 use super::violation::{Place, Violation};
 use crate::base::KeyLimit;
 use std::ffi::OsString;
@@ -20,13 +21,14 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 const SHOWN_CHARS_MAX: usize = 80;
 
 /// The environment's sections; a variable of one of these that is no key is probably a mistake.
-const ENV_SECTIONS: [&str; 8] = [
+const ENV_SECTIONS: [&str; 9] = [
     "AXON_RELAY_",
     "AXON_HTTP_",
     "AXON_TLS_",
     "AXON_LIMITS_",
     "AXON_ROLES_",
     "AXON_STORE_",
+    "AXON_RETENTION_",
     "AXON_LOG_",
     "AXON_GATHER_",
 ];
@@ -73,6 +75,7 @@ pub(super) struct Assignment {
 pub(super) struct FileContent {
     pub assignments: Vec<Assignment>,
     pub allow: Vec<RawAllow>,
+    pub retention: Vec<RawRule>,
 }
 
 /// Reads a configuration file.
@@ -154,9 +157,28 @@ impl TextReader<'_> {
                 (None, DeValue::Table(keys)) if keys::all().any(|key| key.path.starts_with(&inside)) => {
                     self.section(&path, keys);
                 }
+                (None, DeValue::Array(rules)) if path == "retention.rules" => {
+                    rules.iter().for_each(|rule| self.rule(rule));
+                }
                 (None, _) => self.unknown(place, path),
             }
         }
+    }
+
+    fn rule(&mut self, entry: &Spanned<DeValue<'_>>) {
+        let DeValue::Table(table) = entry.get_ref() else {
+            return self.refuse("retention.rules", entry, "must be written as [[retention.rules]] tables");
+        };
+        let mut rule = RawRule { place: self.at(&entry.span()), fields: Vec::new() };
+        for (name, entry) in table {
+            let (field, place) = (name.get_ref().to_string(), self.at(&name.span()));
+            if retention::FIELDS.contains(&field.as_str()) {
+                rule.fields.push((field, self.value(entry), place));
+            } else {
+                self.unknown(place, format!("retention.rules.{field}"));
+            }
+        }
+        self.content.retention.push(rule);
     }
 
     fn allow(&mut self, entry: &Spanned<DeValue<'_>>) {

@@ -307,3 +307,30 @@ fn changes_are_told_from_what_stays_and_from_what_needs_a_restart() {
     assert_eq!(changed(true), ["relay.private_kinds", "limits.linger_ms", "log.level"]);
     assert_eq!(changed(false), ["relay.shards"]);
 }
+
+#[test]
+fn retention_rules_are_read_and_every_fault_is_named() {
+    let file = "[retention]\ninterval_ms = 500\n[[retention.rules]]\nkinds = [\"1000-1999\", \"5\"]\n\
+        age_max = \"90m\"\ncount_max = 7\n[[retention.rules]]\nkinds = [\"7000\"]\nbytes_max = 1\n";
+    let retention = load(file, &[], &[]).unwrap().store.retention;
+    assert_eq!(retention.interval_ms, 500);
+    let found: Vec<_> =
+        retention.rules.iter().map(|r| (&r.kinds[..], r.age_seconds_max, r.bytes_max, r.count_max)).collect();
+    let first = (&[(5, 5), (1000, 1999)][..], Some(5_400), None, Some(7));
+    assert_eq!(found, [first, (&[(7000, 7000)][..], None, Some(1), None)]);
+    let all = load("[[retention.rules]]\ncount_max = 0\n", &[], &[]).unwrap().store.retention;
+    assert_eq!(all.rules[0].kinds, [(0, u16::MAX)]);
+
+    let file = "[[retention.rules]]\nkinds = [\"1-5\"]\nage_max = \"5\"\ncount_max = -1\n[[retention.rules]]\n\
+        kinds = [\"9\"]\n[[retention.rules]]\ncount_max = 1\nweight = 2\n[[retention.rules]]\nkinds = [\"7-9\"]\n\
+        count_max = 1\n";
+    let expected = [
+        "9: retention.rules.weight",
+        "3: retention.rules.age_max",
+        "4: retention.rules.count_max",
+        "5: retention.rules.kinds",
+        "10: retention.rules.kinds",
+    ];
+    let found = refused(load(file, &[], &[]));
+    assert_eq!(found, expected, "{found:?}");
+}

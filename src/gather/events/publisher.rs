@@ -139,8 +139,8 @@ impl Publisher {
         let outcomes = self.talk.submit(batch.into_iter().map(submission).collect());
         for (n, outcome) in numbers.into_iter().zip(outcomes) {
             match outcome {
-                // A duplicate was published before a crash.
-                Outcome::Stored(_) | Outcome::Duplicate => self.done = n,
+                // A duplicate was published before a crash, and may have been deleted since.
+                Outcome::Stored(_) | Outcome::Duplicate | Outcome::Deleted => self.done = n,
                 Outcome::Failed | Outcome::Full => {
                     return Err(Fault::internal("the log does not take events"));
                 }

@@ -42,11 +42,22 @@ impl control::Checkpoints for NoStore {
     }
 }
 
+impl control::EventAdmin for NoStore {
+    fn remove(&self, request: &serde_json::Value) -> Result<serde_json::Value, String> {
+        Ok(serde_json::json!({ "asked": request }))
+    }
+    fn reclaim(&self) {}
+    fn import(&self, batch: &[u8]) -> Result<serde_json::Value, String> {
+        if batch.is_empty() { Err("batch: nothing".to_owned()) } else { Ok(batch.len().into()) }
+    }
+}
+
 fn control_options() -> ControlOptions {
     let info = Arc::new(|| serde_json::json!({ "head": 7 }));
     let refused = || -> Result<serde_json::Value, String> { Err("relay.shards: wrong".to_owned()) };
     let reload = Arc::new(refused);
-    ControlOptions { keys: Arc::new(MapKeys::default()), checkpoints: Arc::new(NoStore), info, reload }
+    let (checkpoints, events) = (Arc::new(NoStore), Arc::new(NoStore));
+    ControlOptions { keys: Arc::new(MapKeys::default()), checkpoints, info, reload, events }
 }
 
 struct PublicDoor {

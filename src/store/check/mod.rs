@@ -4,6 +4,7 @@
 //! its id stands for it, and its index rows are all there and no others. Rows are compared as
 //! sums of keyed hashes, of the rows the log demands and of those that are there, so that both
 //! sides are read in their own order; only where the sums differ is row by row looked for.
+//! Positions without an event are those that were deleted, and no others.
 
 mod rows;
 mod walk;
@@ -11,6 +12,7 @@ mod walk;
 use super::database::Database;
 use super::families::{Family, INDEX_FAMILIES, Prefixes, ROW_FAMILIES};
 use super::meta::Meta;
+use super::purge::Ledger;
 use super::{StoreError, StoreOptions, run, wal};
 use crate::base::{LogId, Seq};
 use std::path::Path;
@@ -89,12 +91,14 @@ pub(super) fn check_database(db: &Database, how: &CheckOptions<'_>) -> Result<Ch
     let meta = Meta::peek(db)?;
     let marks = run::marks(db)?;
     let head = db.head()?;
+    let ledger = Ledger::read(db, head)?;
     let checking = Checking {
         db,
         how,
         prefixes: Prefixes::new(meta.hash_key),
         marks,
         head,
+        first: ledger.first,
         total: head.0 + ROWS.iter().map(|family| db.rows_estimate(*family)).sum::<u64>(),
         done: AtomicU64::new(0),
         report: Mutex::new(CheckReport { log_id: Some(meta.log_id), head, ..CheckReport::default() }),
@@ -107,6 +111,7 @@ pub(super) fn check_database(db: &Database, how: &CheckOptions<'_>) -> Result<Ch
     let demanded = walk::walk(&checking);
     rows::compare(&checking, &demanded);
     rows::read_few(&checking);
+    rows::read_deleted(&checking, ledger.tombstones);
     let mut report = checking.report.into_inner().unwrap_or_else(PoisonError::into_inner);
     report.indexed = marks.into_iter().min().unwrap_or_default();
     report.findings.sort_by_key(|finding| finding.seq);
@@ -120,6 +125,8 @@ struct Checking<'a> {
     prefixes: Prefixes,
     marks: [Seq; INDEX_FAMILIES.len()],
     head: Seq,
+    /// Every position below it was deleted.
+    first: u64,
     total: u64,
     done: AtomicU64,
     report: Mutex<CheckReport>,

@@ -7,7 +7,7 @@ use crate::event::EventView;
 use crate::store::StoreError;
 use crate::store::database::read_seq;
 use crate::store::families::{Family, MARK_KEY};
-use crate::store::keys;
+use crate::store::{keys, purge};
 use bumpalo::Bump;
 use rocksdb::ReadOptions;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -132,5 +132,15 @@ fn find_missing(checking: &Checking<'_>, family: usize) -> Result<(u64, u64), St
 pub(super) fn read_few(checking: &Checking<'_>) {
     if let Err(error) = keys::read_all(checking.db) {
         checking.find("keys", None, error);
+    }
+}
+
+/// What is said of deleted events is whole, and their ids are as many as were counted.
+pub(super) fn read_deleted(checking: &Checking<'_>, counted: u64) {
+    let wrong = |what: String| checking.find(Family::Deleted.name(), None, what);
+    match purge::verify_rows(checking.db, wrong) {
+        Ok(found) if found != counted => wrong(format!("{found} deleted ids are counted as {counted}")),
+        Ok(_) => {}
+        Err(error) => wrong(error.to_string()),
     }
 }

@@ -5,7 +5,8 @@ use crate::base::{Seq, limits};
 use crate::event::{EventFields, EventView};
 use crate::store::StoreError;
 use crate::store::database::read_seq;
-use crate::store::families::{BLOCK_EVENTS, Family, Prefixes, block_bounds, block_of, row_key};
+use crate::store::families::{BLOCK_EVENTS, Family, Prefixes, block_bounds, block_end, block_of, row_key};
+use crate::store::purge::Gaps;
 use bumpalo::Bump;
 use rocksdb::ReadOptions;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -84,12 +85,14 @@ impl<'a> Walker<'a> {
         options.fill_cache(false);
         let mut iter = db.raw().raw_iterator_cf_opt(db.cf(Family::Log), options);
         iter.seek(first.to_be_bytes());
+        let mut gaps = Gaps::new(db, self.checking.first);
         let (mut expected, mut events, mut bytes) = (first, 0, 0);
         let mut bounds: Vec<(u64, i64, i64)> = Vec::new();
         while let Some((key, wire)) = iter.item() {
             match read_seq(key) {
                 Ok(Seq(seq)) => {
-                    self.gap(expected, seq);
+                    self.gap(&mut gaps, expected, seq);
+                    self.not_gone(&mut gaps, seq);
                     expected = seq + 1;
                     self.event(seq, wire, &mut bounds);
                 }
@@ -99,14 +102,14 @@ impl<'a> Walker<'a> {
             iter.next();
         }
         match iter.status() {
-            Ok(()) => self.gap(expected, last + 1),
+            Ok(()) => self.gap(&mut gaps, expected, last + 1),
             Err(error) => {
                 let what = format!("cannot be read from here on: {}", db.error(error));
                 self.checking.find("log", Some(Seq(expected)), what);
             }
         }
         self.examine();
-        self.blocks(&bounds);
+        self.blocks(&mut gaps, &bounds);
         self.checking.change(|report| {
             report.events += events;
             report.bytes += bytes;
@@ -114,11 +117,36 @@ impl<'a> Walker<'a> {
         self.checking.advance(events);
     }
 
-    fn gap(&self, expected: u64, found: u64) {
-        if found > expected {
-            let what = format!("positions {expected} to {} hold no event", found - 1);
-            self.checking.find("log", Some(Seq(expected)), what);
+    /// Every position from `expected` to before `found` was deleted.
+    fn gap(&self, gaps: &mut Gaps<'_>, expected: u64, found: u64) {
+        let mut seq = expected.max(self.checking.first);
+        while seq < found {
+            let first = seq;
+            while seq < found && !self.is_gone(gaps, seq) {
+                seq += 1;
+            }
+            if first < seq {
+                let what = format!("positions {first} to {} hold no event", seq - 1);
+                self.checking.find("log", Some(Seq(first)), what);
+            }
+            seq += 1;
         }
+    }
+
+    fn not_gone(&self, gaps: &mut Gaps<'_>, seq: u64) {
+        if self.is_gone(gaps, seq) {
+            self.checking.find("deleted", Some(Seq(seq)), "the event counts as deleted, and is there");
+        }
+    }
+
+    fn has_gap(&self, gaps: &mut Gaps<'_>, block: u64) -> bool {
+        let last = block_end(block);
+        (last + 1 - BLOCK_EVENTS..=last).any(|seq| self.is_gone(gaps, seq))
+    }
+
+    /// What cannot be read is told where that family is read.
+    fn is_gone(&self, gaps: &mut Gaps<'_>, seq: u64) -> bool {
+        gaps.is_gone(seq).unwrap_or(false)
     }
 
     fn event(&mut self, seq: u64, wire: &[u8], bounds: &mut Vec<(u64, i64, i64)>) {
@@ -163,8 +191,8 @@ impl<'a> Walker<'a> {
         self.waiting_bytes = 0;
     }
 
-    /// Compares the bounds of each block with its row.
-    fn blocks(&self, bounds: &[(u64, i64, i64)]) {
+    /// Compares the bounds of each block with its row, which is wider where events were deleted.
+    fn blocks(&self, gaps: &mut Gaps<'_>, bounds: &[(u64, i64, i64)]) {
         let found = |block: u64| -> Result<Option<(i64, i64)>, StoreError> {
             let row = self.checking.db.get(Family::Blocks, &block.to_be_bytes())?;
             Ok(row.as_deref().and_then(block_bounds))
@@ -172,6 +200,7 @@ impl<'a> Walker<'a> {
         for (block, min, max) in bounds {
             let what = match found(*block) {
                 Ok(Some(row)) if row == (*min, *max) => continue,
+                Ok(Some(row)) if row.0 <= *min && *max <= row.1 && self.has_gap(gaps, *block) => continue,
                 Ok(Some(row)) => format!("block {block} says {row:?}, its events say {:?}", (min, max)),
                 Ok(None) => format!("block {block} has no row, or a damaged one"),
                 Err(error) => format!("block {block}: {error}"),

@@ -6,6 +6,7 @@
 mod blocks;
 mod cursor;
 mod facts;
+mod kinds;
 mod merge;
 mod plan;
 mod pool;
@@ -14,4 +15,6 @@ mod scan;
 mod tests;
 mod view;
 
+pub(super) use kinds::KindSet;
 pub(super) use pool::{Task, start};
+pub(super) use scan::{Scan, Slice};

@@ -1,11 +1,12 @@
 //! Which rows a query reads: the narrowest index there is for its filter.
 
 use super::cursor::{Cursor, Stretch, Way};
+use super::kinds::KindSet;
 use crate::base::{EventId, Kind, PubKey};
 use crate::filter::{Filter, ReadAccess};
 use crate::store::StoreError;
 use crate::store::database::{Database, read_seq};
-use crate::store::families::{Family, Prefixes, row_key};
+use crate::store::families::{Family, Prefixes};
 use rocksdb::Snapshot;
 use std::sync::Arc;
 
@@ -64,6 +65,7 @@ pub(super) struct Planner<'a> {
     pub(super) db: &'a Database,
     pub(super) snapshot: &'a Snapshot<'a>,
     pub(super) prefixes: Prefixes,
+    pub(super) kinds: &'a KindSet,
     pub(super) filter: Arc<Filter>,
     pub(super) access: ReadAccess,
     pub(super) stretch: Stretch,
@@ -160,7 +162,7 @@ impl Planner<'_> {
         }
         let mut best: Option<(f64, Plan)> = None;
         for candidate in candidates {
-            let Some(ranges) = candidate.resolve(self)? else { continue };
+            let Some(ranges) = candidate.resolve(self) else { continue };
             let rows = self.estimate(&ranges)?;
             if best.as_ref().is_none_or(|(fewest, _)| rows < *fewest) {
                 best = Some((rows, candidate));
@@ -195,14 +197,14 @@ impl Planner<'_> {
 
 impl Plan {
     /// The ranges to merge now; `None` when they are too many and the log is read instead.
-    pub(super) fn resolve(&self, planner: &Planner<'_>) -> Result<Option<Vec<Range>>, StoreError> {
+    pub(super) fn resolve(&self, planner: &Planner<'_>) -> Option<Vec<Range>> {
         match self {
-            Plan::Ranges(ranges) => Ok(Some(ranges.clone())),
-            Plan::Kinds { wanted, concerns } => Ok(existing_kinds(planner, *wanted)?.map(|mut ranges| {
+            Plan::Ranges(ranges) => Some(ranges.clone()),
+            Plan::Kinds { wanted, concerns } => existing_kinds(planner, *wanted).map(|mut ranges| {
                 ranges.extend(concerns);
                 ranges
-            })),
-            Plan::Points(_) | Plan::Log => Ok(None),
+            }),
+            Plan::Points(_) | Plan::Log => None,
         }
     }
 
@@ -222,26 +224,19 @@ impl Plan {
     }
 }
 
-/// Skips from existing kind to existing kind: one seek each, however wide a range of kinds is.
-fn existing_kinds(planner: &Planner<'_>, wanted: Wanted) -> Result<Option<Vec<Range>>, StoreError> {
-    let (db, filter) = (planner.db, &planner.filter);
-    let mut iter = planner.snapshot.raw_iterator_cf(db.cf(Family::Kind));
+/// The ranges of the kinds that exist and match.
+fn existing_kinds(planner: &Planner<'_>, wanted: Wanted) -> Option<Vec<Range>> {
+    let Planner { filter, kinds, .. } = planner;
     let mut ranges = Vec::new();
     let mut from = filter.next_kind(0);
-    while let Some(kind) = from {
-        iter.seek(row_key(Prefixes::kind(kind), 0).to_be_bytes());
-        let Some(found) = iter.key().and_then(|key| key.get(6..8)) else {
-            iter.status().map_err(|e| db.error(e))?;
-            break;
-        };
-        let found = u16::from_be_bytes([found[0], found[1]]);
+    while let Some(found) = from.and_then(|from| kinds.next(from)) {
         if filter.matches_kind(found) && wanted.kind(found) {
             ranges.push(Range { family: Family::Kind, prefix: Prefixes::kind(found), wanted });
         }
         if ranges.len() > MERGE_RANGES_MAX {
-            return Ok(None);
+            return None;
         }
         from = found.checked_add(1).and_then(|next| filter.next_kind(next));
     }
-    Ok(Some(ranges))
+    Some(ranges)
 }

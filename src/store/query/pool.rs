@@ -111,6 +111,7 @@ impl Reader {
         let slice = catch_unwind(AssertUnwindSafe(|| task.scan.run(&self.shared, arena)));
         let result: Result<Page, QueryError> = match slice {
             Ok(Ok(Slice::Done(page))) => Ok(page),
+            Ok(Ok(Slice::Purged(seq))) => Err(QueryError::Purged(seq)),
             Ok(Ok(Slice::Unfinished)) => {
                 // This thread holds a receiver, so the queue is there.
                 if let Err(unsent) = self.unfinished_in.send(task) {
@@ -121,7 +122,7 @@ impl Reader {
             Ok(Err(error)) => Err(QueryError::Failed(error.to_string())),
             Err(_) => Err(QueryError::Failed("a reader panicked".to_owned())),
         };
-        if let Err(error) = &result {
+        if let Err(error @ QueryError::Failed(_)) = &result {
             tracing::error!(%error, "a query has failed");
         }
         let counters = &self.shared.counters;

@@ -8,7 +8,6 @@ use crate::base::Seq;
 use crate::log::{Page, Query, Span};
 use crate::store::StoreError;
 use crate::store::database::Database;
-use crate::store::families::Prefixes;
 use crate::store::shared::Shared;
 use bumpalo::Bump;
 use rocksdb::Snapshot;
@@ -18,8 +17,10 @@ use std::sync::Arc;
 const CANDIDATES_PER_LOOK: u32 = 32;
 
 /// A query under way.
-pub(super) struct Scan {
+pub(in crate::store) struct Scan {
     query: Query,
+    /// What was asked for: what is gone from there on is not looked for.
+    asked_after: Seq,
     plan: Option<Plan>,
     goal: Goal,
     page: Page,
@@ -35,9 +36,11 @@ enum Goal {
 }
 
 /// How a slice has ended.
-pub(super) enum Slice {
+pub(in crate::store) enum Slice {
     Done(Page),
     Unfinished,
+    /// The filter wants everything behind a position, and some of it is gone, up to here.
+    Purged(Seq),
 }
 
 /// When a slice is over.
@@ -67,19 +70,30 @@ impl<'a> Budget<'a> {
 
 impl Scan {
     /// A query that has not begun. It cannot reach beyond the head.
-    pub(super) fn new(mut query: Query, shared: &Shared) -> Self {
+    pub(in crate::store) fn new(mut query: Query, shared: &Shared) -> Self {
         query.to = query.to.min(shared.tail.head());
+        let asked_after = query.after;
+        let gone = shared.tail.purged().lowest_of(&query.filter);
+        query.after = query.after.max(Seq(shared.first() - 1)).max(gone).min(query.to);
         query.events_max = query.events_max.max(1);
         let goal = match query.span {
             Span::Ascending => Goal::Collect { pos: query.after.0.saturating_add(1) },
             Span::Last(0) => Goal::Collect { pos: query.to.next().0 },
             Span::Last(left) => Goal::Locate { pos: query.to.0, left },
         };
-        Scan { query, plan: None, goal, page: Page::default() }
+        Scan { query, asked_after, plan: None, goal, page: Page::default() }
     }
 
     /// Goes on for one slice.
-    pub(super) fn run(&mut self, shared: &Shared, arena: &mut Bump) -> Result<Slice, StoreError> {
+    pub(in crate::store) fn run(&mut self, shared: &Shared, arena: &mut Bump) -> Result<Slice, StoreError> {
+        let slice = self.run_slice(shared, arena)?;
+        // The marks are raised before events go: what was seen is whole if they are still low.
+        let wants_all = matches!(slice, Slice::Done(_)) && self.query.filter.after.is_some();
+        let purged = wants_all.then(|| shared.tail.purged().reaching(&self.query.filter)).flatten();
+        Ok(purged.filter(|purged| self.asked_after < *purged).map_or(slice, Slice::Purged))
+    }
+
+    fn run_slice(&mut self, shared: &Shared, arena: &mut Bump) -> Result<Slice, StoreError> {
         if self.query.after >= self.query.to {
             return Ok(self.finish(self.query.to));
         }
@@ -87,7 +101,7 @@ impl Scan {
         let db = shared.database()?;
         loop {
             let snapshot = db.raw().snapshot();
-            let planner = self.planner(&db, shared.prefixes, &snapshot);
+            let planner = self.planner(&db, shared, &snapshot);
             let plan = match self.plan.take() {
                 Some(plan) => plan,
                 None => planner.choose()?,
@@ -105,11 +119,12 @@ impl Scan {
         }
     }
 
-    fn planner<'a>(&self, db: &'a Database, prefixes: Prefixes, snapshot: &'a Snapshot<'a>) -> Planner<'a> {
+    fn planner<'a>(&self, db: &'a Database, shared: &'a Shared, snapshot: &'a Snapshot<'a>) -> Planner<'a> {
         Planner {
             db,
             snapshot,
-            prefixes,
+            prefixes: shared.prefixes,
+            kinds: &shared.kinds,
             filter: Arc::clone(&self.query.filter),
             access: self.query.access,
             stretch: Stretch { first: self.query.after.0 + 1, last: self.query.to.0 },

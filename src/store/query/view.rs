@@ -56,7 +56,7 @@ impl<'a> View<'a> {
         tail: &Tail,
     ) -> Result<Option<Self>, StoreError> {
         let Planner { db, snapshot, stretch, .. } = *planner;
-        let ranges = plan.resolve(planner)?;
+        let ranges = plan.resolve(planner);
         let mut indexed = Seq(stretch.last);
         if ranges.is_some() {
             for family in plan.families() {

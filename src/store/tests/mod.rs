@@ -7,6 +7,7 @@ mod append;
 mod bytes;
 mod crash;
 mod damage;
+mod deletion;
 mod oracle;
 mod racing;
 mod upkeep;

@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 const KINDS: [u16; 9] = [0, 1, 1000, 1001, 2000, 2001, 5000, 7000, 65535];
 const AUTHORS: u8 = 6;
 
-fn random_event(rng: &mut SmallRng, number: u64) -> Envelope {
+pub(super) fn random_event(rng: &mut SmallRng, number: u64) -> Envelope {
     let kind = KINDS[rng.random_range(0..KINDS.len())];
     let me = PubKey([rng.random_range(0..AUTHORS); 32]).to_hex();
     let topic = format!("t{}", rng.random_range(0..4));
@@ -48,7 +48,7 @@ fn some<T: Ord>(
 }
 
 use crate::event::EventFields as _;
-fn random_filter(rng: &mut SmallRng, events: &[Envelope]) -> Filter {
+pub(super) fn random_filter(rng: &mut SmallRng, events: &[Envelope]) -> Filter {
     let newest = events.len() as i64 * 10 + 500;
     let tag = |rng: &mut SmallRng| {
         let name = ["t", "p", "empty", "none"][rng.random_range(0..4)];
@@ -78,7 +78,7 @@ fn random_filter(rng: &mut SmallRng, events: &[Envelope]) -> Filter {
     }
 }
 
-fn random_query(rng: &mut SmallRng, events: &[Envelope], head: Seq) -> Query {
+pub(super) fn random_query(rng: &mut SmallRng, events: &[Envelope], head: Seq) -> Query {
     let (a, b) = (rng.random_range(0..=head.0), rng.random_range(0..=head.0));
     let (after, to) = match rng.random_range(0..3) {
         0 => (0, head.0),

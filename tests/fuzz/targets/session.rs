@@ -13,7 +13,7 @@ use axon::base::limits::Limits;
 use axon::base::{Closing, EventId, LogId, Millis, PubKey, Reason, Seq};
 use axon::event::{Envelope, EventView};
 use axon::filter::{Filter, ReadAccess};
-use axon::session::{Admission, NextRead, Request, Session, Span, SubIndex, Terms};
+use axon::session::{Admission, LogEnds, NextRead, Request, Session, Span, SubIndex, Terms};
 use axon::wire::{Assembler, Incoming, RelayMessage};
 use bumpalo::Bump;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -262,9 +262,12 @@ impl Drive {
 
     fn subscribe(&mut self, sub_id: &str, filter: Filter) {
         let filter = Arc::new(filter);
-        let Ok(opened) = self.session.subscribe(sub_id, Arc::clone(&filter), Seq(self.head), Ok(())) else {
+        let purged = self.head.is_multiple_of(7).then_some(Seq(self.head / 2));
+        let log = LogEnds { head: Seq(self.head), purged };
+        let Ok(opened) = self.session.subscribe(sub_id, Arc::clone(&filter), log, Ok(())) else {
             return;
         };
+        assert!(purged.is_none_or(|purged| filter.after.is_none_or(|after| purged.0 <= after)));
         // The stored phase has not begun: nothing of it may lie in the queue yet.
         let before = self.readings.remove(sub_id);
         assert_eq!(opened.replaced.map(|(index, _)| index), before.map(|reading| reading.index));
@@ -335,7 +338,7 @@ impl Drive {
         let covered = if page.len() == found.len() { to } else { page.last().copied().unwrap_or(to) };
         let ended = if how == 255 {
             self.failed = true;
-            self.session.read_failed()
+            self.session.read_failed(Reason::ReadFailed)
         } else {
             self.session.page(page.iter().map(|seq| (Seq(*seq), &entry(*seq).wire[..])), Seq(covered)).0
         };

@@ -1,0 +1,147 @@
+//! What is known of everything that is gone, as a whole: some rows of `meta`, of which every
+//! slice writes those it changes, together with the deletions themselves.
+//!
+//! | key | value |
+//! |---|---|
+//! | `gone` | the last position that was ever deleted, the first that may hold an event, the number of tombstones; u64 each |
+//! | `purged` | the marks of retention: first kind u16, last kind u16, position u64, for each stretch |
+//! | `tally` | see `tally`, for each rule that counts |
+//! | `clock` | the head at some moments: unix seconds i64, position u64, for each |
+
+use super::super::StoreError;
+use super::super::database::Database;
+use super::super::families::Family;
+use super::clock::HeadClock;
+use super::tally::{Tally, take};
+use crate::base::Seq;
+use crate::log::PurgeMarks;
+use rocksdb::WriteBatch;
+
+/// The row that [`Database::head`] reads, too.
+pub(in crate::store) const GONE: &[u8] = b"gone";
+const PURGED: &[u8] = b"purged";
+const TALLY: &[u8] = b"tally";
+const CLOCK: &[u8] = b"clock";
+
+/// See the module's documentation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store) struct Ledger {
+    /// The last position that was ever deleted: the log reaches at least as far.
+    pub(in crate::store) floor: Seq,
+    /// Every position below it is gone.
+    pub(in crate::store) first: u64,
+    pub(in crate::store) tombstones: u64,
+    pub(in crate::store) marks: PurgeMarks,
+    pub(super) tallies: Vec<Tally>,
+    pub(super) clock: HeadClock,
+    /// The tallies have gone on since they were written; not on disk.
+    pub(super) unsaved: bool,
+    /// No tombstone is older (unix seconds); not on disk.
+    pub(super) oldest_tombstone: i64,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Ledger {
+            floor: Seq::ZERO,
+            first: 1,
+            tombstones: 0,
+            marks: PurgeMarks::default(),
+            tallies: Vec::new(),
+            clock: HeadClock::default(),
+            unsaved: false,
+            oldest_tombstone: 0,
+        }
+    }
+}
+
+impl Ledger {
+    /// What is on disk. What was counted or seen of positions that are not there (any more) is
+    /// counted again.
+    pub(in crate::store) fn read(db: &Database, head: Seq) -> Result<Ledger, StoreError> {
+        let mut ledger = Ledger::default();
+        let damaged =
+            |key| StoreError::Damaged { what: format!("meta row {}", String::from_utf8_lossy(key)) };
+        let row = |key| db.get(Family::Meta, key).map(Option::unwrap_or_default);
+        if let Some(row) = db.get(Family::Meta, GONE)? {
+            (ledger.floor, ledger.first, ledger.tombstones) =
+                decode_gone(&row).ok_or_else(|| damaged(GONE))?;
+        }
+        ledger.marks = decode_marks(&row(PURGED)?).ok_or_else(|| damaged(PURGED))?;
+        ledger.tallies = decode_tallies(&row(TALLY)?).ok_or_else(|| damaged(TALLY))?;
+        ledger.tallies.retain(|tally| tally.to <= head);
+        ledger.clock = HeadClock::decode(&row(CLOCK)?).ok_or_else(|| damaged(CLOCK))?;
+        Ok(ledger)
+    }
+
+    /// Adds the rows that differ from those of `before`.
+    pub(in crate::store) fn put(&self, db: &Database, before: &Ledger, batch: &mut WriteBatch) {
+        let meta = db.cf(Family::Meta);
+        let gone = |it: &Ledger| [it.floor.0, it.first, it.tombstones];
+        if gone(self) != gone(before) {
+            batch.put_cf(meta, GONE, gone(self).map(u64::to_be_bytes).concat());
+        }
+        if self.marks != before.marks {
+            batch.put_cf(meta, PURGED, encode_marks(&self.marks));
+        }
+        if self.tallies != before.tallies || before.unsaved {
+            let mut row = Vec::new();
+            self.tallies.iter().for_each(|tally| tally.encode(&mut row));
+            batch.put_cf(meta, TALLY, row);
+        }
+        if self.clock != before.clock {
+            batch.put_cf(meta, CLOCK, self.clock.encode());
+        }
+    }
+
+    /// The same of a log that ends with `head`.
+    pub(in crate::store) fn cut(mut self, head: Seq) -> Ledger {
+        self.floor = self.floor.min(head);
+        self.first = self.first.min(head.next().0);
+        // They are counted again, from events that are still there.
+        self.tallies.clear();
+        let marks = std::mem::take(&mut self.marks);
+        for (lo, hi, mark) in marks.stretches() {
+            self.marks.raise(*lo, *hi, (*mark).min(head));
+        }
+        self
+    }
+}
+
+/// The last deleted position of a `gone` row, the first of the log, and the tombstones.
+fn decode_gone(mut row: &[u8]) -> Option<(Seq, u64, u64)> {
+    let [floor, first, tombstones] = [take(&mut row)?, take(&mut row)?, take(&mut row)?];
+    let [floor, first, tombstones] = [floor, first, tombstones].map(u64::from_be_bytes);
+    row.is_empty().then_some((Seq(floor), first.max(1), tombstones))
+}
+
+fn encode_marks(marks: &PurgeMarks) -> Vec<u8> {
+    let mut row = Vec::new();
+    for (lo, hi, mark) in marks.stretches() {
+        row.extend_from_slice(&lo.to_be_bytes());
+        row.extend_from_slice(&hi.to_be_bytes());
+        row.extend_from_slice(&mark.0.to_be_bytes());
+    }
+    row
+}
+
+fn decode_marks(mut row: &[u8]) -> Option<PurgeMarks> {
+    let mut marks = PurgeMarks::default();
+    while !row.is_empty() {
+        let (lo, hi) = (u16::from_be_bytes(take(&mut row)?), u16::from_be_bytes(take(&mut row)?));
+        let mark = Seq(u64::from_be_bytes(take(&mut row)?));
+        if lo > hi {
+            return None;
+        }
+        marks.raise(lo, hi, mark);
+    }
+    Some(marks)
+}
+
+fn decode_tallies(mut row: &[u8]) -> Option<Vec<Tally>> {
+    let mut tallies = Vec::new();
+    while !row.is_empty() {
+        tallies.push(Tally::decode(&mut row)?);
+    }
+    Some(tallies)
+}

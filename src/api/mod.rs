@@ -31,11 +31,13 @@ mod pow;
 mod problem;
 mod router;
 mod schema;
-pub mod serve;
+mod serve;
 mod wait;
 
 pub use call::{Anyone, Call, MaybeAgent, StillAgent, Who};
-pub use router::{ApiOptions, router};
+pub use problem::status;
+pub use router::router;
+pub use serve::{Api, ApiOptions};
 
 use operation::Operation;
 

@@ -1,21 +1,17 @@
 //! Operations and documents as routes.
 
-use super::buckets::Buckets;
 use super::document;
 use super::guide;
 use super::manners;
 use super::operation::Operation;
 use super::serve::{Api, respond};
-use crate::base::Clock;
-use crate::gather::Gather;
 use axum::Router;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware;
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{MethodFilter, get, on};
 use serde_json::Value;
-use std::net::IpAddr;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -24,30 +20,17 @@ use utoipa::openapi::OpenApi;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What the HTTP face works on.
-pub struct ApiOptions {
-    pub gather: Arc<Gather>,
-    /// Whether addresses are limited (contract 3.6).
-    pub limit_addresses: bool,
-    /// Proxies whose `X-Real-IP` is believed.
-    pub trusted_proxies: Vec<IpAddr>,
-    pub clock: Clock,
-}
-
 /// The routes of Gather, to be served beside others.
 ///
 /// # Errors
 /// The document cannot be written: a bug, told at the start.
-pub fn router(options: ApiOptions) -> Result<Router, String> {
-    let ApiOptions { gather, limit_addresses, trusted_proxies, clock } = options;
-    let buckets = Buckets::new(clock, limit_addresses);
-    let api = Arc::new(Api { gather, buckets, trusted_proxies });
+pub fn router(api: &Arc<Api>) -> Result<Router, String> {
     let operations = super::operations();
     let document = document::document(&operations);
     let mut router = documents(&document)?;
     guide::remember(&operations);
     for operation in operations {
-        router = route(router, &api, operation);
+        router = route(router, api, operation);
     }
     let router = router.fallback(manners::unknown_path);
     Ok(router
@@ -71,7 +54,7 @@ fn route(router: Router, api: &Arc<Api>, operation: Operation) -> Router {
     router.route(path, on(filter, handler))
 }
 
-/// `/openapi.json`, `/openapi.yaml`, `/schemas/{name}.json`, `/docs` and the pages.
+/// `/openapi.json`, `/openapi.yaml`, `/schemas/{name}.json`, `/docs`, `/llms.txt`, `/`.
 fn documents(document: &OpenApi) -> Result<Router, String> {
     let json = document.to_json().map_err(|error| error.to_string())?;
     let yaml = document.to_yaml().map_err(|error| error.to_string())?;
@@ -116,12 +99,7 @@ async fn viewer(Path(file): Path<String>) -> Response {
     }
 }
 
-/// A page for people, JSON for everybody else (D11).
-async fn root(request: Request) -> Response {
-    let accept =
-        request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    match accept.contains("text/html") {
-        true => Html(guide::page()).into_response(),
-        false => axum::Json(guide::discovery()).into_response(),
-    }
+/// For agents; people get a page (D11).
+async fn root() -> Response {
+    axum::Json(guide::discovery()).into_response()
 }

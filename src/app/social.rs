@@ -2,11 +2,12 @@
 
 use super::config::{Config, GatherConfig};
 use super::facts::Facts;
-use crate::api::{self, ApiOptions};
+use crate::api::{self, Api, ApiOptions};
 use crate::base::Clock;
 use crate::gather::door::IngestDoor;
 use crate::gather::ports::{Chain, Ports};
 use crate::gather::{Gather, GatherError, Options, Registration};
+use crate::pages;
 use crate::upstream::{Client, ClientError, Explorer, Node, Oembed, SimplePrice};
 use axum::Router;
 use std::net::{IpAddr, SocketAddr};
@@ -42,14 +43,15 @@ pub(super) fn start(
     let options = options(config, facts);
     let gather = Arc::new(Gather::start(&config.relay.data_dir, options, ports, clock)?);
     let GatherConfig { limit_addresses, trusted_proxies, .. } = &config.gather;
-    let router = api::router(ApiOptions {
+    let api = Arc::new(Api::new(ApiOptions {
         gather: Arc::clone(&gather),
         limit_addresses: limit_addresses.unwrap_or_else(|| !on_loopback(facts.http)),
         trusted_proxies: trusted_proxies.clone(),
         clock,
-    });
+    }));
+    let router = pages::router(&api, api::router(&api).map_err(SocialError::Routes)?);
     // Set once: nobody else starts Gather.
-    let _ = beside.set(router.map_err(SocialError::Routes)?);
+    let _ = beside.set(router);
     Ok(gather)
 }
 

@@ -57,6 +57,7 @@ pub mod list;
 pub mod messages;
 mod options;
 pub mod outbox;
+pub mod overview;
 pub mod ports;
 pub mod posts;
 pub mod pow;

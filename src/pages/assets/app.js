@@ -1,0 +1,62 @@
+// What runs on every page.
+
+import * as actions from './actions.js';
+import { element, icon } from './element.js';
+import { listen } from './live.js';
+import * as navigate from './navigate.js';
+import { resume } from './session.js';
+import * as time from './time.js';
+import { complain } from './toast.js';
+
+/** Several events within this time are shown together; a little random, so that not all readers ask at once. */
+const GATHER_MS = 250;
+
+let hush = () => {};
+let heardOn = '';
+
+/** Listens to what the page on the screen is about. */
+function attach() {
+  time.refresh();
+  const main = document.getElementById('main');
+  const { live = '', liveMode: mode, position } = main.dataset;
+  const page = live + location.pathname + location.search;
+  if (page === heardOn) return;
+  hush();
+  heardOn = page;
+  hush = () => {};
+  if (!live) return;
+  let count = 0;
+  let timer = null;
+  const end = listen(live, position, (name) => {
+    if (mode === 'pill') {
+      if (name === 'post') pill((count += 1));
+      return;
+    }
+    timer ??= setTimeout(() => { timer = null; navigate.reload(); }, GATHER_MS * (1 + Math.random()));
+  });
+  hush = () => { clearTimeout(timer); end(); };
+}
+
+/** New posts do not push away what is being read: a button says how many there are. */
+function pill(count) {
+  const text = `${count} new ${count === 1 ? 'post' : 'posts'}`;
+  const button = element('button', { class: 'button primary pill', type: 'button' }, [icon('up'), text]);
+  button.addEventListener('click', () => { heardOn = ''; navigate.go('/feed?sort=newest'); });
+  document.getElementById('pill')?.replaceChildren(button);
+}
+
+async function begin() {
+  time.start();
+  navigate.start(attach);
+  actions.start();
+  try {
+    if (await resume()) await navigate.reload();
+  } catch (error) {
+    complain(error);
+  } finally {
+    document.documentElement.dataset.ready = '';
+  }
+  attach();
+}
+
+begin();

@@ -1,0 +1,81 @@
+// Goes from page to page without losing the token: the next page is asked for with it, and laid
+// over this one. Without scripts the same links and forms work by themselves.
+
+import { complain } from './toast.js';
+import { morph } from './morph.js';
+import { freshToken } from './session.js';
+
+const PAGE = 'text/html';
+let arrived = () => {};
+let going = null;
+
+/** Has links and searches stay in this document; `then` is called after every arrival. */
+export function start(then) {
+  arrived = then;
+  history.scrollRestoration = 'manual';
+  document.addEventListener('click', (event) => {
+    const link = event.target.closest?.('a[href]');
+    if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    if (link.target || link.hasAttribute('download') || link.origin !== location.origin) return;
+    // Within the page the browser knows the way.
+    if (link.hash && link.pathname === location.pathname && link.search === location.search) return;
+    event.preventDefault();
+    go(link.href);
+  });
+  document.addEventListener('submit', (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.method !== 'get' || form.dataset.action) return;
+    event.preventDefault();
+    const url = new URL(form.action);
+    url.search = new URLSearchParams([...new FormData(form)].filter(([, value]) => value !== ''));
+    go(url.href);
+  });
+  addEventListener('popstate', (event) => load(location.href, { scroll: event.state?.scroll ?? 0 }));
+  addEventListener('scrollend', remember);
+}
+
+/** Opens another page of ours. */
+export async function go(href) {
+  remember();
+  const url = new URL(href, location.href);
+  if (await load(url.href, { scroll: 0, focus: true })) history.pushState({ scroll: 0 }, '', url);
+  if (url.hash) document.getElementById(url.hash.slice(1))?.scrollIntoView();
+}
+
+/** Asks for this page again and changes what is different. */
+export const reload = () => load(location.href, {});
+
+const remember = () => history.replaceState({ ...history.state, scroll: scrollY }, '');
+
+async function load(href, { scroll, focus }) {
+  going?.abort();
+  const mine = new AbortController();
+  going = mine;
+  const main = document.getElementById('main');
+  main.setAttribute('aria-busy', 'true');
+  try {
+    const token = await freshToken();
+    const headers = { Accept: PAGE, ...(token && { Authorization: `Bearer ${token}` }) };
+    const response = await fetch(href, { headers, signal: mine.signal });
+    const page = new DOMParser().parseFromString(await response.text(), PAGE);
+    if (!response.headers.get('Content-Type')?.startsWith(PAGE) || !page.getElementById('main')) {
+      location.assign(href);
+      return false;
+    }
+    show(page);
+    if (scroll !== undefined) scrollTo(0, scroll);
+    if (focus) main.focus({ preventScroll: true });
+    return true;
+  } catch (error) {
+    if (error.name !== 'AbortError') complain(error);
+    return false;
+  } finally {
+    if (going === mine) main.removeAttribute('aria-busy');
+  }
+}
+
+function show(page) {
+  document.title = page.title;
+  for (const id of ['top', 'main']) morph(document.getElementById(id), page.getElementById(id));
+  arrived();
+}

@@ -1,0 +1,134 @@
+//! Markdown as markup: texts of agents, which are hostile, and our own documents.
+
+use super::view::{Markup, escape};
+use pulldown_cmark::{Alignment, CowStr, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd, html};
+
+/// How far headings of a text are below those of the page around it.
+const HEADINGS_BELOW: usize = 2;
+
+/// A text of an agent: markup in it is text, pictures are links, and links lead only to the web.
+pub(super) fn of_agents(text: &str) -> Markup {
+    let options = Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TABLES;
+    let mut safe = Safe::default();
+    let events = Parser::new_ext(text, options).map(move |event| safe.pass(event));
+    Markup::finished(written(events))
+}
+
+fn written<'a>(events: impl Iterator<Item = Event<'a>>) -> String {
+    let mut html = String::new();
+    html::push_html(&mut html, events);
+    html
+}
+
+/// Turns what is dangerous into text.
+#[derive(Default)]
+struct Safe {
+    /// Of the links that are open, whether each is written.
+    links: Vec<bool>,
+}
+
+impl Safe {
+    fn pass<'a>(&mut self, event: Event<'a>) -> Event<'a> {
+        match event {
+            Event::Html(text) | Event::InlineHtml(text) => Event::Text(text),
+            Event::Start(Tag::HtmlBlock) => Event::Start(Tag::Paragraph),
+            Event::End(TagEnd::HtmlBlock) => Event::End(TagEnd::Paragraph),
+            Event::Start(Tag::Heading { level, .. }) => {
+                Event::Start(Tag::Heading { level: lowered(level), id: None, classes: vec![], attrs: vec![] })
+            }
+            Event::End(TagEnd::Heading(level)) => Event::End(TagEnd::Heading(lowered(level))),
+            Event::Start(Tag::Link { dest_url, link_type, .. } | Tag::Image { dest_url, link_type, .. }) => {
+                self.open(&dest_url, link_type)
+            }
+            Event::End(TagEnd::Link | TagEnd::Image) => match self.links.pop() {
+                Some(true) => Event::InlineHtml("</a>".into()),
+                _ => Event::Text("".into()),
+            },
+            Event::Start(Tag::CodeBlock(_)) => {
+                Event::Start(Tag::CodeBlock(pulldown_cmark::CodeBlockKind::Indented))
+            }
+            // An alignment would be a style in the page, which the policy forbids.
+            Event::Start(Tag::Table(columns)) => {
+                Event::Start(Tag::Table(vec![Alignment::None; columns.len()]))
+            }
+            event => event,
+        }
+    }
+
+    fn open<'a>(&mut self, to: &str, kind: LinkType) -> Event<'a> {
+        let mail = kind == LinkType::Email;
+        let web = ["https://", "http://"]
+            .iter()
+            .any(|scheme| to.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme)));
+        self.links.push(web && !mail);
+        match web && !mail {
+            true => {
+                let tag = format!(r#"<a href="{}" rel="nofollow noopener noreferrer ugc">"#, escape(to));
+                Event::InlineHtml(CowStr::from(tag))
+            }
+            false => Event::Text("".into()),
+        }
+    }
+}
+
+fn lowered(level: HeadingLevel) -> HeadingLevel {
+    HeadingLevel::try_from(level as usize + HEADINGS_BELOW).unwrap_or(HeadingLevel::H6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn html(text: &str) -> String {
+        of_agents(text).to_string()
+    }
+
+    #[test]
+    fn ordinary_text_is_set() {
+        assert_eq!(html("a *b* `c`\n\n- d"), "<p>a <em>b</em> <code>c</code></p>\n<ul>\n<li>d</li>\n</ul>\n");
+        assert_eq!(html("# top"), "<h3>top</h3>\n");
+        assert!(
+            html("[x](https://a.example/?q=1&r=\")")
+                .contains("rel=\"nofollow noopener noreferrer ugc\">x</a>")
+        );
+        assert!(html("<https://a.example>").contains("<a href=\"https://a.example\""));
+    }
+
+    #[test]
+    fn nothing_in_a_text_becomes_markup() {
+        for text in [
+            "<script>alert(1)</script>",
+            "a <img src=x onerror=alert(1)> b",
+            "<div onclick=alert(1)>\n\n</div>",
+            "[x](javascript:alert(1))",
+            "[x](data:text/html,<script>1</script>)",
+            "[x](JaVaScRiPt:alert(1))",
+            "![x](https://a.example/\"onerror=alert(1))",
+            "[x](https://a.example/\"onmouseover=alert(1))",
+            "<javascript:alert(1)>",
+            "```\"><script>\nalert(1)\n```",
+            "# x {onclick=alert(1)}",
+            "| <script> |\n|--|\n| <b>x |",
+            "<svg/onload=alert(1)>",
+            "&lt;script&gt;",
+        ] {
+            let html = html(text);
+            let mut rest = html.as_str();
+            while let Some((_, tag)) = rest.split_once('<') {
+                let (tag, after) = tag.split_once('>').unwrap_or_else(|| panic!("{text}: {html}"));
+                let name = tag.trim_start_matches('/').split(' ').next().unwrap();
+                let known = [
+                    "p", "a", "em", "code", "pre", "ul", "li", "h3", "table", "thead", "tbody", "tr", "th",
+                    "td",
+                ];
+                assert!(known.contains(&name), "{text}: {html}");
+                assert!(name == "a" || !tag.contains(' '), "{text}: {html}");
+                if tag.starts_with("a ") {
+                    assert_eq!(tag.matches('"').count(), 4, "{text}: {html}");
+                    assert!(tag.starts_with("a href=\"http"), "{text}: {html}");
+                }
+                rest = after;
+            }
+        }
+    }
+}

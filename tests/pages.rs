@@ -1,0 +1,13 @@
+//! The pages as people meet them: the real binary, and a real Chromium that chromedriver drives.
+//!
+//! Every file under `pages/` is a promise, by its name. Screenshots of every page, at three widths,
+//! light and dark, are left in `target/tmp/pages`.
+
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "pages/browser.rs"]
+mod browser;
+#[path = "pages/life.rs"]
+mod life;
+#[path = "pages/service.rs"]
+mod service;

@@ -7,7 +7,13 @@
 
 #[path = "pages/browser.rs"]
 mod browser;
+#[path = "pages/every_page.rs"]
+mod every_page;
+#[path = "pages/hostile.rs"]
+mod hostile;
 #[path = "pages/life.rs"]
 mod life;
 #[path = "pages/service.rs"]
 mod service;
+#[path = "pages/vectors.rs"]
+mod vectors;

@@ -1,6 +1,8 @@
 //! What the pages for people show beside what the operations answer.
 
 use super::posts::{Expand, Post};
+use super::rules::money::Sats;
+use super::rules::time::Time;
 use super::{Db, Fault};
 
 /// How much there is.
@@ -47,4 +49,82 @@ pub fn posts_of(db: &Db<'_>, agent: &str, limit: i64) -> Result<Vec<Post>, Fault
     );
     let found = db.all(&sql, (agent, limit), |row| expand.read(row))?;
     Ok(found.into_iter().map(|(post, _)| post).collect())
+}
+
+/// A channel of an agent, and what was said there last.
+#[derive(Debug, Clone)]
+pub struct Talk {
+    pub id: String,
+    pub name: String,
+    pub members: i64,
+    pub last: Option<Said>,
+}
+
+/// The last words of a channel.
+#[derive(Debug, Clone)]
+pub struct Said {
+    pub author: String,
+    pub body: String,
+    pub created: Time,
+}
+
+/// An agent's channels, at most `limit`; the one that was spoken in last is first.
+///
+/// # Errors
+/// The database's.
+pub fn talks_of(db: &Db<'_>, agent: i64, limit: i64) -> Result<Vec<Talk>, Fault> {
+    let sql = "SELECT c.id, c.name, c.members, w.name, m.body, m.created
+               FROM members k JOIN channels c ON c.n = k.channel
+               LEFT JOIN messages m ON m.n = (SELECT max(n) FROM messages WHERE channel = c.n)
+               LEFT JOIN agents w ON w.n = m.author
+               WHERE k.agent = ?1 ORDER BY coalesce(m.created, c.created) DESC LIMIT ?2";
+    db.all(sql, (agent, limit), |row| {
+        let author: Option<String> = row.get(3)?;
+        let said =
+            |author| Ok::<_, rusqlite::Error>(Said { author, body: row.get(4)?, created: Time(row.get(5)?) });
+        let last = author.map(said).transpose()?;
+        Ok(Talk { id: row.get(0)?, name: row.get(1)?, members: row.get(2)?, last })
+    })
+}
+
+/// A movement of an agent's account.
+#[derive(Debug, Clone)]
+pub struct Movement {
+    /// `deposit`, `fee`, `tip`, `order`, `credit`.
+    pub kind: String,
+    /// Less than nothing: it was paid.
+    pub amount: Sats,
+    /// What it is for.
+    pub about: (String, String),
+    /// The other agent, if it was one.
+    pub other: Option<(String, String)>,
+    pub created: Time,
+}
+
+/// An agent's movements, newest first.
+///
+/// # Errors
+/// The database's.
+pub fn movements_of(db: &Db<'_>, agent: i64, limit: i64) -> Result<Vec<Movement>, Fault> {
+    let sql = "WITH mine AS (SELECT n FROM accounts WHERE agent = ?1),
+               both AS (
+                   SELECT * FROM (SELECT n, payee AS other, -amount AS change FROM transfers
+                                  WHERE payer = (SELECT n FROM mine) ORDER BY n DESC LIMIT ?2)
+                   UNION ALL
+                   SELECT * FROM (SELECT n, payer AS other, amount AS change FROM transfers
+                                  WHERE payee = (SELECT n FROM mine) ORDER BY n DESC LIMIT ?2)
+               )
+               SELECT t.kind, b.change, t.ref_type, t.ref_id, a.id, a.name, t.created
+               FROM both b JOIN transfers t ON t.n = b.n JOIN accounts c ON c.n = b.other
+               LEFT JOIN agents a ON a.n = c.agent ORDER BY b.n DESC LIMIT ?2";
+    db.all(sql, (agent, limit), |row| {
+        let (id, name): (Option<String>, Option<String>) = (row.get(4)?, row.get(5)?);
+        Ok(Movement {
+            kind: row.get(0)?,
+            amount: Sats(row.get(1)?),
+            about: (row.get(2)?, row.get(3)?),
+            other: id.zip(name),
+            created: Time(row.get(6)?),
+        })
+    })
 }

@@ -14,6 +14,63 @@ pub(super) fn of_agents(text: &str) -> Markup {
     Markup::finished(written(events))
 }
 
+/// One of our own texts.
+pub(super) struct Document {
+    pub body: Markup,
+    /// Of the sections: id and text.
+    pub headings: Vec<(String, String)>,
+}
+
+/// One of our own texts, without its title. `link` says where a link leads here, if anywhere.
+pub(super) fn document(text: &str, link: &dyn Fn(&str) -> Option<String>) -> Document {
+    let mut events = Vec::new();
+    let (mut headings, mut heading, mut title, mut links) = (Vec::new(), None, false, Vec::new());
+    for event in Parser::new_ext(text, Options::ENABLE_TABLES) {
+        match event {
+            Event::Start(Tag::Heading { level: HeadingLevel::H1, .. }) => title = true,
+            Event::End(TagEnd::Heading(HeadingLevel::H1)) => title = false,
+            _ if title => {}
+            Event::Start(Tag::Heading { level, .. }) => heading = Some((level, events.len(), String::new())),
+            Event::End(TagEnd::Heading(_)) => {
+                let Some((level, at, text)) = heading.take() else { continue };
+                let id = slug(&text);
+                let tag = format!("<{level} id=\"{id}\">");
+                events.insert(at, Event::InlineHtml(tag.into()));
+                events.push(Event::InlineHtml(format!("</{level}>\n").into()));
+                if level == HeadingLevel::H2 {
+                    headings.push((id, text));
+                }
+            }
+            Event::Start(Tag::Link { dest_url, .. }) => {
+                let to = link(&dest_url);
+                let tag = to.as_ref().map(|to| format!("<a href=\"{}\">", escape(to))).unwrap_or_default();
+                events.push(Event::InlineHtml(tag.into()));
+                links.push(to.is_some());
+            }
+            Event::End(TagEnd::Link) => {
+                let written = links.pop().unwrap_or(false);
+                events.push(Event::InlineHtml(if written { "</a>" } else { "" }.into()));
+            }
+            Event::Start(Tag::Table(columns)) => {
+                events.push(Event::Start(Tag::Table(vec![Alignment::None; columns.len()])));
+            }
+            event => {
+                if let (Some((_, _, text)), Event::Text(part) | Event::Code(part)) = (&mut heading, &event) {
+                    text.push_str(part);
+                }
+                events.push(event);
+            }
+        }
+    }
+    Document { body: Markup::finished(written(events.into_iter())), headings }
+}
+
+/// The anchor of a heading, as other renderers of Markdown make it.
+fn slug(text: &str) -> String {
+    let kept = text.to_lowercase().replace(' ', "-");
+    kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
+}
+
 fn written<'a>(events: impl Iterator<Item = Event<'a>>) -> String {
     let mut html = String::new();
     html::push_html(&mut html, events);

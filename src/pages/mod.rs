@@ -29,12 +29,16 @@
 //! 4. What it does on a click: `data-action="name"` on a form or button, and a function of that
 //!    name in a module of `assets/` that is entered in `assets/actions.js`.
 
+mod agents;
 mod assets;
+mod channels;
+mod docs;
 mod feed;
 mod forms;
 mod headers;
 mod home;
 mod markdown;
+mod me;
 mod post;
 mod router;
 mod view;

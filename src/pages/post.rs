@@ -5,7 +5,7 @@ use super::view::Markup;
 use super::visit::Visit;
 use crate::gather::comments::Comment;
 use crate::gather::posts::{self, Post, PostQuery};
-use crate::gather::{Db, Fault, overview};
+use crate::gather::{Db, Fault, agents, overview};
 use askama::Template;
 use std::collections::{HashMap, HashSet};
 
@@ -15,6 +15,8 @@ struct PostPage<'a> {
     visit: &'a Visit,
     post: &'a Post,
     author_id: &'a str,
+    /// The author's key now; 64 hex digits.
+    author_key: String,
     body: Markup,
     vote: i64,
     comments: Vec<Markup>,
@@ -34,11 +36,14 @@ struct CommentPiece<'a> {
 pub(super) fn show(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
     let post = posts::get(db, visit.id(), &PostQuery { expand: Some("comments".to_owned()) })?;
     let vote = visit.viewer.as_ref().map(|viewer| overview::vote_of(db, viewer.agent.n, &post.id));
+    let author_id = post.author_id.as_deref().unwrap_or_default();
     let shown = post.comments.as_deref().unwrap_or_default();
     visit.render(&PostPage {
         visit,
         post: &post,
-        author_id: post.author_id.as_deref().unwrap_or_default(),
+        author_id,
+        // A suspended author has no profile.
+        author_key: agents::get(db, author_id).map(|author| author.pubkey).unwrap_or_default(),
         body: markdown::of_agents(post.body.as_deref().unwrap_or_default()),
         vote: vote.transpose()?.unwrap_or(0),
         comments: Thread::of(shown).pieces(visit)?,

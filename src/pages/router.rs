@@ -1,7 +1,7 @@
 //! The table of pages, and what every request for one passes.
 
 use super::visit::{Asked, Visit};
-use super::{assets, feed, forms, headers, home, post};
+use super::{agents, assets, channels, docs, feed, forms, headers, home, me, post};
 use crate::api::{self, Api};
 use crate::gather::{Db, Fault, FaultKind};
 use askama::Template;
@@ -26,6 +26,17 @@ const PAGES: &[(&str, &str, Show)] = &[
     ("/feed", "feed", feed::show),
     ("/post/{id}", "feed", post::show),
     ("/write", "feed", forms::write),
+    ("/agents", "agents", agents::list),
+    ("/agent/{id}", "agents", agents::show),
+    ("/channels", "channels", channels::list),
+    ("/channel/{id}", "channels", channels::show),
+    ("/inbox", "inbox", me::inbox),
+    ("/me", "me", me::show),
+    ("/docs", "docs", docs::list),
+    ("/docs/readme", "docs", docs::readme),
+    ("/docs/protocol", "docs", docs::protocol),
+    ("/docs/tuning", "docs", docs::tuning),
+    ("/docs/design", "docs", docs::design),
     ("/join", "join", forms::join),
 ];
 

@@ -101,14 +101,6 @@ impl Ui {
     pub fn plural(&self, n: &i64, one: &str, many: &str) -> String {
         format!("{} {}", self.number(n), if *n == 1 { one } else { many })
     }
-
-    /// The beginning and the end of a long hex text.
-    pub fn short(&self, hex: &str) -> String {
-        match (hex.get(..8), hex.get(hex.len().saturating_sub(4)..)) {
-            (Some(head), Some(tail)) if hex.len() > 16 => format!("{head}…{tail}"),
-            _ => hex.to_owned(),
-        }
-    }
 }
 
 /// Text as markup.

@@ -41,6 +41,13 @@ impl Deref for Visit {
     }
 }
 
+#[derive(Template)]
+#[template(path = "sign-in.html")]
+struct SignIn<'a> {
+    visit: &'a Visit,
+    title: &'a str,
+}
+
 /// What is known before the database is asked.
 pub(super) struct Asked {
     pub section: &'static str,
@@ -135,6 +142,14 @@ impl Visit {
     /// Whether this agent looks.
     pub fn is_me(&self, agent: &str) -> bool {
         self.viewer.as_ref().is_some_and(|viewer| viewer.agent.id == agent)
+    }
+
+    /// The page of something private, for somebody who is not signed in (yet).
+    ///
+    /// # Errors
+    /// Ours.
+    pub fn sign_in(&self, title: &str) -> Result<String, Fault> {
+        self.render(&SignIn { visit: self, title })
     }
 
     /// The finished page.

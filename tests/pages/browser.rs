@@ -58,7 +58,8 @@ impl Browser {
             "goog:chromeOptions": {"args": arguments}
         }}});
         let made = browser.send("POST", "/session", Some(&capabilities));
-        browser.session = made["sessionId"].as_str().unwrap_or_else(|| panic!("no session: {made}")).to_owned();
+        browser.session =
+            made["sessionId"].as_str().unwrap_or_else(|| panic!("no session: {made}")).to_owned();
         browser
     }
 
@@ -128,7 +129,8 @@ impl Browser {
     #[track_caller]
     fn find(&self, selector: &str) -> String {
         self.wait(&format!("document.querySelector({})", json!(selector)));
-        let found = self.request("POST", "/element", Some(&json!({"using": "css selector", "value": selector})));
+        let found =
+            self.request("POST", "/element", Some(&json!({"using": "css selector", "value": selector})));
         found[ELEMENT].as_str().unwrap_or_else(|| panic!("{selector}: {found}")).to_owned()
     }
 
@@ -180,7 +182,10 @@ impl Browser {
             self.port,
             body.len()
         );
-        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).expect("a request");
+        stream
+            .write_all(head.as_bytes())
+            .and_then(|()| stream.write_all(body.as_bytes()))
+            .expect("a request");
         let mut reader = BufReader::new(stream);
         let (mut line, mut length) = (String::new(), 0);
         while reader.read_line(&mut line).expect("a head") > 2 {

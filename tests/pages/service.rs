@@ -57,7 +57,8 @@ impl Service {
     pub fn ask(&self, method: &str, path: &str, headers: &str) -> (String, Vec<u8>) {
         let mut stream = TcpStream::connect(&self.address).expect("a connection");
         let host = &self.address;
-        let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n");
+        let request =
+            format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).expect("a request");
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).expect("an answer");

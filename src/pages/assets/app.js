@@ -1,6 +1,7 @@
 // What runs on every page.
 
 import * as actions from './actions.js';
+import * as chat from './chat.js';
 import { element, icon } from './element.js';
 import { listen } from './live.js';
 import * as navigate from './navigate.js';
@@ -17,6 +18,7 @@ let heardOn = '';
 /** Listens to what the page on the screen is about. */
 function attach() {
   time.refresh();
+  chat.after();
   const main = document.getElementById('main');
   const { live = '', liveMode: mode, position } = main.dataset;
   const page = live + location.pathname + location.search;
@@ -47,8 +49,9 @@ function pill(count) {
 
 async function begin() {
   time.start();
-  navigate.start(attach);
+  navigate.start({ before: chat.before, after: attach });
   actions.start();
+  chat.start();
   try {
     if (await resume()) await navigate.reload();
   } catch (error) {

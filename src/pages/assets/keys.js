@@ -59,7 +59,7 @@ async function described(privateKey, publicKey, origin) {
   const spki = new Uint8Array(await crypto.subtle.exportKey('spki', publicKey));
   const raw = new Uint8Array(await crypto.subtle.exportKey('raw', publicKey));
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', raw));
-  return { privateKey, publicKey, pem: toPem('PUBLIC KEY', spki), hex: toHex(raw), fingerprint: toHex(digest), origin };
+  return { privateKey, publicKey, pem: toPem('PUBLIC KEY', spki), raw, hex: toHex(raw), fingerprint: toHex(digest), origin };
 }
 
 /** Keeps a key in this browser, in place of the one before. */
@@ -79,6 +79,12 @@ export async function signLogin(key, nonce) {
   if (!good) throw new Error('The service asked for a signature of something that is no login. Nothing was signed.');
   return sign(key, nonce);
 }
+
+/**
+ * The signature of a login to the relay. What is signed is a hash that this module's caller made of
+ * the relay's nonce and address (relay.js): nobody else chooses it.
+ */
+export const signRelayLogin = (key, hash) => sign(key, hash);
 
 /** The signature by which a new key agrees to take the place of an old one. */
 export const signRotation = (key, oldKey) => sign(key, concat(LOGIN_PREFIX, oldKey));

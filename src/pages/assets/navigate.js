@@ -6,17 +6,17 @@ import { morph } from './morph.js';
 import { freshToken } from './session.js';
 
 const PAGE = 'text/html';
-let arrived = () => {};
+let around = { before() {}, after() {} };
 let going = null;
 
-/** Has links and searches stay in this document; `then` is called after every arrival. */
-export function start(then) {
-  arrived = then;
+/** Has links and searches stay in this document; `hooks` are called around every arrival. */
+export function start(hooks) {
+  around = hooks;
   history.scrollRestoration = 'manual';
   document.addEventListener('click', (event) => {
     const link = event.target.closest?.('a[href]');
     if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
-    if (link.target || link.hasAttribute('download') || link.origin !== location.origin) return;
+    if (link.target || link.dataset.out !== undefined || link.hasAttribute('download') || link.origin !== location.origin) return;
     // Within the page the browser knows the way.
     if (link.hash && link.pathname === location.pathname && link.search === location.search) return;
     event.preventDefault();
@@ -75,7 +75,8 @@ async function load(href, { scroll, focus }) {
 }
 
 function show(page) {
+  around.before();
   document.title = page.title;
   for (const id of ['top', 'main']) morph(document.getElementById(id), page.getElementById(id));
-  arrived();
+  around.after();
 }

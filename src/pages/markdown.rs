@@ -51,9 +51,6 @@ pub(super) fn document(text: &str, link: &dyn Fn(&str) -> Option<String>) -> Doc
                 let written = links.pop().unwrap_or(false);
                 events.push(Event::InlineHtml(if written { "</a>" } else { "" }.into()));
             }
-            Event::Start(Tag::Table(columns)) => {
-                events.push(Event::Start(Tag::Table(vec![Alignment::None; columns.len()])));
-            }
             event => {
                 if let (Some((_, _, text)), Event::Text(part) | Event::Code(part)) = (&mut heading, &event) {
                     text.push_str(part);
@@ -71,10 +68,26 @@ fn slug(text: &str) -> String {
     kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
 }
 
+/// What may be wider than the page scrolls by itself, with the keyboard, too.
 fn written<'a>(events: impl Iterator<Item = Event<'a>>) -> String {
+    let wrapped = events.flat_map(|event| match event {
+        Event::Start(Tag::CodeBlock(_)) => [Some(raw("<pre tabindex=\"0\"><code>")), None],
+        Event::End(TagEnd::CodeBlock) => [Some(raw("</code></pre>\n")), None],
+        // An alignment would be a style in the page, which the policy forbids.
+        Event::Start(Tag::Table(columns)) => {
+            let plain = vec![Alignment::None; columns.len()];
+            [Some(raw("<div class=\"scroll\" tabindex=\"0\">")), Some(Event::Start(Tag::Table(plain)))]
+        }
+        Event::End(TagEnd::Table) => [Some(Event::End(TagEnd::Table)), Some(raw("</div>\n"))],
+        event => [Some(event), None],
+    });
     let mut html = String::new();
-    html::push_html(&mut html, events);
+    html::push_html(&mut html, wrapped.flatten());
     html
+}
+
+fn raw(html: &'static str) -> Event<'static> {
+    Event::InlineHtml(html.into())
 }
 
 /// Turns what is dangerous into text.
@@ -101,13 +114,6 @@ impl Safe {
                 Some(true) => Event::InlineHtml("</a>".into()),
                 _ => Event::Text("".into()),
             },
-            Event::Start(Tag::CodeBlock(_)) => {
-                Event::Start(Tag::CodeBlock(pulldown_cmark::CodeBlockKind::Indented))
-            }
-            // An alignment would be a style in the page, which the policy forbids.
-            Event::Start(Tag::Table(columns)) => {
-                Event::Start(Tag::Table(vec![Alignment::None; columns.len()]))
-            }
             event => event,
         }
     }
@@ -175,11 +181,12 @@ mod tests {
                 let (tag, after) = tag.split_once('>').unwrap_or_else(|| panic!("{text}: {html}"));
                 let name = tag.trim_start_matches('/').split(' ').next().unwrap();
                 let known = [
-                    "p", "a", "em", "code", "pre", "ul", "li", "h3", "table", "thead", "tbody", "tr", "th",
-                    "td",
+                    "p", "a", "em", "code", "pre", "ul", "li", "h3", "div", "table", "thead", "tbody", "tr",
+                    "th", "td",
                 ];
                 assert!(known.contains(&name), "{text}: {html}");
-                assert!(name == "a" || !tag.contains(' '), "{text}: {html}");
+                let ours = ["pre tabindex=\"0\"", "div class=\"scroll\" tabindex=\"0\""];
+                assert!(name == "a" || ours.contains(&tag) || !tag.contains(' '), "{text}: {html}");
                 if tag.starts_with("a ") {
                     assert_eq!(tag.matches('"').count(), 4, "{text}: {html}");
                     assert!(tag.starts_with("a href=\"http"), "{text}: {html}");

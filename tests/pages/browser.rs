@@ -4,11 +4,15 @@ use base64ct::{Base64, Encoding as _};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// How long a page may take for what a test waits for.
 const PATIENCE_MS: u64 = 30_000;
+
+/// Of a window, and of the longest picture, in pixels.
+const WINDOW_HEIGHT: u64 = 900;
+const PICTURE_HEIGHT_MAX: u64 = 3_000;
 
 /// Where chromedriver names an element of the page.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -141,25 +145,34 @@ impl Browser {
         entries.as_array().map(|entries| entries.iter().map(text).collect()).unwrap_or_default()
     }
 
-    /// The width of the window, and whether it is dark.
+    /// The width of the window, and whether it is dark. The page has been drawn so when it returns.
     pub fn look(&self, width: u32, dark: bool) {
-        let size = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
-        self.tools("Emulation.setDeviceMetricsOverride", size);
         let scheme = json!({"name": "prefers-color-scheme", "value": if dark { "dark" } else { "light" }});
         let still = json!({"name": "prefers-reduced-motion", "value": "reduce"});
         self.tools("Emulation.setEmulatedMedia", json!({ "features": [scheme, still] }));
+        self.resize(width, WINDOW_HEIGHT);
     }
 
-    /// A picture of the page, as long as it is.
-    pub fn screenshot(&self, name: &str) -> PathBuf {
-        let shot = json!({"format": "png", "captureBeyondViewport": true});
-        let picture = self.tools("Page.captureScreenshot", shot);
+    fn resize(&self, width: u32, height: u64) {
+        let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.tools("Emulation.setDeviceMetricsOverride", size);
+        self.promise(&format!(
+            "new Promise((resolve) => (function look() {{
+                 requestAnimationFrame(() => requestAnimationFrame(innerWidth === {width} ? resolve : look));
+             }})()).then(() => null)"
+        ));
+    }
+
+    /// A picture of the page, as long as it is (up to a bound), at this width.
+    pub fn screenshot(&self, name: &str, width: u32) {
+        let height = self.eval("document.documentElement.scrollHeight").as_u64().unwrap_or(WINDOW_HEIGHT);
+        self.resize(width, height.clamp(WINDOW_HEIGHT, PICTURE_HEIGHT_MAX));
+        let picture = self.tools("Page.captureScreenshot", json!({ "format": "png" }));
+        self.resize(width, WINDOW_HEIGHT);
         let picture = Base64::decode_vec(picture["data"].as_str().expect("a picture")).expect("base64");
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
         std::fs::create_dir_all(&folder).expect("a folder");
-        let path = folder.join(format!("{name}.png"));
-        std::fs::write(&path, picture).expect("a file");
-        path
+        std::fs::write(folder.join(format!("{name}.png")), picture).expect("a file");
     }
 
     /// A command of the developer tools.

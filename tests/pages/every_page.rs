@@ -81,7 +81,7 @@ fn look(browser: &Browser, service: &Service, name: &str, path: &str, findings: 
     for width in WIDTHS {
         for dark in [false, true] {
             browser.look(width, dark);
-            browser.screenshot(&format!("{name}-{width}-{}", if dark { "dark" } else { "light" }));
+            browser.screenshot(&format!("{name}-{width}-{}", if dark { "dark" } else { "light" }), width);
             let found = browser.eval(AUDIT);
             for finding in found.as_array().expect("a list") {
                 let scheme = if dark { "dark" } else { "light" };

@@ -31,7 +31,7 @@ fn events_are_read_and_checked() {
                  const event = msgpack.decode(bytes.fromHex(wire));
                  await events.check(event).catch((error) => wrong.push(`${vector.name}: ${error.message}`));
                  const tags = bytes.toHex(await events.sha256(events.canonicalTags(event.tags)));
-                 if (tags !== vector.canonical_tags_sha256) wrong.push(`${vector.name}: tags ${tags}`);
+                 if (vector.canonical_tags_sha256 && tags !== vector.canonical_tags_sha256) wrong.push(`${vector.name}: tags ${tags}`);
                  if (bytes.toHex(await events.eventId(event)) !== vector.id) wrong.push(`${vector.name}: id`);
                  const again = msgpack.decode(msgpack.encode(event));
                  await events.check(again).catch((error) => wrong.push(`${vector.name} again: ${error.message}`));

@@ -70,13 +70,11 @@ async fn answer(
         return behind.oneshot(request).await.into_response();
     }
     let uri = request.uri().to_string();
-    match page(&api, section, show, request).await {
-        Ok(html) => Html(html).into_response(),
-        Err(fault) => failed(&fault, uri),
-    }
+    let answer = page(&api, section, show, request).await;
+    answer.unwrap_or_else(|fault| failed(&fault, &Visit::lost(uri)))
 }
 
-async fn page(api: &Api, section: &'static str, show: Show, request: Request) -> Result<String, Fault> {
+async fn page(api: &Api, section: &'static str, show: Show, request: Request) -> Result<Response, Fault> {
     let (mut parts, _) = request.into_parts();
     api.charge(&parts)?;
     let bearer = api.bearer(&parts.headers);
@@ -88,7 +86,12 @@ async fn page(api: &Api, section: &'static str, show: Show, request: Request) ->
         query: query(&parts),
         uri: parts.uri.to_string(),
     };
-    api.read(move |db| show(db, &Visit::new(db, asked, bearer.as_ref()))).await
+    let page = move |db: &Db<'_>| {
+        let visit = Visit::new(db, asked, bearer.as_ref());
+        let shown = show(db, &visit).map(|html| Html(html).into_response());
+        Ok(shown.unwrap_or_else(|fault| failed(&fault, &visit)))
+    };
+    api.read(page).await
 }
 
 /// Of repeated parameters the first counts.
@@ -110,7 +113,10 @@ async fn elsewhere(behind: Router, policy: HeaderValue, request: Request) -> Res
     let (people, uri) = (wants_page(request.headers()), request.uri().to_string());
     let response = behind.oneshot(request).await.into_response();
     match people && response.status() == StatusCode::NOT_FOUND {
-        true => headers::dressed(failed(&Fault::missing("there is no page at this address"), uri), policy),
+        true => {
+            let fault = Fault::missing("there is no page at this address");
+            headers::dressed(failed(&fault, &Visit::lost(uri)), policy)
+        }
         false => response,
     }
 }
@@ -120,16 +126,18 @@ async fn elsewhere(behind: Router, policy: HeaderValue, request: Request) -> Res
 struct ErrorPage<'a> {
     visit: &'a Visit,
     title: &'static str,
+    /// What happened, unless the title says it.
+    detail: String,
     advice: &'static str,
     fault: &'a Fault,
 }
 
 /// The page of an error: what happened, and what to do.
-fn failed(fault: &Fault, uri: String) -> Response {
+fn failed(fault: &Fault, visit: &Visit) -> Response {
     let (title, advice) = match fault.kind {
         FaultKind::Missing => ("Nothing here", "It may have been deleted, or the address has a mistake."),
         FaultKind::Invalid | FaultKind::Bad => {
-            ("That does not work", "Change what is named below and try again.")
+            ("That does not work", "Change what is named above and try again.")
         }
         FaultKind::Unauthorized => ("Sign in first", "This page is for the agent it belongs to."),
         FaultKind::Forbidden => ("Not allowed", "If you think you should see this, ask the operator."),
@@ -137,12 +145,19 @@ fn failed(fault: &Fault, uri: String) -> Response {
         FaultKind::Unavailable => ("Busy", "Wait a moment, then reload."),
         _ => ("Something broke", "It was our fault and it is in the log. Reload to try again."),
     };
-    let visit = Visit::lost(uri);
-    let page = ErrorPage { visit: &visit, title, advice, fault };
+    let detail = if fault.flaws.is_empty() { for_people(&fault.detail) } else { String::new() };
+    let page = ErrorPage { visit, title, detail, advice, fault };
     let html = page.render().unwrap_or_else(|_| title.to_owned());
     let mut response = (api::status(fault.kind), Html(html)).into_response();
     if let Some(seconds) = fault.retry_seconds {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
     response
+}
+
+/// A refusal's sentence without the hint, behind a colon, which operation an agent calls now.
+fn for_people(detail: &str) -> String {
+    let said = detail.split(": ").next().unwrap_or(detail);
+    let mut letters = said.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).chain(['.']).collect()).unwrap_or_default()
 }

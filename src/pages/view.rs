@@ -89,7 +89,7 @@ impl Ui {
         let digits = n.unsigned_abs().to_string();
         let mut text = if *n < 0 { "\u{2212}".to_owned() } else { String::new() };
         for (i, digit) in digits.chars().enumerate() {
-            if i > 0 && (digits.len() - i) % 3 == 0 {
+            if i > 0 && (digits.len() - i).is_multiple_of(3) {
                 text.push(',');
             }
             text.push(digit);
@@ -120,10 +120,11 @@ fn relative(now: Time, then: Time) -> String {
     let seconds = now.seconds() - then.seconds();
     let days = seconds / 86_400;
     match seconds {
-        ..-60 => then.to_string()[..10].to_owned(),
-        ..60 => "just now".to_owned(),
-        ..3_600 => format!("{} min ago", seconds / 60),
-        ..86_400 => format!("{} h ago", seconds / 3_600),
+        // Another clock is ahead.
+        i64::MIN..-60 => then.to_string()[..10].to_owned(),
+        -60..60 => "just now".to_owned(),
+        60..3_600 => format!("{} min ago", seconds / 60),
+        3_600..86_400 => format!("{} h ago", seconds / 3_600),
         _ if days == 1 => "yesterday".to_owned(),
         _ if days < 30 => format!("{days} days ago"),
         _ => then.to_string()[..10].to_owned(),

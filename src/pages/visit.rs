@@ -10,6 +10,8 @@ use std::ops::Deref;
 
 /// A request for a page.
 pub(super) struct Visit {
+    /// Whether it is not known who looks: the database could not be asked.
+    pub lost: bool,
     /// Who looks, if it was asked with a token.
     pub viewer: Option<Viewer>,
     /// The part of the navigation it belongs to.
@@ -67,6 +69,7 @@ impl Visit {
         let Asked { section, path, query, uri } = asked;
         let options = &db.context().options;
         Visit {
+            lost: false,
             viewer,
             section,
             path,
@@ -81,6 +84,7 @@ impl Visit {
     /// One that nobody could be looked up for: the page of an error.
     pub fn lost(uri: String) -> Visit {
         Visit {
+            lost: true,
             viewer: None,
             section: "",
             path: Vec::new(),

@@ -60,17 +60,25 @@ fn every_page_is_sound_for_guests_and_members() {
     member.wait("document.querySelector('.message')");
     let channel = member.eval("location.pathname").as_str().expect("a path").to_owned();
 
-    let mut findings = Vec::new();
-    for (name, path) in public(&post, agent) {
-        look(&guest, &service, &format!("guest-{name}"), &path, &mut findings);
-    }
-    let mine = [("channel", channel)].into_iter().chain(public(&post, agent));
-    for (name, path) in mine {
-        look(&member, &service, &format!("member-{name}"), &path, &mut findings);
-    }
+    let mine = [("channel", channel)].into_iter().chain(public(&post, agent)).collect();
+    let (as_guest, as_member) = std::thread::scope(|scope| {
+        let (service, post) = (&service, &post);
+        let as_guest = scope.spawn(move || look_at(&guest, service, "guest", public(post, agent)));
+        let as_member = look_at(&member, service, "member", mine);
+        (as_guest.join(), as_member)
+    });
+    let mut findings = [as_guest.expect("its findings"), as_member].concat();
     findings.sort_unstable();
     findings.dedup();
     assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
+}
+
+fn look_at(browser: &Browser, service: &Service, who: &str, pages: Vec<(&str, String)>) -> Vec<String> {
+    let mut findings = Vec::new();
+    for (name, path) in pages {
+        look(browser, service, &format!("{who}-{name}"), &path, &mut findings);
+    }
+    findings
 }
 
 fn look(browser: &Browser, service: &Service, name: &str, path: &str, findings: &mut Vec<String>) {

@@ -77,6 +77,8 @@ async function load(href, { scroll, focus }) {
 function show(page) {
   around.before();
   document.title = page.title;
-  for (const id of ['top', 'main']) morph(document.getElementById(id), page.getElementById(id));
+  // A page that could not say who looks is no reason to forget it.
+  const parts = page.getElementById('top')?.dataset.lost === undefined ? ['top', 'main'] : ['main'];
+  for (const id of parts) morph(document.getElementById(id), page.getElementById(id));
   around.after();
 }

@@ -232,5 +232,5 @@ fn start_driver() -> (Child, u16) {
         }
         line.clear();
     }
-    panic!("chromedriver ended");
+    panic!("chromedriver ended: {:?}", driver.wait());
 }

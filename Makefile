@@ -34,8 +34,9 @@ bench: setup ## Measure the canonical set over real sockets; compares with and a
 	$(CARGO) build --release --locked --bins
 	$(CARGO) run --release --locked --bin axon-perf -- all $(ARGS)
 
-micro: setup ## Measure single rooms (ARGS=verify: only benches/verify.rs)
+micro: setup ## Measure single rooms (ARGS=verify: only benches/verify.rs), keep perf/results/micro.json
 	$(CARGO) bench --locked $(if $(ARGS),--bench $(ARGS),--benches)
+	$(CARGO) run --release --locked --bin axon-perf -- micro
 
 lint: setup ## Check formatting, lints, the systemd unit and the documentation's links
 	$(CARGO) fmt --check

@@ -14,6 +14,7 @@ mod jobs;
 mod keys;
 mod machine;
 mod meter;
+mod micro;
 mod options;
 mod page;
 mod poll;
@@ -66,6 +67,7 @@ fn run(options: &Options) -> Result<()> {
         }
         Command::Page => return page_of_newest(options),
         Command::Calibrate => return calibrate::calibrate(options, clock),
+        Command::Micro => return micro::gather(options, clock),
         Command::Validate => return validate::validate(options, clock),
         Command::Growth => growth::run(options, clock)?,
         Command::Sweep => (sweep::run(options, clock)?, Vec::new()),

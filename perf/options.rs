@@ -89,6 +89,8 @@ pub enum Command {
     Calibrate,
     /// Compares what `axon plan` predicts with four workloads that `calibrate` does not use.
     Validate,
+    /// Keeps the results of the last `cargo bench` as `micro.json`.
+    Micro,
     /// Prints the configuration tables that let the generator's keys in, for `--url`.
     Keys,
 }
@@ -275,13 +277,16 @@ impl Plan {
             }
             Command::Mixed => (self.connections, self.window, self.count) = (100, 8, 200_000),
             Command::Growth => {
-                // Long enough for the clock ticks, short enough for nine points three times.
-                (self.publishers, self.rate, self.count) = (8, Some(20_000), 60_000);
+                // A window, as in `ingest`: at a fixed rate the size of the batches decides, not
+                // what grows. Long enough for the clock ticks, short enough for nine points
+                // three times.
+                (self.publishers, self.window, self.count) = (8, 128, 150_000);
             }
             Command::Sweep
             | Command::All
             | Command::Page
             | Command::Keys
+            | Command::Micro
             | Command::Calibrate
             | Command::Validate => {}
         }
@@ -362,6 +367,7 @@ impl Plan {
             | Command::All
             | Command::Page
             | Command::Keys
+            | Command::Micro
             | Command::Calibrate
             | Command::Validate => String::new(),
         };
@@ -379,7 +385,8 @@ impl Plan {
 impl Command {
     /// Whether it is one workload with a plan, that a sweep can run.
     pub fn is_workload(self) -> bool {
-        let others = [Command::Growth, Command::Sweep, Command::All, Command::Page, Command::Keys];
+        let others =
+            [Command::Growth, Command::Sweep, Command::All, Command::Page, Command::Keys, Command::Micro];
         !others.contains(&self)
     }
 }

@@ -22,9 +22,15 @@ mod feed;
 mod harness;
 #[path = "gather/inbox.rs"]
 mod inbox;
+#[path = "gather/market.rs"]
+mod market;
+#[path = "gather/moderation.rs"]
+mod moderation;
 #[path = "gather/money.rs"]
 mod money;
 #[path = "gather/requests.rs"]
 mod requests;
+#[path = "gather/shop.rs"]
+mod shop;
 #[path = "gather/verification.rs"]
 mod verification;

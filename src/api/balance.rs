@@ -5,7 +5,7 @@ use super::operation::{Operation, get, post, put};
 use crate::gather::deposits::{self, Deposit};
 use crate::gather::input::Nothing;
 use crate::gather::tips::{self, Tip};
-use crate::gather::{Agent, fees, rate};
+use crate::gather::{Agent, Fault, fees, rate};
 
 const TAG: &str = "Balance";
 
@@ -33,7 +33,8 @@ pub(super) fn operations() -> Vec<Operation> {
                 let found = at.api().gather.context().ports.chain.transaction(&call.body.tx_id).await;
                 at.write(move |tx| {
                     let me = Agent::of(tx, &call.who.bearer, true)?;
-                    let outputs = deposits::judge(tx, &me, found)?;
+                    let outputs =
+                        deposits::judge(tx, &me, found, &tx.context().options.bch_address, Fault::bad)?;
                     deposits::settle(tx, &me, &call.body, &outputs)
                 })
                 .await

@@ -32,6 +32,8 @@ pub enum Tier {
     Public,
     /// It may be there.
     Optional,
+    /// It must be there; what it says is not looked at.
+    Present,
     /// An agent's token.
     Agent,
     /// An administrator's token.
@@ -58,6 +60,10 @@ pub struct Anyone;
 #[derive(Debug, Clone)]
 pub struct MaybeAgent(pub Option<Bearer>);
 
+/// Everybody who sends an Authorization header.
+#[derive(Debug, Clone, Copy)]
+pub struct HeaderOnly;
+
 /// An agent, even a suspended one.
 #[derive(Debug, Clone)]
 pub struct StillAgent(pub Agent);
@@ -67,6 +73,14 @@ impl Who for Anyone {
 
     fn admit(_: &Db<'_>, _: Option<Bearer>, _: bool) -> Result<Self, Fault> {
         Ok(Anyone)
+    }
+}
+
+impl Who for HeaderOnly {
+    const TIER: Tier = Tier::Present;
+
+    fn admit(_: &Db<'_>, _: Option<Bearer>, _: bool) -> Result<Self, Fault> {
+        Ok(HeaderOnly)
     }
 }
 

@@ -75,7 +75,7 @@ fn described(operation: &Operation) -> utoipa::openapi::path::Operation {
     for name in path_parameters(draft.path) {
         builder = builder.parameter(text_parameter(name, ParameterIn::Path, true));
     }
-    if matches!(operation.tier, Tier::Agent | Tier::Admin) {
+    if matches!(operation.tier, Tier::Agent | Tier::Admin | Tier::Present) {
         builder = builder.parameter(text_parameter("Authorization", ParameterIn::Header, true));
     }
     if draft.method != Method::GET {

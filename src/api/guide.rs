@@ -85,7 +85,23 @@ static ENDPOINTS: OnceLock<Vec<Endpoint>> = OnceLock::new();
 
 /// Keeps the operations for [`help`]; they are the same for every router of this process.
 pub(super) fn remember(operations: &[Operation]) {
-    ENDPOINTS.get_or_init(|| operations.iter().map(endpoint).collect());
+    ENDPOINTS.get_or_init(|| operations.iter().map(endpoint).chain(files()).collect());
+}
+
+/// What is no operation, since it is no JSON.
+fn files() -> [Endpoint; 2] {
+    let tip = "multipart/form-data, a part named file: png, jpg, jpeg, webp or svg, at most 20 MiB";
+    let endpoint = |method: &str, path, purpose, tips: &[&str]| Endpoint {
+        method: method.to_owned(),
+        path,
+        purpose,
+        tips: tips.iter().map(|tip| (*tip).to_owned()).collect(),
+    };
+    let token = "needs Authorization: Bearer TOKEN";
+    [
+        endpoint("POST", "/api/designs/upload", "Upload a picture to have it printed", &[token, tip]),
+        endpoint("GET", "/api/files/designs/{id}/{file}", "A picture that was uploaded", &[]),
+    ]
 }
 
 fn endpoint(operation: &Operation) -> Endpoint {
@@ -95,7 +111,7 @@ fn endpoint(operation: &Operation) -> Endpoint {
         Tier::Agent => tips.push("needs Authorization: Bearer TOKEN".to_owned()),
         Tier::Admin => tips.push("for administrators".to_owned()),
         Tier::Optional => tips.push("with a token it may be easier".to_owned()),
-        Tier::Public => {}
+        Tier::Public | Tier::Present => {}
     }
     let names = |fields: &[crate::gather::input::Field]| {
         let name =

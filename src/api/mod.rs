@@ -20,11 +20,14 @@ mod body;
 mod buckets;
 mod call;
 mod channels;
+mod designs;
 mod discovery;
 mod document;
 mod guide;
 mod inbox;
 mod manners;
+mod market;
+mod multipart;
 pub mod operation;
 mod posts;
 mod pow;
@@ -32,12 +35,14 @@ mod problem;
 mod router;
 mod schema;
 mod serve;
+mod shop;
 mod wait;
 
 pub use call::{Anyone, Call, MaybeAgent, StillAgent, Who};
 pub use problem::status;
 pub use router::router;
 pub use serve::{Api, ApiOptions};
+pub use shop::errands;
 
 use operation::Operation;
 
@@ -51,6 +56,8 @@ fn operations() -> Vec<Operation> {
         balance::operations(),
         channels::operations(),
         inbox::operations(),
+        market::operations(),
+        shop::operations(),
         admin::operations(),
     ]
     .into_iter()

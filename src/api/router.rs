@@ -1,5 +1,6 @@
 //! Operations and documents as routes.
 
+use super::designs;
 use super::document;
 use super::guide;
 use super::manners;
@@ -32,7 +33,7 @@ pub fn router(api: &Arc<Api>) -> Result<Router, String> {
     for operation in operations {
         router = route(router, api, operation);
     }
-    let router = router.fallback(manners::unknown_path);
+    let router = designs::routes(router, api).fallback(manners::unknown_path);
     Ok(router
         .layer(middleware::from_fn(manners::keep))
         .layer(CatchPanicLayer::new())

@@ -46,7 +46,7 @@ pub struct ApiOptions {
 /// What all operations, and the pages, share.
 pub struct Api {
     pub gather: Arc<Gather>,
-    buckets: Buckets,
+    pub(super) buckets: Buckets,
     trusted_proxies: Vec<IpAddr>,
 }
 
@@ -112,7 +112,7 @@ async fn examine(api: &Api, operation: &Operation, request: Request) -> Result<S
 fn authorization(headers: &HeaderMap, tier: Tier, flaws: &mut Vec<Flaw>) -> Option<String> {
     let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let sent = sent.filter(|text| !text.is_empty());
-    if sent.is_none() && matches!(tier, Tier::Agent | Tier::Admin) {
+    if sent.is_none() && matches!(tier, Tier::Agent | Tier::Admin | Tier::Present) {
         flaws.push(Flaw {
             message: "required header parameter is missing: send Authorization: Bearer TOKEN".to_owned(),
             location: "header.Authorization".to_owned(),
@@ -122,12 +122,22 @@ fn authorization(headers: &HeaderMap, tier: Tier, flaws: &mut Vec<Flaw>) -> Opti
     Some(sent?.strip_prefix("Bearer ").unwrap_or(sent?).to_owned())
 }
 
+/// The token of a route that is no operation.
+///
+/// # Errors
+/// 401, also for a missing header.
+pub(super) fn token(api: &Api, headers: &HeaderMap) -> Result<Bearer, Fault> {
+    let token = authorization(headers, Tier::Optional, &mut Vec::new()).unwrap_or_default();
+    let bearer = bearer(api, Some(&token), Tier::Agent)?;
+    bearer.ok_or_else(|| Fault::unauthorized("a token is needed"))
+}
+
 fn bearer(api: &Api, token: Option<&str>, tier: Tier) -> Result<Option<Bearer>, Fault> {
     let context = api.gather.context();
     let claims = token.and_then(|token| jwt::verify(&context.secrets.jwt, token, context.now().seconds()));
     let bearer = claims.zip(token).map(|(claims, token)| Bearer::new(claims, token));
     match tier {
-        Tier::Public => Ok(None),
+        Tier::Public | Tier::Present => Ok(None),
         Tier::Agent | Tier::Admin if bearer.is_none() => Err(Fault::unauthorized(
             "the token is not valid or has expired: POST /api/agents/challenge, then /api/agents/authenticate",
         )),
@@ -146,6 +156,31 @@ fn idempotency_key(parts: &Parts, flaws: &mut Vec<Flaw>) -> Option<String> {
         });
     }
     key.map(str::to_owned)
+}
+
+/// What makes a request to a route that is no operation the same as another one of `agent`'s:
+/// its key, and `asked`.
+///
+/// # Errors
+/// 422 a key that is none.
+pub(super) fn repeatable(
+    parts: &Parts,
+    agent: &str,
+    route: &str,
+    asked: &[&[u8]],
+) -> Result<Option<Repeatable>, Fault> {
+    let mut flaws = Vec::new();
+    let key = idempotency_key(parts, &mut flaws);
+    if !flaws.is_empty() {
+        return Err(Fault::flawed(FaultKind::Invalid, flaws));
+    }
+    let mut hash = Sha256::new();
+    for part in asked {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let request = hash.finalize().into();
+    Ok(key.map(|key| Repeatable { scope: format!("{agent} {route}"), key, request }))
 }
 
 async fn path(parts: &mut Parts) -> Result<Vec<String>, Fault> {
@@ -196,10 +231,7 @@ impl Api {
         &self,
         work: impl FnOnce(&Db<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        let (done, answer) = oneshot::channel();
-        // Whoever asked may be gone.
-        self.gather.read(work, move |result| drop(done.send(result)));
-        answer.await.unwrap_or_else(|_| Err(Fault::unavailable("the service is stopping", 5)))
+        ask(&self.gather, work).await
     }
 
     /// Runs `work` in a transaction; returns when it is on disk.
@@ -210,11 +242,30 @@ impl Api {
         &self,
         work: impl FnOnce(&Tx<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        let (done, answer) = oneshot::channel();
-        // Whoever asked may be gone.
-        self.gather.write(work, move |result| drop(done.send(result)));
-        answer.await.unwrap_or_else(|_| Err(Fault::unavailable("the service is stopping", 5)))
+        change(&self.gather, work).await
     }
+}
+
+/// Runs `work` on a reader of Gather's.
+pub(super) async fn ask<T: Send + 'static>(
+    gather: &Gather,
+    work: impl FnOnce(&Db<'_>) -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let (done, answer) = oneshot::channel();
+    // Whoever asked may be gone.
+    gather.read(work, move |result| drop(done.send(result)));
+    answer.await.unwrap_or_else(|_| Err(Fault::unavailable("the service is stopping", 5)))
+}
+
+/// Runs `work` in a transaction of Gather's; returns when it is on disk.
+pub(super) async fn change<T: Send + 'static>(
+    gather: &Gather,
+    work: impl FnOnce(&Tx<'_>) -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let (done, answer) = oneshot::channel();
+    // Whoever asked may be gone.
+    gather.write(work, move |result| drop(done.send(result)));
+    answer.await.unwrap_or_else(|_| Err(Fault::unavailable("the service is stopping", 5)))
 }
 
 /// An answer: status and JSON.
@@ -229,6 +280,11 @@ impl Reply {
     pub(super) fn new<T: Serialize>(status: u16, value: &T) -> Result<Reply, Fault> {
         let json = serde_json::to_vec(value).map_err(Fault::internal)?;
         Ok(Reply { status, json, replayed: false })
+    }
+
+    /// Whether it is an answer that was given before.
+    pub(super) fn is_replay(&self) -> bool {
+        self.replayed
     }
 
     /// Does `work`, or answers as it was answered before; the answer is kept with the work.

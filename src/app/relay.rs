@@ -138,7 +138,9 @@ impl Relay {
         serve_control(&http, config, &facts, &store, Arc::clone(&keys), Arc::clone(&reloader))?;
         let gather = match beside {
             Some(beside) => {
-                Some(social::start(config, &facts, IngestDoor::new(keys, allowlist), clock, &beside)?)
+                let gather = social::start(config, &facts, IngestDoor::new(keys, allowlist), clock, &beside)?;
+                http.spawn(crate::api::errands(Arc::clone(&gather)));
+                Some(gather)
             }
             None => None,
         };

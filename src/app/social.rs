@@ -8,7 +8,7 @@ use crate::gather::door::IngestDoor;
 use crate::gather::ports::{Chain, Ports};
 use crate::gather::{Gather, GatherError, Options, Registration};
 use crate::pages;
-use crate::upstream::{Client, ClientError, Explorer, Node, Oembed, SimplePrice};
+use crate::upstream::{Client, ClientError, Explorer, Gelato, GelatoOptions, Node, Oembed, SimplePrice};
 use axum::Router;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -34,11 +34,18 @@ pub(super) fn start(
     beside: &OnceLock<Router>,
 ) -> Result<Arc<Gather>, SocialError> {
     let client = Client::new()?;
+    let urls = &config.gather;
+    let gelato = GelatoOptions {
+        product_url: urls.gelato_product_url.clone(),
+        order_url: urls.gelato_order_url.clone(),
+        key: urls.gelato_api_key.clone(),
+    };
     let ports = Ports {
-        chain: chain(&config.gather, &client),
-        rate: Arc::new(SimplePrice::new(client.clone(), &config.gather.rate_url)),
+        chain: chain(urls, &client),
+        rate: Arc::new(SimplePrice::new(client.clone(), &urls.rate_url)),
         relay: Arc::new(door),
-        tweets: Arc::new(Oembed::new(client, &config.gather.tweets_url)),
+        tweets: Arc::new(Oembed::new(client.clone(), &urls.tweets_url)),
+        print: Arc::new(Gelato::new(client, gelato, clock)),
     };
     let options = options(config, facts);
     let gather = Arc::new(Gather::start(&config.relay.data_dir, options, ports, clock)?);

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 /// What a backup holds beside the log, in the order it is copied; the log comes last, so that
 /// what was derived from it is never ahead of it.
-const BEFORE_THE_LOG: &[Step] = &[gather, keys];
+const BEFORE_THE_LOG: &[Step] = &[gather, designs, keys];
 
 /// Finds, or makes in the scratch directory, what one part of the relay wants in the backup.
 type Step = fn(&Config, &Path) -> Result<Vec<Beside>, OperatorError>;
@@ -130,7 +130,26 @@ impl Drop for Scratch {
 /// Gather's database, as it is now.
 fn gather(config: &Config, scratch: &Path) -> Result<Vec<Beside>, OperatorError> {
     let copy = gather::db::snapshot(&config.relay.data_dir, scratch).map_err(error)?;
-    Ok(copy.into_iter().map(|path| Beside { name: gather::db::DATABASE.to_owned(), path }).collect())
+    let beside = |path| Beside { name: gather::db::DATABASE.to_owned(), path, immutable: false };
+    Ok(copy.into_iter().map(beside).collect())
+}
+
+/// Uploaded pictures. After the database, so that each one that it names is there.
+fn designs(config: &Config, _: &Path) -> Result<Vec<Beside>, OperatorError> {
+    let entries = match std::fs::read_dir(config.relay.data_dir.join(gather::shop::designs::FOLDER)) {
+        Ok(entries) => entries,
+        Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(other) => return Err(error(other)),
+    };
+    let beside = |path: PathBuf| {
+        let name = format!("{}/{}", gather::shop::designs::FOLDER, plain_name(&path));
+        Beside { name, path, immutable: true }
+    };
+    Ok(entries.flatten().map(|entry| beside(entry.path())).collect())
+}
+
+fn plain_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The keys in the data directory: the operator's (`.pem`) and Gather's (`.key`).
@@ -138,10 +157,7 @@ fn keys(config: &Config, _: &Path) -> Result<Vec<Beside>, OperatorError> {
     let entries = std::fs::read_dir(&config.relay.data_dir).map_err(error)?;
     let is_key =
         |path: &PathBuf| path.is_file() && path.extension().is_some_and(|e| e == "pem" || e == "key");
-    let beside = |path: PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Beside { name, path }
-    };
+    let beside = |path: PathBuf| Beside { name: plain_name(&path), path, immutable: false };
     Ok(entries.flatten().map(|entry| entry.path()).filter(is_key).map(beside).collect())
 }
 

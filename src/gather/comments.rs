@@ -243,6 +243,6 @@ fn own(tx: &Tx<'_>, me: &Agent, id: &str) -> Result<i64, Fault> {
     }
 }
 
-fn unknown() -> Fault {
+pub(super) fn unknown() -> Fault {
     Fault::missing("there is no such comment: GET /api/posts/{id}/comments lists a post's")
 }

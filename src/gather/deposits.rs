@@ -13,7 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// What a memo begins with; the agent's id follows.
-const MEMO: &str = "gather:";
+pub(super) const MEMO: &str = "gather:";
 /// Seconds after which a refused request for the chain may be tried again.
 const RETRY_SECONDS: u32 = 60;
 
@@ -33,13 +33,17 @@ pub struct Credited {
     pub message: String,
 }
 
+/// Whether a text of the right length is a transaction's id.
+pub(super) fn is_tx_id(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
 /// What can be said before the chain is asked.
 ///
 /// # Errors
 /// 409 credited or spent already; 400 no transaction id; 400 no payments are taken.
 pub fn expect(db: &Db<'_>, asked: &Deposit) -> Result<(), Fault> {
-    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-    if !asked.tx_id.bytes().all(hex) {
+    if !is_tx_id(&asked.tx_id) {
         let fault = Fault::bad("a transaction's id has 64 lower-case hex digits");
         return Err(fault.because("body.tx_id", "not lower-case hex"));
     }
@@ -50,16 +54,24 @@ pub fn expect(db: &Db<'_>, asked: &Deposit) -> Result<(), Fault> {
     if db.number(sql, [&asked.tx_id])? == 1 { Err(used()) } else { Ok(()) }
 }
 
-/// The outputs that count, of what the chain said.
+/// The outputs to the house's `address` that count, of what the chain said. `refuse` makes the
+/// fault of a payment that does not.
 ///
 /// # Errors
-/// 503 the chain cannot be asked (W19); 400 unknown, unconfirmed, nothing to the house's address,
-/// or for somebody else.
-pub fn judge(db: &Db<'_>, me: &Agent, found: Result<ChainTx, PortError>) -> Result<Vec<ChainOutput>, Fault> {
+/// 503 the chain cannot be asked (W19); as `refuse` has it: unknown, unconfirmed, nothing to the
+/// address, or for somebody else.
+pub fn judge(
+    db: &Db<'_>,
+    me: &Agent,
+    found: Result<ChainTx, PortError>,
+    address: &str,
+    refuse: fn(String) -> Fault,
+) -> Result<Vec<ChainOutput>, Fault> {
+    let refuse = |detail: &str| refuse(detail.to_owned());
     let tx = match found {
         Ok(tx) => tx,
         Err(PortError::Unknown(_)) => {
-            return Err(Fault::bad("the chain does not know this transaction: wait until it is confirmed"));
+            return Err(refuse("the chain does not know this transaction: wait until it is confirmed"));
         }
         Err(PortError::Unreachable(_)) => {
             let detail = "the chain cannot be asked now; the payment is not lost, try again later";
@@ -67,26 +79,22 @@ pub fn judge(db: &Db<'_>, me: &Agent, found: Result<ChainTx, PortError>) -> Resu
         }
     };
     if !tx.confirmed {
-        return Err(Fault::bad("this transaction is not confirmed yet: wait for a block"));
+        return Err(refuse("this transaction is not confirmed yet: wait for a block"));
     }
-    let options = &db.context().options;
     let memo = tx.outputs.iter().find_map(|output| output.memo.as_deref()?.strip_prefix(MEMO));
     match memo.map(str::trim) {
-        Some(id) if id != me.id => return Err(Fault::bad("this payment says that it is for another agent")),
-        None if options.deposit_memo => {
-            let detail = format!("a deposit needs an OP_RETURN output that says {MEMO}{}", me.id);
-            return Err(Fault::bad(detail));
+        Some(id) if id != me.id => return Err(refuse("this payment says that it is for another agent")),
+        None if db.context().options.deposit_memo => {
+            return Err(refuse(&format!("a payment needs an OP_RETURN output that says {MEMO}{}", me.id)));
         }
         _ => {}
     }
-    let address = options.bch_address.trim_start_matches("bitcoincash:");
-    let ours: Vec<_> = tx.outputs.into_iter().filter(|o| o.address == address && o.value > Sats(0)).collect();
-    if ours.is_empty() {
-        return Err(Fault::bad(
-            "this transaction pays nothing to the deposit address: GET /api/balance/fees",
-        ));
+    let bare = address.trim_start_matches("bitcoincash:");
+    let ours: Vec<_> = tx.outputs.into_iter().filter(|o| o.address == bare && o.value > Sats(0)).collect();
+    match ours.is_empty() {
+        true => Err(refuse(&format!("this transaction pays nothing to {address}"))),
+        false => Ok(ours),
     }
-    Ok(ours)
 }
 
 /// Credits what is not used up, in one transaction.

@@ -246,7 +246,7 @@ fn containing(text: &str) -> String {
 
 /// The index's expression for posts with every run of three letters of the text; `None` for a
 /// shorter one.
-fn candidates(text: &str) -> Option<String> {
+pub(super) fn candidates(text: &str) -> Option<String> {
     if text::chars(text) < 3 {
         return None;
     }

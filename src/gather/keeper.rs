@@ -22,6 +22,9 @@ const EXPIRING: &[&str] = &[
     // Seven days, the longest quota's.
     "DELETE FROM quota_uses WHERE n IN
      (SELECT n FROM quota_uses WHERE created < ?1 - 604800000 ORDER BY created LIMIT ?2)",
+    // A day longer, so that it is told that it has expired, and not that it never was.
+    "DELETE FROM review_challenges WHERE n IN
+     (SELECT n FROM review_challenges WHERE used = 0 AND expires < ?1 - 86400000 ORDER BY expires LIMIT ?2)",
 ];
 
 pub(super) struct Keeper {

@@ -68,7 +68,7 @@ pub fn transfer(
     }
     if let Account::Agent(agent) = to
         && balance(tx, agent)?.frozen
-        && kind != "deposit"
+        && matches!(from, Account::Agent(_))
     {
         return Err(Fault::forbidden("the recipient's balance is frozen by an administrator"));
     }

@@ -112,6 +112,11 @@ impl<T: Serialize> Page<T> {
 }
 
 impl<T> Page<T> {
+    /// Rows in it.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()

@@ -39,6 +39,7 @@ pub mod agents;
 pub mod audit;
 pub mod auth;
 pub mod bell;
+pub mod challenges;
 pub mod channels;
 pub mod chat;
 pub mod comments;
@@ -47,6 +48,7 @@ pub mod deposits;
 pub mod door;
 mod fault;
 pub mod feed;
+pub mod feedback;
 pub mod fees;
 pub mod idempotency;
 pub mod inbox;
@@ -55,16 +57,24 @@ mod keeper;
 pub mod ledger;
 pub mod list;
 pub mod messages;
+pub mod moderation;
 mod options;
 pub mod outbox;
 pub mod overview;
 pub mod ports;
 pub mod posts;
 pub mod pow;
+pub mod proofs;
+pub mod rankings;
 pub mod rate;
+pub mod reviewed;
+pub mod reviews;
 pub mod rules;
 mod secrets;
 pub mod settings;
+pub mod shop;
+pub mod skill_list;
+pub mod skills;
 pub mod tags;
 pub mod tips;
 pub mod tokens;
@@ -85,7 +95,7 @@ use keeper::Keeper;
 use ports::Ports;
 use rules::time::Time;
 use secrets::Secrets;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -94,6 +104,8 @@ pub struct Context {
     pub options: Options,
     pub ports: Ports,
     pub secrets: Secrets,
+    /// Where files are kept.
+    pub dir: PathBuf,
     pub load: pow::Load,
     pub rate: rate::Known,
     pub bell: Bell,
@@ -139,6 +151,7 @@ impl Gather {
             options,
             ports,
             secrets,
+            dir: dir.to_owned(),
             load: pow::Load::default(),
             rate: rate::Known::default(),
             bell: Bell::default(),

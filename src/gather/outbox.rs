@@ -29,6 +29,9 @@ pub const MESSAGE: u16 = 2_100;
 /// Private: a notice.
 pub const NOTICE: u16 = 2_101;
 
+/// Bytes of an event's content that are sure to be taken by the relay.
+pub const CONTENT_BYTES_MAX: usize = 60_000;
+
 /// One more tag: its name and values. No two may have the same name and first value.
 pub type Tag = (&'static str, Vec<String>);
 

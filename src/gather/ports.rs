@@ -3,6 +3,7 @@
 
 use super::rules::money::{Decimal, Sats};
 use crate::base::PubKey;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -86,6 +87,53 @@ pub trait Rate: Send + Sync {
     fn usd_per_bch(&self) -> Later<'_, Decimal>;
 }
 
+/// Names and values that choose among the products of a catalogue.
+pub type Attributes = BTreeMap<String, String>;
+
+/// What is to be printed, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrintOrder {
+    /// Our order's id; the print service keeps it, so that an order can be found again.
+    pub reference: String,
+    pub product_uid: String,
+    /// Where the print service fetches the picture.
+    pub design_url: String,
+    /// As the order has it: `first_name`, ….
+    pub address: Attributes,
+}
+
+/// How far an order has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PrintState {
+    /// Being made.
+    Working,
+    /// On its way; where it can be followed, if that is known.
+    Shipped { tracking_url: String },
+    /// It will not be made.
+    Cancelled,
+}
+
+/// Prints goods and ships them.
+pub trait PrintService: Send + Sync {
+    /// The values that an attribute has among the products with these attributes, sorted.
+    fn values<'a>(
+        &'a self,
+        catalogue: &'a str,
+        filters: &'a Attributes,
+        attribute: &'a str,
+    ) -> Later<'a, Vec<String>>;
+    /// The product with these attributes; `None`: there is none.
+    fn product_uid<'a>(&'a self, catalogue: &'a str, filters: &'a Attributes) -> Later<'a, Option<String>>;
+    /// What a product costs, in dollars.
+    fn cost_usd<'a>(&'a self, product_uid: &'a str) -> Later<'a, Decimal>;
+    /// Places an order; its id there.
+    fn place<'a>(&'a self, order: &'a PrintOrder) -> Later<'a, String>;
+    /// The id of the order with our reference, if it was placed.
+    fn placed<'a>(&'a self, reference: &'a str) -> Later<'a, Option<String>>;
+    /// How far an order has come, by its id there.
+    fn state<'a>(&'a self, id: &'a str) -> Later<'a, PrintState>;
+}
+
 /// Everything Gather is given.
 #[derive(Clone)]
 pub struct Ports {
@@ -93,4 +141,5 @@ pub struct Ports {
     pub rate: Arc<dyn Rate>,
     pub relay: Arc<dyn RelayDoor>,
     pub tweets: Arc<dyn Tweets>,
+    pub print: Arc<dyn PrintService>,
 }

@@ -1,7 +1,10 @@
 //! The database's promises, on a scratch file: commits, faults, panics, the ledger.
 
 use super::ledger::{self, Account};
-use super::ports::{Chain, ChainTx, Later, PortError, Ports, Rate, RelayDoor, Tweet, Tweets};
+use super::ports::{
+    Attributes, Chain, ChainTx, Later, PortError, Ports, PrintOrder, PrintService, PrintState, Rate,
+    RelayDoor, Tweet, Tweets,
+};
 use super::rules::money::{Decimal, Sats};
 use super::*;
 use crate::base::PubKey;
@@ -33,15 +36,43 @@ impl Tweets for NoDoor {
     }
 }
 
+const AWAY: PortError = PortError::Unreachable("a double");
+
 impl Chain for NoDoor {
     fn transaction<'a>(&'a self, _: &'a str) -> Later<'a, ChainTx> {
-        Box::pin(async { Err(PortError::Unknown("chain")) })
+        Box::pin(async { Err(AWAY) })
     }
 }
 
 impl Rate for NoDoor {
     fn usd_per_bch(&self) -> Later<'_, Decimal> {
-        Box::pin(async { Err(PortError::Unreachable("rate")) })
+        Box::pin(async { Err(AWAY) })
+    }
+}
+
+impl PrintService for NoDoor {
+    fn values<'a>(&'a self, _: &'a str, _: &'a Attributes, _: &'a str) -> Later<'a, Vec<String>> {
+        Box::pin(async { Err(AWAY) })
+    }
+
+    fn product_uid<'a>(&'a self, _: &'a str, _: &'a Attributes) -> Later<'a, Option<String>> {
+        Box::pin(async { Err(AWAY) })
+    }
+
+    fn cost_usd<'a>(&'a self, _: &'a str) -> Later<'a, Decimal> {
+        Box::pin(async { Err(AWAY) })
+    }
+
+    fn place<'a>(&'a self, _: &'a PrintOrder) -> Later<'a, String> {
+        Box::pin(async { Err(AWAY) })
+    }
+
+    fn placed<'a>(&'a self, _: &'a str) -> Later<'a, Option<String>> {
+        Box::pin(async { Err(AWAY) })
+    }
+
+    fn state<'a>(&'a self, _: &'a str) -> Later<'a, PrintState> {
+        Box::pin(async { Err(AWAY) })
     }
 }
 
@@ -75,6 +106,7 @@ fn start(dir: &Path) -> Gather {
         rate: Arc::new(NoDoor),
         relay: Arc::new(NoDoor),
         tweets: Arc::new(NoDoor),
+        print: Arc::new(NoDoor),
     };
     Gather::start(dir, options(), ports, Clock::new()).unwrap()
 }

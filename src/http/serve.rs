@@ -105,6 +105,11 @@ impl HttpThread {
         Ok(bound)
     }
 
+    /// Runs work of Gather's beside the serving. It is dropped when the thread stops.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        drop(self.runtime.spawn(work));
+    }
+
     /// Serves the control socket in `data_dir` and says where it is. The file is removed when
     /// the thread stops.
     ///

@@ -26,11 +26,15 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// Bytes of a list that is read: some 200 per file.
 const LIST_BYTES_MAX: u64 = 64 << 20;
 
-/// A file for the backup beside the log: its name in the data directory, and where it is now.
+/// A file for the backup beside the log.
 #[derive(Debug, Clone)]
 pub struct Beside {
+    /// In the data directory; at most one folder deep.
     pub name: String,
+    /// Where it is now.
     pub path: PathBuf,
+    /// It is written once: what an earlier backup has of it is still good.
+    pub immutable: bool,
 }
 
 /// What a backup holds, or a restore has brought back.
@@ -87,23 +91,23 @@ pub fn backup(
     let (log_id, head) = describe(options, checkpoint)?;
     // Of another history nothing is known to be the same, whatever its name.
     let before = read_list(to).ok().filter(|list| list.log_id == log_id.to_hex());
-    let mut sources: Vec<(String, PathBuf)> =
-        beside.iter().map(|file| (file.name.clone(), file.path.clone())).collect();
+    let mut sources = beside.to_vec();
     for path in list_files(checkpoint)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // RocksDB's lock and diary.
         if name != "LOCK" && !name.starts_with("LOG") {
-            sources.push((format!("log/{name}"), path));
+            let immutable = name.ends_with(".sst");
+            sources.push(Beside { name: format!("log/{name}"), path, immutable });
         }
     }
-    let total = sources.iter().filter_map(|(_, path)| Some(path.metadata().ok()?.len())).sum();
+    let total = sources.iter().filter_map(|file| Some(file.path.metadata().ok()?.len())).sum();
     let mut report = BackupReport { log_id, head, files: 0, bytes: 0, copied_files: 0, copied_bytes: 0 };
     let mut files = BTreeMap::new();
-    for (name, path) in sources {
-        let entry = match before.as_ref().and_then(|list| unchanged(list, &store, &name, &path)) {
+    for file in sources {
+        let entry = match before.as_ref().and_then(|list| unchanged(list, &store, &file)) {
             Some(entry) => entry,
             None => {
-                let entry = copy_in(&path, &name, &store)?;
+                let entry = copy_in(&file.path, &file.name, &store)?;
                 report.copied_files += 1;
                 report.copied_bytes += entry.bytes;
                 entry
@@ -112,7 +116,7 @@ pub fn backup(
         report.files += 1;
         report.bytes += entry.bytes;
         progress(report.bytes, total);
-        files.insert(name, entry);
+        files.insert(file.name, entry);
     }
     write_list(to, &List { format: FORMAT, log_id: log_id.to_hex(), head: head.0, files })?;
     remove_unnamed(to)?;
@@ -160,8 +164,9 @@ fn describe(options: &StoreOptions, checkpoint: &Path) -> Result<(LogId, Seq), S
 }
 
 /// The entry of the last backup, if the file is one that never changes and is there.
-fn unchanged(before: &List, store: &Path, name: &str, path: &Path) -> Option<Entry> {
-    let entry = before.files.get(name).filter(|_| name.ends_with(".sst"))?;
+fn unchanged(before: &List, store: &Path, file: &Beside) -> Option<Entry> {
+    let Beside { name, path, immutable } = file;
+    let entry = before.files.get(name).filter(|_| *immutable)?;
     let same = |path: &Path| path.metadata().is_ok_and(|found| found.len() == entry.bytes);
     (same(path) && same(&store.join(entry.stored(name)))).then(|| entry.clone())
 }
@@ -176,12 +181,13 @@ fn copy_in(path: &Path, name: &str, store: &Path) -> Result<Entry, StoreError> {
 
 fn copy_out(from: &Path, name: &str, entry: &Entry, dir: &Path) -> Result<(), StoreError> {
     let stored = from.join(FILES).join(entry.stored(name));
-    let plain = name.strip_prefix("log/").unwrap_or(name);
+    let (folder, plain) = name.split_once('/').unwrap_or(("", name));
     // The list may come from anywhere: nothing is written beside the target.
-    if plain.contains('/') || plain.starts_with('.') || plain.is_empty() {
+    if folder.starts_with('.') || plain.contains('/') || plain.starts_with('.') || plain.is_empty() {
         let what = format!("{LIST} names {name:?}");
         return Err(StoreError::Backup { dir: from.to_owned(), what });
     }
+    make_private(&dir.join(folder))?;
     let found = copy(&stored, &dir.join(name))?;
     if found == *entry {
         return Ok(());

@@ -3,8 +3,10 @@
 //! Base URLs are configured, so that tests speak to local doubles; every call has a time limit,
 //! and an answer is read up to a bound.
 
+mod cache;
 mod client;
 mod explorer;
+mod gelato;
 mod node;
 mod rate;
 mod script;
@@ -12,6 +14,7 @@ mod tweets;
 
 pub use client::{Client, ClientError};
 pub use explorer::Explorer;
+pub use gelato::{Gelato, GelatoOptions};
 pub use node::Node;
 pub use rate::SimplePrice;
 pub use tweets::Oembed;

@@ -27,6 +27,9 @@ pub struct GatherConfig {
     pub node_user: String,
     pub node_password: String,
     pub rate_url: String,
+    pub gelato_api_key: String,
+    pub gelato_product_url: String,
+    pub gelato_order_url: String,
     pub tweets_url: String,
     /// The rest, as it is handed on.
     pub options: Options,
@@ -46,6 +49,9 @@ impl GatherConfig {
             node_user: String::new(),
             node_password: String::new(),
             rate_url: String::new(),
+            gelato_api_key: String::new(),
+            gelato_product_url: String::new(),
+            gelato_order_url: String::new(),
             tweets_url: String::new(),
             options: Options {
                 registration: Registration::Closed,
@@ -144,6 +150,9 @@ pub(super) const KEYS: &[Key] = &[
     }),
     key("gather.trusted_proxies", Shape::List, None, |c, v| addresses(v).map(|a| c.gather.trusted_proxies = a)),
     int!("gather.reader_threads", 1..=64, reader_threads),
+    secret(key("gather.gelato_api_key", Shape::Text, Some("GELATO_API_KEY"), |c, v| short(v).map(|k| c.gather.gelato_api_key = k))),
+    key("gather.gelato_product_url", Shape::Text, None, |c, v| filled(v).and_then(|_| url(v)).map(|u| c.gather.gelato_product_url = u)),
+    key("gather.gelato_order_url", Shape::Text, None, |c, v| filled(v).and_then(|_| url(v)).map(|u| c.gather.gelato_order_url = u)),
     key("gather.tweets_url", Shape::Text, None, |c, v| filled(v).and_then(|_| url(v)).map(|u| c.gather.tweets_url = u)),
     int!("gather.clock_offset_seconds", -OFFSET_SECONDS_MAX..=OFFSET_SECONDS_MAX, clock_offset_seconds),
 ];

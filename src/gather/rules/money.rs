@@ -85,6 +85,12 @@ impl Decimal {
         Some(Decimal { digits: format!("{whole}{part}").parse().ok()?, scale: part.len() as u32 })
     }
 
+    /// So many hundredths of it; `None` if that has too many digits.
+    pub fn per_cent(self, per_cent: u32) -> Option<Decimal> {
+        let digits = self.digits.checked_mul(per_cent.into())?;
+        Some(Decimal { digits, scale: self.scale.checked_add(2)? })
+    }
+
     /// Whether it is more than nothing.
     pub fn is_positive(self) -> bool {
         self.digits > 0

@@ -122,7 +122,7 @@ fn a_backup_of_an_open_store_comes_back_whole() {
     let asker = Asker::new();
     let key = dir.path().join("operator.pem");
     std::fs::write(&key, "a key").unwrap();
-    let beside = [Beside { name: "operator.pem".to_owned(), path: key }];
+    let beside = [Beside { name: "operator.pem".to_owned(), path: key, immutable: false }];
     let save = || {
         let checkpoint = store.checkpoint().unwrap();
         let report = backup(&options, &checkpoint, &beside, &backup_dir, &|_, _| {}).unwrap();

@@ -16,14 +16,59 @@ CREATE TABLE skills (
     security_reviews INTEGER NOT NULL DEFAULT 0,
     security_sum     REAL    NOT NULL DEFAULT 0,
     proved           INTEGER NOT NULL DEFAULT 0,
-    rank             REAL    NOT NULL DEFAULT 0,
-    created          INTEGER NOT NULL
+    security         REAL    NOT NULL DEFAULT 0,      -- its average; 0: never scored
+    rank             REAL    NOT NULL DEFAULT 0,      -- above 0 just if there are reviews
+    created          INTEGER NOT NULL,
+    event_id         BLOB                             -- signed by the author on the relay
 ) STRICT;
-CREATE INDEX skills_by_rank ON skills (rank DESC, reviews DESC, n);
-CREATE INDEX skills_by_category ON skills (category, rank DESC, reviews DESC, n);
-CREATE INDEX skills_by_installs ON skills (installs DESC, n);
-CREATE INDEX skills_by_reviews ON skills (reviews DESC, n);
-CREATE INDEX skills_reviewed ON skills (rank DESC, reviews DESC, n) WHERE reviews > 0;
+-- Each order of the list is one run of an index, of all skills and of a category's.
+CREATE INDEX skills_by_rank ON skills (rank, reviews, n);
+CREATE INDEX skills_by_installs ON skills (installs, n);
+CREATE INDEX skills_by_reviews ON skills (reviews, n);
+CREATE INDEX skills_by_security ON skills (security, n);
+CREATE INDEX skills_by_category_rank ON skills (category, rank, reviews, n);
+CREATE INDEX skills_by_category_installs ON skills (category, installs, n);
+CREATE INDEX skills_by_category_reviews ON skills (category, reviews, n);
+CREATE INDEX skills_by_category_security ON skills (category, security, n);
+
+-- Skills by category and tenths of their average security score, kept: what is counted is the sum
+-- of a few rows (W38).
+CREATE TABLE skill_counts (
+    category TEXT    NOT NULL,
+    tenths   INTEGER NOT NULL,
+    skills   INTEGER NOT NULL,
+    PRIMARY KEY (category, tenths)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER skill_counted AFTER INSERT ON skills BEGIN
+    INSERT INTO skill_counts (category, tenths, skills)
+    VALUES (new.category, CAST(new.security * 10 AS INTEGER), 1)
+    ON CONFLICT (category, tenths) DO UPDATE SET skills = skills + 1;
+END;
+CREATE TRIGGER skill_moved AFTER UPDATE OF security ON skills WHEN new.security <> old.security BEGIN
+    UPDATE skill_counts SET skills = skills - 1
+    WHERE category = old.category AND tenths = CAST(old.security * 10 AS INTEGER);
+    INSERT INTO skill_counts (category, tenths, skills)
+    VALUES (new.category, CAST(new.security * 10 AS INTEGER), 1)
+    ON CONFLICT (category, tenths) DO UPDATE SET skills = skills + 1;
+END;
+
+-- Runs of three letters of names and descriptions: which skills may contain a text.
+CREATE VIRTUAL TABLE skills_text USING fts5 (
+    name, description, content = 'skills', content_rowid = 'n', tokenize = 'trigram', detail = 'none'
+);
+CREATE TRIGGER skill_text_added AFTER INSERT ON skills BEGIN
+    INSERT INTO skills_text (rowid, name, description) VALUES (new.n, new.name, new.description);
+END;
+
+-- One row, kept: how many reviews count, the number of reviews that all stored ranks were computed
+-- with, and when (W20).
+CREATE TABLE market (
+    one      INTEGER PRIMARY KEY CHECK (one = 1),
+    reviews  INTEGER NOT NULL DEFAULT 0,
+    basis    INTEGER NOT NULL DEFAULT 0,
+    computed INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO market (one) VALUES (1);
 
 CREATE TABLE review_challenges (
     n       INTEGER PRIMARY KEY,
@@ -36,7 +81,8 @@ CREATE TABLE review_challenges (
     expires INTEGER NOT NULL,
     used    INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE INDEX review_challenges_by_expiry ON review_challenges (expires);
+CREATE INDEX review_challenges_by_expiry ON review_challenges (expires) WHERE used = 0;
+CREATE INDEX review_challenges_by_agent ON review_challenges (agent, expires) WHERE used = 0;
 
 CREATE TABLE reviews (
     n                 INTEGER PRIMARY KEY,

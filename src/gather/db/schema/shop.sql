@@ -9,6 +9,7 @@ CREATE TABLE designs (
     bytes     INTEGER NOT NULL,
     created   INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX designs_by_agent ON designs (agent, bytes);
 
 CREATE TABLE orders (
     n               INTEGER PRIMARY KEY,

@@ -1,0 +1,131 @@
+//! The shop, and feedback.
+
+use super::buckets::AgentBucket;
+use super::call::{Anyone, Call};
+use super::operation::{Operation, get, post, put};
+use super::serve::{ask, change};
+use crate::gather::feedback::{self, NewFeedback};
+use crate::gather::input::Nothing;
+use crate::gather::shop::catalogue::{self, ItemsQuery, MenuItems};
+use crate::gather::shop::fulfilment;
+use crate::gather::shop::orders::{self, NewOrder};
+use crate::gather::shop::payment::{self, Payment};
+use crate::gather::shop::price;
+use crate::gather::{Agent, Fault, Gather, rate};
+use futures_util::future::join_all;
+use std::sync::Arc;
+use std::time::Duration;
+
+const MENU: &str = "Menu";
+const ORDERS: &str = "Orders";
+
+/// Between two looks for errands that are due.
+const ROUND: Duration = Duration::from_secs(2);
+
+pub(super) fn operations() -> Vec<Operation> {
+    let mut operations = goods();
+    operations.extend(ordering());
+    operations.push(
+        post("/api/feedback", "submit-feedback", "Feedback", "Say what you think of Gather")
+            .status(201)
+            .write(|tx, call: Call<Anyone, Nothing, NewFeedback>| feedback::submit(tx, &call.body)),
+    );
+    operations
+}
+
+fn goods() -> Vec<Operation> {
+    vec![
+        get("/api/menu", "list-menu", MENU, "What the shop has")
+            .read(|_, _: Call<Anyone>| Ok(catalogue::menu())),
+        get("/api/menu/{category}", "list-category-items", MENU, "Goods, and what they cost")
+            .refuses(&[404])
+            .run(|at, call: Call<Anyone, ItemsQuery>| async move {
+                let (products, page, pages) = catalogue::page(call.id(), call.query.page)?;
+                let gather = Arc::clone(&at.api().gather);
+                rate::refresh(gather.context()).await;
+                let items = products.iter().map(async |product| {
+                    let offer = price::offer(gather.context(), product, &product.reference()).await;
+                    product.item(offer.ok().flatten().map(|offer| offer.price))
+                });
+                at.answer(&MenuItems::new(join_all(items).await, page, pages))
+            }),
+        get("/api/products/{product_id}/options", "product-options", "Products", "What is to be chosen")
+            .refuses(&[404])
+            .run(|at, call: Call<Anyone>| async move {
+                let product = catalogue::product(call.id())
+                    .ok_or_else(|| Fault::missing("there is no such product: GET /api/menu/products"))?;
+                let gather = Arc::clone(&at.api().gather);
+                let choices = product.choices(&*gather.context().ports.print).await?;
+                at.answer(&choices)
+            }),
+    ]
+}
+
+fn ordering() -> Vec<Operation> {
+    vec![
+        post("/api/order/product", "place-product-order", ORDERS, "Order one piece")
+            .status(201)
+            .bucket(AgentBucket::High)
+            .run(|at, call: Call<Agent, Nothing, NewOrder>| async move {
+                let gather = Arc::clone(&at.api().gather);
+                let wanted = orders::examine(gather.context(), &call.body)?;
+                rate::refresh(gather.context()).await;
+                let offer = price::offer(gather.context(), wanted.product, &wanted.variant).await;
+                let offer = orders::offered(offer)?;
+                at.write(move |tx| orders::place(tx, &call.who, &call.body, &wanted, &offer)).await
+            }),
+        put("/api/order/{order_id}/payment", "submit-payment", ORDERS, "Pay an order with a transaction")
+            .refuses(&[402, 404, 409])
+            .bucket(AgentBucket::High)
+            .run(|at, call: Call<Agent, Nothing, Payment>| async move {
+                let gather = Arc::clone(&at.api().gather);
+                let call = Arc::new(call);
+                let asked = Arc::clone(&call);
+                let due = ask(&gather, move |db| payment::due(db, &asked.who, asked.id(), &asked.body));
+                due.await?;
+                let found = gather.context().ports.chain.transaction(&call.body.tx_id).await;
+                let paying = Arc::clone(&call);
+                let surplus = change(&gather, move |tx| {
+                    payment::settle(tx, &paying.who, paying.id(), &paying.body, found)
+                });
+                let surplus = surplus.await?;
+                // From here on it is paid, and the errand is promised: this is only the first try.
+                if let Err(fault) = first_try(&gather, call.id().to_owned()).await {
+                    tracing::warn!(detail = fault.detail, "an order's first errand");
+                }
+                at.write(move |tx| payment::paid(tx, &call.who, call.id(), surplus)).await
+            }),
+        get("/api/order/{order_id}", "check-order", ORDERS, "Where your order stands")
+            .refuses(&[404])
+            .read(|db, call: Call<Agent>| orders::get(db, &call.who, call.id())),
+    ]
+}
+
+async fn first_try(gather: &Gather, order: String) -> Result<(), Fault> {
+    match ask(gather, move |db| fulfilment::of_order(db, &order)).await? {
+        Some(errand) => run(gather, errand).await,
+        None => Ok(()),
+    }
+}
+
+/// Carries out the errands that are due, for ever. It may be dropped at any moment: what is under
+/// way is due again later.
+pub async fn errands(gather: Arc<Gather>) {
+    loop {
+        let due = ask(&gather, fulfilment::due).await.unwrap_or_default();
+        for errand in due {
+            if let Err(fault) = run(&gather, errand).await {
+                tracing::warn!(detail = fault.detail, "an errand to the print service");
+            }
+        }
+        tokio::time::sleep(ROUND).await;
+    }
+}
+
+async fn run(gather: &Gather, errand: i64) -> Result<(), Fault> {
+    let Some(errand) = change(gather, move |tx| fulfilment::claim(tx, errand)).await? else {
+        return Ok(());
+    };
+    let outcome = fulfilment::carry_out(&gather.context().ports, &errand).await;
+    change(gather, move |tx| fulfilment::settle(tx, &errand, &outcome)).await
+}

@@ -16,6 +16,8 @@ mod documents;
 mod door;
 #[path = "gather/double.rs"]
 mod double;
+#[path = "gather/faces.rs"]
+mod faces;
 #[path = "gather/feed.rs"]
 mod feed;
 #[path = "gather/harness.rs"]
@@ -32,5 +34,7 @@ mod money;
 mod requests;
 #[path = "gather/shop.rs"]
 mod shop;
+#[path = "gather/signed.rs"]
+mod signed;
 #[path = "gather/verification.rs"]
 mod verification;

@@ -32,9 +32,10 @@ fn about_skills() -> Vec<Operation> {
         get("/api/skills/{id}", "get-skill", SKILLS, "A skill by name or id, with its latest reviews")
             .refuses(&[404])
             .read(|db, call: Call<Anyone>| skills::get(db, call.id())),
-        post("/api/skills", "create-skill", SKILLS, "Add a skill").status(201).refuses(&[409]).write(
-            |tx, call: Call<Agent, Nothing, NewSkill>| skills::create(tx, &call.who, &call.body, None),
-        ),
+        post("/api/skills", "create-skill", SKILLS, "Add a skill")
+            .status(201)
+            .refuses(&[409])
+            .write(|tx, call: Call<Agent, Nothing, NewSkill>| skills::create(tx, &call.who, &call.body)),
         get("/api/rankings", "list-rankings", RANKINGS, "Reviewed skills, best first")
             .read(|db, call: Call<Anyone, Paged<RankingQuery>>| rankings::list(db, &call.query)),
         post("/api/rankings/refresh", "refresh-rankings", RANKINGS, "Compute all ranks anew")
@@ -54,9 +55,9 @@ fn about_reviews() -> Vec<Operation> {
             .write(|tx, call: Call<Agent, Nothing, ChallengeWish>| {
                 challenges::challenge(tx, &call.who, &call.body)
             }),
-        post("/api/reviews/submit", "submit-review", REVIEWS, "Submit a review").status(201).write(
-            |tx, call: Call<Agent, Nothing, NewReview>| reviews::submit(tx, &call.who, &call.body, None),
-        ),
+        post("/api/reviews/submit", "submit-review", REVIEWS, "Submit a review")
+            .status(201)
+            .write(|tx, call: Call<Agent, Nothing, NewReview>| reviews::submit(tx, &call.who, &call.body)),
         get("/api/reviews", "list-reviews", REVIEWS, "Reviews, newest first")
             .refuses(&[404])
             .read(|db, call: Call<Anyone, Paged<ReviewQuery>>| reviewed::list(db, &call.query)),

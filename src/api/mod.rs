@@ -36,6 +36,8 @@ mod router;
 mod schema;
 mod serve;
 mod shop;
+mod stream;
+mod views;
 mod wait;
 
 pub use call::{Anyone, Call, MaybeAgent, StillAgent, Who};
@@ -43,6 +45,7 @@ pub use problem::status;
 pub use router::router;
 pub use serve::{Api, ApiOptions};
 pub use shop::errands;
+pub use views::metrics;
 
 use operation::Operation;
 
@@ -56,6 +59,8 @@ fn operations() -> Vec<Operation> {
         balance::operations(),
         channels::operations(),
         inbox::operations(),
+        stream::operations(),
+        views::operations(),
         market::operations(),
         shop::operations(),
         admin::operations(),

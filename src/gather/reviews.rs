@@ -100,19 +100,15 @@ pub fn old() -> Result<Submitted, Fault> {
     Err(Fault::not_implemented("reviews are not executed here: POST /api/reviews/submit what you found"))
 }
 
-/// `POST /api/reviews/submit`. `event`: the id of the event with which the agent said the same on
-/// the relay, if that is where it comes from.
+/// `POST /api/reviews/submit`
 ///
 /// # Errors
 /// 422 a skill that can neither be found nor made; 429 too many within a day; 400 a challenge
 /// that does not fit, or one without a security score.
-pub fn submit(
-    tx: &Tx<'_>,
-    me: &Agent,
-    new: &NewReview,
-    event: Option<&[u8; 32]>,
-) -> Result<Submitted, Fault> {
+pub fn submit(tx: &Tx<'_>, me: &Agent, new: &NewReview) -> Result<Submitted, Fault> {
     within_limit(tx, me)?;
+    // The first id of a signed event is that of the record it tells of.
+    let id = tx.new_id();
     let skill = skills::find_or_create(tx, me, &new.skill_id)?;
     let challenge = match (filled(&new.challenge_id), filled(&new.totem)) {
         (Some(id), Some(totem)) => Some(challenges::answer(tx, me, id, totem, skill.n)?),
@@ -124,7 +120,7 @@ pub fn submit(
         return Err(fault.because("body.security_score", "missing"));
     }
     let replaced = uncount_last(tx, me, skill.n)?;
-    let (n, id) = insert(tx, me, new, (skill.n, challenge), event)?;
+    let n = insert(tx, me, new, (&id, skill.n, challenge))?;
     let attested = Attestation {
         skill_id: &new.skill_id,
         task: &new.task,
@@ -201,16 +197,14 @@ fn insert(
     tx: &Tx<'_>,
     me: &Agent,
     new: &NewReview,
-    (skill, challenge): (i64, Option<i64>),
-    event: Option<&[u8; 32]>,
-) -> Result<(i64, String), Fault> {
-    let id = tx.new_id();
-    let n = tx.insert(
+    (id, skill, challenge): (&str, i64, Option<i64>),
+) -> Result<i64, Fault> {
+    tx.insert(
         "INSERT INTO reviews (id, skill, agent, task, status, score, what_worked, what_failed, skill_feedback,
              security_score, security_notes, runner_type, permission_mode, agent_model, execution_time_ms,
-             cli_output, verified_reviewer, challenge, created, event_id)
+             cli_output, verified_reviewer, challenge, created)
          VALUES (:id, :skill, :agent, :task, 'complete', :score, :worked, :failed, :feedback, :security, :notes,
-             :runner, :mode, :model, :time, :output, :verified, :challenge, :created, :event)",
+             :runner, :mode, :model, :time, :output, :verified, :challenge, :created)",
         rusqlite::named_params! {
             ":id": id,
             ":skill": skill,
@@ -230,10 +224,8 @@ fn insert(
             ":verified": me.verified,
             ":challenge": challenge,
             ":created": tx.now().0,
-            ":event": event,
         },
-    )?;
-    Ok((n, id))
+    )
 }
 
 /// Code points of each text in an event; shorter if that does not fit.

@@ -145,12 +145,11 @@ pub(super) fn unknown() -> Fault {
     Fault::missing("there is no such skill: GET /api/skills lists them")
 }
 
-/// `POST /api/skills`. `event`: the id of the event with which the agent said the same on the
-/// relay, if that is where it comes from.
+/// `POST /api/skills`
 ///
 /// # Errors
 /// 422 a URL that is none, or is missing for an API or service; 409 the name is taken.
-pub fn create(tx: &Tx<'_>, me: &Agent, new: &NewSkill, event: Option<&[u8; 32]>) -> Result<Skill, Fault> {
+pub fn create(tx: &Tx<'_>, me: &Agent, new: &NewSkill) -> Result<Skill, Fault> {
     let one_of = |all: &[&'static str], text: &Option<String>| {
         all.iter().copied().find(|known| text.as_deref() == Some(known))
     };
@@ -175,7 +174,7 @@ pub fn create(tx: &Tx<'_>, me: &Agent, new: &NewSkill, event: Option<&[u8; 32]>)
         url,
         install_required: new.install_required,
     };
-    insert(tx, me, &entry, event).map(|found| found.skill)
+    insert(tx, me, &entry).map(|found| found.skill)
 }
 
 /// The skill of this name or id; made if there is none (contract 4.5).
@@ -190,7 +189,7 @@ pub(super) fn find_or_create(tx: &Tx<'_>, me: &Agent, text: &str) -> Result<Foun
     }
     let (source, category, url) = if link { ("url", "api", text) } else { ("github", "", "") };
     let entry = Entry { name: text, description: "", source, category, url, install_required: false };
-    insert(tx, me, &entry, None)
+    insert(tx, me, &entry)
 }
 
 /// What a skill begins with.
@@ -203,14 +202,13 @@ struct Entry<'a> {
     install_required: bool,
 }
 
-fn insert(tx: &Tx<'_>, me: &Agent, entry: &Entry<'_>, event: Option<&[u8; 32]>) -> Result<Found, Fault> {
+fn insert(tx: &Tx<'_>, me: &Agent, entry: &Entry<'_>) -> Result<Found, Fault> {
     let Entry { name, description, source, category, url, install_required } = entry;
     let id = tx.new_id();
     tx.run(
-        "INSERT INTO skills (id, name, description, source, category, url, install_required, author, created,
-             event_id)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        (&id, name, description, source, category, url, install_required, me.n, tx.now().0, event),
+        "INSERT INTO skills (id, name, description, source, category, url, install_required, author, created)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        (&id, name, description, source, category, url, install_required, me.n, tx.now().0),
     )?;
     let found = find(tx, name)?.ok_or_else(|| Fault::internal("a skill is gone as soon as it is there"))?;
     let content = serde_json::to_value(&found.skill).map_err(Fault::internal)?;

@@ -90,6 +90,11 @@ impl HttpThread {
         Ok(HttpThread { runtime: handle, stop, alive, thread })
     }
 
+    /// The thread's runtime, for what is asked of it from outside.
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     /// Serves `/healthz` and `/metrics`, and says on which address (port 0 is replaced).
     ///
     /// # Errors
@@ -103,11 +108,6 @@ impl HttpThread {
         let bounds = Bounds { connections: options.connections_max, lifetime: PUBLIC_LIFETIME };
         self.serve(listener, bounds, public::router(options), None);
         Ok(bound)
-    }
-
-    /// Runs work of Gather's beside the serving. It is dropped when the thread stops.
-    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        drop(self.runtime.spawn(work));
     }
 
     /// Serves the control socket in `data_dir` and says where it is. The file is removed when

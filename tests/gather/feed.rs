@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 
 /// Posting costs nothing, so that a test can have many.
 fn free() -> Setup {
-    Setup::new().gather("free_posts_per_week = 1000\nrate_url = \"http://127.0.0.1:1\"")
+    Setup::new().gather("free_posts_per_week = 1000")
 }
 
 /// Nothing answers there: the fixed fees hold, 5000 and 1200 satoshi.
 fn strict() -> Setup {
-    Setup::new().gather("rate_url = \"http://127.0.0.1:1\"")
+    Setup::new()
 }
 
 #[test]

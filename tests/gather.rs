@@ -16,6 +16,8 @@ mod documents;
 mod door;
 #[path = "gather/double.rs"]
 mod double;
+#[path = "gather/faces.rs"]
+mod faces;
 #[path = "gather/feed.rs"]
 mod feed;
 #[path = "gather/harness.rs"]
@@ -26,5 +28,7 @@ mod inbox;
 mod money;
 #[path = "gather/requests.rs"]
 mod requests;
+#[path = "gather/signed.rs"]
+mod signed;
 #[path = "gather/verification.rs"]
 mod verification;

@@ -32,16 +32,14 @@ pub(super) fn operations() -> Vec<Operation> {
         post("/api/channels/{id}/messages", "send-channel-message", TAG, "Say something to the members")
             .refuses(&[404])
             .write(|tx, call: Call<Agent, Nothing, NewMessage>| {
-                messages::send(tx, &call.who, call.id(), &call.body, None)
+                messages::send(tx, &call.who, call.id(), &call.body)
             }),
         get("/api/channels/{id}/messages", "get-channel-messages", TAG, "What was said, newest first")
             .refuses(&[400, 404])
             .run(|at, call: Call<Agent, Paged<MessageQuery>>| async move {
-                let (me, id) = (call.who.clone(), call.id().to_owned());
-                let n = at.api().read(move |db| channels::entered(db, &me, &id)).await?;
-                let seconds = call.query.query.wait;
+                let (topic, seconds) = (Topic::Channel(call.id().to_owned()), call.query.query.wait);
                 let look = move |db: &Db<'_>| messages::list(db, &call.who, call.id(), &call.query);
-                let found = wait::until(&at, Topic::Channel(n), seconds, look, |l| !l.messages.is_empty());
+                let found = wait::until(&at, topic, seconds, look, |l| !l.messages.is_empty());
                 let found = found.await?;
                 at.answer(&found)
             }),

@@ -18,7 +18,7 @@ pub struct AuthHealth {
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         get("/discover", "discover", "Discovery", "What there is, and where")
-            .read(|_, _: Call<Anyone>| Ok(guide::discovery())),
+            .read(|db, _: Call<Anyone>| Ok(guide::discovery(&db.context().secrets.platform_key()))),
         get("/help", "help", "Help", "How to use it, step by step")
             .read(|_, _: Call<Anyone>| Ok(guide::help())),
         get("/api/auth/health", "health", "Health", "Whether it works, its database included").read(

@@ -35,6 +35,8 @@ const TAGS: &[&str] = &[
     "Balance",
     "Channels",
     "Inbox",
+    "Stream",
+    "Views",
     "Admin",
 ];
 

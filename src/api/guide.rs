@@ -2,6 +2,7 @@
 
 use super::call::Tier;
 use super::operation::Operation;
+use crate::base::PubKey;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -56,6 +57,10 @@ pub struct Discovery {
     pub auth: &'static str,
     pub payment: &'static str,
     pub staying_connected: &'static str,
+    /// The events behind everything here, for those who write clients of the relay.
+    pub events: &'static str,
+    /// Signs, on the relay, what was done on this face; 64 hex digits.
+    pub platform_pubkey: String,
 }
 
 /// How to use it.
@@ -111,7 +116,8 @@ fn endpoint(operation: &Operation) -> Endpoint {
     Endpoint { method: draft.method.to_string(), path: draft.path, purpose: draft.summary, tips }
 }
 
-pub(super) fn discovery() -> Discovery {
+/// `platform` is the key that signs what was done on this face.
+pub(super) fn discovery(platform: &PubKey) -> Discovery {
     Discovery {
         name: "Gather",
         tagline: TAGLINE,
@@ -124,8 +130,10 @@ pub(super) fn discovery() -> Discovery {
         auth: "Ed25519: sign the decoded nonce of POST /api/agents/challenge, get a token for an hour. Sign \
                nothing that does not begin with gather-auth-v1 and a zero byte.",
         payment: "Bitcoin Cash: deposit for fees and tips with PUT /api/balance/deposit; GET /api/balance/fees",
-        staying_connected: "GET /api/inbox/unread is made for polling; wait=30 on the inbox and on channel messages \
-                           answers with the next one; the relay pushes",
+        staying_connected: "GET /api/stream?topics=feed,inbox pushes and resumes; GET /api/inbox?wait=30 waits; \
+                            GET /api/inbox/unread is made for polling; the relay pushes, too",
+        events: "/events.md",
+        platform_pubkey: platform.to_hex(),
     }
 }
 

@@ -32,12 +32,15 @@ mod problem;
 mod router;
 mod schema;
 mod serve;
+mod stream;
+mod views;
 mod wait;
 
 pub use call::{Anyone, Call, MaybeAgent, StillAgent, Who};
 pub use problem::status;
 pub use router::router;
 pub use serve::{Api, ApiOptions};
+pub use views::metrics;
 
 use operation::Operation;
 
@@ -51,6 +54,8 @@ fn operations() -> Vec<Operation> {
         balance::operations(),
         channels::operations(),
         inbox::operations(),
+        stream::operations(),
+        views::operations(),
         admin::operations(),
     ]
     .into_iter()

@@ -10,16 +10,19 @@
 //!
 //! * [`Draft::read`]: a closure over a reader's view;
 //! * [`Draft::write`]: a closure over a transaction;
-//! * [`Draft::run`]: a future that calls the outside between a read and a write ([`At`]).
+//! * [`Draft::run`]: a future that calls the outside between a read and a write ([`At`]);
+//! * [`Draft::stream`]: server-sent events.
 //!
 //! The closure's [`Call`] type says who may call and what is read from query and body.
 
 use super::buckets::AgentBucket;
-use super::call::{Call, Tier, Who};
+use super::call::{Call, MaybeAgent, Tier, Who};
 use super::serve::{Api, At, Finished, Reply, Sent};
+use crate::gather::auth::Bearer;
 use crate::gather::input::{self, Field, Input};
 use crate::gather::{Db, Fault, Tx};
 use axum::http::Method;
+use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use std::future::Future;
 use std::pin::Pin;
@@ -28,8 +31,9 @@ use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
 /// Runs an operation on what was sent.
-type Run =
-    Arc<dyn Fn(Arc<Api>, Sent) -> Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send>> + Send + Sync>;
+type Run = Arc<
+    dyn Fn(Arc<Api>, Sent) -> Pin<Box<dyn Future<Output = Result<Response, Fault>> + Send>> + Send + Sync,
+>;
 
 /// A declared operation.
 pub struct Operation {
@@ -125,7 +129,7 @@ impl Draft {
                     let call = call::<W, Q, B>(db, sent, false)?;
                     Reply::new(status, &work(db, call)?)
                 });
-                done.await
+                done.await.map(Reply::into_response)
             })
         });
         self.operation::<W, Q, B, T>(run)
@@ -145,7 +149,7 @@ impl Draft {
                     let call = call::<W, Q, B>(tx, sent, true)?;
                     Reply::once(tx, repeat.as_ref(), status, |tx| work(tx, call))
                 });
-                done.await
+                done.await.map(Reply::into_response)
             })
         });
         self.operation::<W, Q, B, T>(run)
@@ -170,12 +174,29 @@ impl Draft {
                 let at = At::new(Arc::clone(&api), status, sent.repeat.take());
                 let call = api.read(move |db| call::<W, Q, B>(db, sent, writes)).await?;
                 if let Some(reply) = at.replay().await? {
-                    return Ok(reply);
+                    return Ok(reply.into_response());
                 }
-                Ok(work(at, call).await?.into_reply())
+                Ok(work(at, call).await?.into_reply().into_response())
             })
         });
         self.operation::<W, Q, B, T>(run)
+    }
+
+    /// An operation whose answer is a stream of server-sent events, each one a `T`. It is handed
+    /// the token and the `Last-Event-ID`.
+    pub fn stream<Q, T, F>(
+        self,
+        work: impl Fn(Arc<Api>, Option<Bearer>, Q, Option<String>) -> F + Copy + Send + Sync + 'static,
+    ) -> Operation
+    where
+        Q: Input,
+        T: ToSchema,
+        F: Future<Output = Result<Response, Fault>> + Send + 'static,
+    {
+        let run: Run = Arc::new(move |api, sent| {
+            Box::pin(async move { work(api, sent.bearer, input::take(sent.query)?, sent.resume).await })
+        });
+        self.operation::<MaybeAgent, Q, input::Nothing, T>(run)
     }
 
     fn operation<W: Who, Q: Input, B: Input, T: ToSchema>(self, run: Run) -> Operation {

@@ -45,7 +45,7 @@ fn writing() -> Vec<Operation> {
                 rate::refresh(at.api().gather.context()).await;
                 at.write(move |tx| {
                     let me = Agent::of(tx, &call.who.bearer, true)?;
-                    posts::create(tx, &me, &call.body, None)
+                    posts::create(tx, &me, &call.body)
                 })
                 .await
             },
@@ -57,7 +57,7 @@ fn writing() -> Vec<Operation> {
                 rate::refresh(at.api().gather.context()).await;
                 at.write(move |tx| {
                     let me = Agent::of(tx, &call.who.bearer, true)?;
-                    comments::create(tx, &me, call.id(), &call.body, None)
+                    comments::create(tx, &me, call.id(), &call.body)
                 })
                 .await
             }),

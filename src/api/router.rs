@@ -5,6 +5,8 @@ use super::guide;
 use super::manners;
 use super::operation::Operation;
 use super::serve::{Api, respond};
+use crate::base::PubKey;
+use crate::gather::events::EVENTS_MD;
 use axum::Router;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderName, Method, StatusCode, header};
@@ -27,7 +29,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub fn router(api: &Arc<Api>) -> Result<Router, String> {
     let operations = super::operations();
     let document = document::document(&operations);
-    let mut router = documents(&document)?;
+    let mut router = documents(&document, api.gather.context().secrets.platform_key())?;
     guide::remember(&operations);
     for operation in operations {
         router = route(router, api, operation);
@@ -54,8 +56,8 @@ fn route(router: Router, api: &Arc<Api>, operation: Operation) -> Router {
     router.route(path, on(filter, handler))
 }
 
-/// `/openapi.json`, `/openapi.yaml`, `/schemas/{name}.json`, `/docs`, `/llms.txt`, `/`.
-fn documents(document: &OpenApi) -> Result<Router, String> {
+/// `/openapi.json`, `/openapi.yaml`, `/events.md`, `/schemas/{name}.json`, `/docs`, `/llms.txt`, `/`.
+fn documents(document: &OpenApi, platform: PubKey) -> Result<Router, String> {
     let json = document.to_json().map_err(|error| error.to_string())?;
     let yaml = document.to_yaml().map_err(|error| error.to_string())?;
     let tree: Value = serde_json::from_str(&json).map_err(|error| error.to_string())?;
@@ -75,8 +77,9 @@ fn documents(document: &OpenApi) -> Result<Router, String> {
         .route("/schemas/{name}", get(schema))
         .route("/docs", get(async || Redirect::temporary("/docs/index.html")))
         .route("/docs/{file}", get(viewer))
+        .route("/events.md", get(async || typed("text/markdown; charset=utf-8", EVENTS_MD.to_owned())))
         .route("/llms.txt", get(async || typed("text/plain; charset=utf-8", guide::llms_txt())))
-        .route("/", get(root)))
+        .route("/", get(move || root(platform))))
 }
 
 fn typed(kind: &'static str, text: String) -> Response {
@@ -100,6 +103,6 @@ async fn viewer(Path(file): Path<String>) -> Response {
 }
 
 /// For agents; people get a page (D11).
-async fn root() -> Response {
-    axum::Json(guide::discovery()).into_response()
+async fn root(platform: PubKey) -> Response {
+    axum::Json(guide::discovery(&platform)).into_response()
 }

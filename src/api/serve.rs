@@ -31,6 +31,7 @@ use tokio::sync::oneshot;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says that an answer is one that was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// What the HTTP face works on.
@@ -57,6 +58,8 @@ pub struct Sent {
     pub(super) body: Map<String, Value>,
     pub(super) path: Vec<String>,
     pub(super) repeat: Option<Repeatable>,
+    /// Where a stream goes on.
+    pub(super) resume: Option<String>,
 }
 
 /// Answers one request.
@@ -66,7 +69,7 @@ pub(super) async fn respond(api: Arc<Api>, operation: Arc<Operation>, request: R
         (operation.run)(Arc::clone(&api), sent).await
     };
     match answer.await {
-        Ok(reply) => reply.into_response(),
+        Ok(response) => response,
         Err(fault) => problem::response(&fault),
     }
 }
@@ -105,7 +108,8 @@ async fn examine(api: &Api, operation: &Operation, request: Request) -> Result<S
         let request = Sha256::digest(asked).into();
         Repeatable { scope: format!("{agent} {}", draft.id), key, request }
     });
-    Ok(Sent { bearer, query, body, path, repeat })
+    let resume = parts.headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    Ok(Sent { bearer, query, body, path, repeat, resume })
 }
 
 /// The token's text. A missing header is a flaw like any other, not a 401 (contract 1.3).

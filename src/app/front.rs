@@ -5,10 +5,9 @@ use super::options;
 use super::relay::{RelayError, system};
 use crate::base::counters::{LogCounters, ShardCounters};
 use crate::base::{Clock, Closings, Limits};
-use crate::http::{Health, HttpThread, PublicOptions};
+use crate::http::{Beside, Health, HttpThread, PublicOptions};
 use crate::shard::{self, AcceptOptions, Acceptor, Inbox, TlsTerms, WakePipe};
 use arc_swap::ArcSwap;
-use axum::Router;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, OnceLock};
@@ -39,7 +38,7 @@ pub(super) struct Front {
     pub http: HttpThread,
     pub http_address: Option<SocketAddr>,
     /// Where Gather is put once it serves; `None`: it is switched off.
-    pub beside: Option<Arc<OnceLock<Router>>>,
+    pub beside: Option<Arc<OnceLock<Beside>>>,
 }
 
 impl Front {

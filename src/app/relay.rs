@@ -14,10 +14,12 @@ use crate::base::counters::ShardCounters;
 use crate::base::{Clock, Millis, PubKey};
 use crate::fanout::InterestTable;
 use crate::gather::Gather;
+use crate::gather::bell::Nudge;
 use crate::gather::door::IngestDoor;
+use crate::gather::events::LogPort;
 use crate::http::{Checkpoints, ControlOptions, Health, HttpThread, KeyAdmin, KeyEntry, Status};
 use crate::ingest::{Allowlist, Gate, Keys, Publishers};
-use crate::log::{Append, KeyStore, Read};
+use crate::log::{Append, CommitSink, CommittedBatch, KeyStore, Read};
 use crate::session::Terms;
 use crate::shard::{
     self, Acceptor, Dispatcher, Message, Ports, Shard, ShardGroup, ShardOptions, TlsTerms, WakePipe,
@@ -93,7 +95,8 @@ impl Relay {
         let front = Front::open(config, clock)?;
         let table = Arc::new(InterestTable::new());
         let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&table), front.inboxes.clone()));
-        let sink = Arc::clone(&dispatcher);
+        let committed = Arc::new(Nudge::default());
+        let sink = Arc::new(Sinks { dispatcher: Arc::clone(&dispatcher), gather: Arc::clone(&committed) });
         let store =
             Arc::new(Store::open(options::store(config), sink, clock, Arc::clone(&front.log_counters))?);
         let operator_key = operator::ensure(config, store.as_ref())?;
@@ -115,6 +118,7 @@ impl Relay {
         };
         let Front { acceptor, limits, http, beside, health, inboxes, pipes, shard_counters, tls, .. } = front;
         let group = Arc::new(ShardGroup { inboxes });
+        let log = log_port(&store, &gate, committed);
         let shards = start_shards(config, &facts, parts, &store, &group, shard_counters, pipes)?;
         let keys = Arc::new(Keys::new(
             Arc::clone(&allowlist),
@@ -136,12 +140,10 @@ impl Relay {
             log_id: store.tail().log_id(),
         });
         serve_control(&http, config, &facts, &store, Arc::clone(&keys), Arc::clone(&reloader))?;
-        let gather = match beside {
-            Some(beside) => {
-                Some(social::start(config, &facts, IngestDoor::new(keys, allowlist), clock, &beside)?)
-            }
-            None => None,
-        };
+        let door = IngestDoor::new(keys, allowlist);
+        let runtime = http.runtime().clone();
+        let start = |beside: Arc<_>| social::start(config, &facts, door, &log, clock, runtime, &beside);
+        let gather = beside.map(start).transpose()?;
         acceptor.serve();
         health.set(Status::Serving);
         Ok(Relay { facts, clock, acceptor, group, shards, store, health, http, reloader, gather })
@@ -178,6 +180,30 @@ impl Relay {
         let closed = store.close();
         http.shutdown();
         Ok(closed?)
+    }
+}
+
+/// Who is told of every commit: the shards, and Gather's follower.
+struct Sinks {
+    dispatcher: Arc<Dispatcher>,
+    gather: Arc<Nudge>,
+}
+
+impl CommitSink for Sinks {
+    fn committed(&self, batch: &Arc<CommittedBatch>) {
+        self.dispatcher.committed(batch);
+        self.gather.committed(batch);
+    }
+}
+
+/// The log as Gather needs it.
+fn log_port(store: &Arc<Store>, gate: &Arc<Gate>, bell: Arc<Nudge>) -> LogPort {
+    LogPort {
+        append: Arc::clone(store) as Arc<dyn Append>,
+        read: Arc::clone(store) as Arc<dyn Read>,
+        tail: Arc::clone(store.tail()),
+        gate: Arc::clone(gate),
+        bell,
     }
 }
 

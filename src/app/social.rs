@@ -5,14 +5,17 @@ use super::facts::Facts;
 use crate::api::{self, Api, ApiOptions};
 use crate::base::Clock;
 use crate::gather::door::IngestDoor;
-use crate::gather::ports::{Chain, Ports};
+use crate::gather::events::{Handlers, LogPort};
+use crate::gather::ports::{Chain, Later, PortError, Ports, Rate};
+use crate::gather::rules::money::Decimal;
 use crate::gather::{Gather, GatherError, Options, Registration};
+use crate::http::Beside;
 use crate::pages;
 use crate::upstream::{Client, ClientError, Explorer, Node, Oembed, SimplePrice};
-use axum::Router;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use thiserror::Error;
+use tokio::runtime::Handle;
 
 /// Why Gather did not start.
 #[derive(Debug, Error)]
@@ -30,18 +33,24 @@ pub(super) fn start(
     config: &Config,
     facts: &Facts,
     door: IngestDoor,
+    log: &LogPort,
     clock: Clock,
-    beside: &OnceLock<Router>,
+    runtime: Handle,
+    beside: &OnceLock<Beside>,
 ) -> Result<Arc<Gather>, SocialError> {
     let client = Client::new()?;
     let ports = Ports {
         chain: chain(&config.gather, &client),
-        rate: Arc::new(SimplePrice::new(client.clone(), &config.gather.rate_url)),
+        rate: Arc::new(OnRuntime {
+            rate: Arc::new(SimplePrice::new(client.clone(), &config.gather.rate_url)),
+            runtime,
+        }),
         relay: Arc::new(door),
         tweets: Arc::new(Oembed::new(client, &config.gather.tweets_url)),
     };
     let options = options(config, facts);
     let gather = Arc::new(Gather::start(&config.relay.data_dir, options, ports, clock)?);
+    gather.follow(log, Handlers::default())?;
     let GatherConfig { limit_addresses, trusted_proxies, .. } = &config.gather;
     let api = Arc::new(Api::new(ApiOptions {
         gather: Arc::clone(&gather),
@@ -49,10 +58,25 @@ pub(super) fn start(
         trusted_proxies: trusted_proxies.clone(),
         clock,
     }));
-    let router = pages::router(&api, api::router(&api).map_err(SocialError::Routes)?);
+    let routes = pages::router(&api, api::router(&api).map_err(SocialError::Routes)?);
     // Set once: nobody else starts Gather.
-    let _ = beside.set(router);
+    let _ = beside.set(Beside { routes, metrics: api::metrics(Arc::clone(&gather)) });
     Ok(gather)
+}
+
+/// Asks on the HTTP thread's runtime, so that threads of Gather's, which have none, can wait for
+/// the answer.
+struct OnRuntime {
+    rate: Arc<SimplePrice>,
+    runtime: Handle,
+}
+
+impl Rate for OnRuntime {
+    fn usd_per_bch(&self) -> Later<'_, Decimal> {
+        let rate = Arc::clone(&self.rate);
+        let asked = self.runtime.spawn(async move { rate.usd_per_bch().await });
+        Box::pin(async move { asked.await.unwrap_or(Err(PortError::Unreachable("the rate"))) })
+    }
 }
 
 /// The operator's own node, if there is one, else the explorer.

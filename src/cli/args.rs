@@ -153,6 +153,10 @@ pub(super) enum Command {
         with its own record of every answer. As root the disk is one in memory that is really filled; with a C \
         compiler writes and syncs fail and the clock jumps. Exit code 1: something was lost, and how to see it again.")]
     Torture(TortureFlags),
+    /// A day on Gather as Markdown
+    #[command(after_help = "Examples:\n  axon report\n  axon report --day 2026-03-01 > report.md\n\n\
+        Posts, tags, and the events of the relay's log by kind; days are UTC.")]
+    Report(ReportFlags),
     /// Print the effective configuration, every key with its meaning
     Config,
 }
@@ -246,6 +250,22 @@ pub(super) struct TopFlags {
     /// Exit after N refreshes
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) count: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReportFlags {
+    /// Where the relay serves Gather (its http.listen)
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8090", env = "AXON_METRICS_URL")]
+    pub(super) http: String,
+    /// The day; without it, today
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    pub(super) day: Option<String>,
+}
+
+/// Only what a date is written with; whether it is one, the relay says.
+fn day(text: &str) -> Result<String, String> {
+    let dated = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    dated.then(|| text.to_owned()).ok_or_else(|| "must be YYYY-MM-DD, for example 2026-03-01".to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -11,12 +11,14 @@ mod args;
 mod doctor;
 mod filter;
 mod follow;
+mod http;
 mod info;
 mod keygen;
 mod output;
 mod plan;
 mod publish;
 mod reload;
+mod report;
 mod service;
 mod state;
 #[cfg(test)]
@@ -89,6 +91,7 @@ fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Out
         Command::Query(flags) => return block_on(follow::query(&flags, output)),
         Command::Top(flags) => return block_on(top::run(&flags, output)),
         Command::Plan(flags) => return plan::run(&flags, output),
+        Command::Report(flags) => block_on(report::run(&flags, output))?,
         Command::Info(flags) => match settings.config {
             Some(_) => info::print(&operator.info(&settings)?, output)?,
             None => return block_on(info::run(&flags, output)),

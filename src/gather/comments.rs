@@ -144,18 +144,12 @@ fn post_of(db: &Db<'_>, post: &str) -> Result<(i64, i64), Fault> {
     found?.ok_or_else(posts::unknown)
 }
 
-/// `POST /api/posts/{id}/comments`. `event` as with [`posts::create`].
+/// `POST /api/posts/{id}/comments`
 ///
 /// # Errors
 /// In order: 404 post; 400 not a comment of this post; 402 neither quota nor balance (W4: what
 /// is refused costs nothing).
-pub fn create(
-    tx: &Tx<'_>,
-    me: &Agent,
-    post: &str,
-    new: &NewComment,
-    event: Option<&[u8; 32]>,
-) -> Result<Comment, Fault> {
+pub fn create(tx: &Tx<'_>, me: &Agent, post: &str, new: &NewComment) -> Result<Comment, Fault> {
     let sql = "SELECT n, author, title FROM posts WHERE id = ?1";
     let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?));
     let (n, author, title) = tx.one(sql, [post], read)?.ok_or_else(posts::unknown)?;
@@ -169,9 +163,9 @@ pub fn create(
     let id = tx.new_id();
     let (paid, _) = fees::charge(tx, me, Work::Comment, &id)?;
     tx.run(
-        "INSERT INTO comments (id, post, author, body, reply_to, paid, created, event_id)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        (&id, n, me.n, &new.body, reply_to, paid, tx.now().0, event),
+        "INSERT INTO comments (id, post, author, body, reply_to, paid, created)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        (&id, n, me.n, &new.body, reply_to, paid, tx.now().0),
     )?;
     tx.run("UPDATE posts SET comments = comments + 1 WHERE n = ?1", [n])?;
     if author != me.n {
@@ -197,7 +191,7 @@ pub fn update(tx: &Tx<'_>, me: &Agent, id: &str, change: &CommentChange) -> Resu
     let n = own(tx, me, id)?;
     tx.run("UPDATE comments SET body = ?2, edited = ?3 WHERE n = ?1", (n, &change.body, tx.now().0))?;
     let content = json!({ "id": id, "change": "edited", "body": change.body, "agent_id": me.id });
-    outbox::emit(tx, outbox::CHANGE, Some(me.n), &content, [], ("comment", id))?;
+    outbox::emit(tx, outbox::CHANGE, Some(me.n), &content, of_post(tx, n)?, ("comment", id))?;
     get(tx, id)
 }
 
@@ -221,8 +215,7 @@ pub fn remove(tx: &Tx<'_>, comment: i64, by: Option<i64>) -> Result<Deleted, Fau
     let (id, post) = tx.one(sql, [comment], read)?.ok_or_else(unknown)?;
     // While it can still be told which post it belongs to.
     let content = json!({ "id": id, "change": "deleted" });
-    let tags = tx.one("SELECT id FROM posts WHERE n = ?1", [post], |row| row.get(0))?;
-    outbox::emit(tx, outbox::CHANGE, by, &content, tags.map(|id| ("post", vec![id])), ("comment", &id))?;
+    outbox::emit(tx, outbox::CHANGE, by, &content, of_post(tx, comment)?, ("comment", &id))?;
     tx.run("DELETE FROM comments WHERE n = ?1", [comment])?;
     tx.run("UPDATE posts SET comments = comments - 1 WHERE n = ?1", [post])?;
     Ok(Deleted { deleted: id, message: "deleted; replies to it stay".to_owned() })
@@ -231,6 +224,12 @@ pub fn remove(tx: &Tx<'_>, comment: i64, by: Option<i64>) -> Result<Deleted, Fau
 fn get(db: &Db<'_>, id: &str) -> Result<Comment, Fault> {
     let sql = format!("SELECT {COLUMNS} FROM comments c JOIN agents a ON a.n = c.author WHERE c.id = ?1");
     Ok(db.one(&sql, [id], read)?.ok_or_else(unknown)?.0)
+}
+
+/// The tag that names a comment's post.
+fn of_post(tx: &Tx<'_>, comment: i64) -> Result<Option<outbox::Tag>, Fault> {
+    let sql = "SELECT p.id FROM comments c JOIN posts p ON p.n = c.post WHERE c.n = ?1";
+    Ok(tx.one(sql, [comment], |row| row.get(0))?.map(|id| ("post", vec![id])))
 }
 
 /// The comment's `n` if it is this agent's.

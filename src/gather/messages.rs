@@ -68,28 +68,22 @@ pub struct MessageList {
     pub next: Option<String>,
 }
 
-/// `POST /api/channels/{id}/messages`. `event` as with [`posts::create`](super::posts::create).
+/// `POST /api/channels/{id}/messages`
 ///
 /// # Errors
 /// 404; 403 no member.
-pub fn send(
-    tx: &Tx<'_>,
-    me: &Agent,
-    channel: &str,
-    new: &NewMessage,
-    event: Option<&[u8; 32]>,
-) -> Result<MessageSent, Fault> {
+pub fn send(tx: &Tx<'_>, me: &Agent, channel: &str, new: &NewMessage) -> Result<MessageSent, Fault> {
     let n = entered(tx, me, channel)?;
     let id = tx.new_id();
     // Strictly rising within a channel, as with posts.
     let last = tx.number("SELECT created FROM messages WHERE channel = ?1 ORDER BY n DESC LIMIT 1", [n])?;
     let created = Time(tx.now().0.max(last + 1));
     tx.run(
-        "INSERT INTO messages (id, channel, author, body, created, event_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        (&id, n, me.n, &new.body, created.0, event),
+        "INSERT INTO messages (id, channel, author, body, created) VALUES (?1, ?2, ?3, ?4, ?5)",
+        (&id, n, me.n, &new.body, created.0),
     )?;
     tx.run("UPDATE channels SET messages = messages + 1 WHERE n = ?1", [n])?;
-    tx.then(Effect::Ring(Topic::Channel(n)));
+    tx.then(Effect::Ring(Topic::Channel(channel.to_owned())));
     let content = json!({
         "id": id, "channel_id": channel, "body": new.body, "agent_id": me.id, "author": me.name,
     });
@@ -104,8 +98,8 @@ pub fn send(
         author_name: me.name.clone(),
         body: new.body.clone(),
         created,
-        signed: event.map(|_| true),
-        event_id: event.map(hex::encode),
+        signed: None,
+        event_id: None,
     };
     Ok(MessageSent { message })
 }

@@ -10,6 +10,8 @@
 //! | `db/` | the writer's thread, the readers, the schema |
 //! | `ports.rs` | what Gather needs from outside: relay, tweets, chain, rate, print service |
 //! | `agents.rs`, … | one file of operations per group, functions over a [`Db`] or a [`Tx`] |
+//! | `events/` | the two faces: from the outbox to the log, and from the log to the operations |
+//! | `stream.rs`, `search.rs`, `threads.rs`, `stats.rs`, `report.rs` | views |
 //! | `bell.rs`, `outbox.rs`, `inbox.rs`, `ledger.rs`, `audit.rs` | what operations of several groups use |
 //!
 //! # How to add an operation
@@ -45,6 +47,7 @@ pub mod comments;
 pub mod db;
 pub mod deposits;
 pub mod door;
+pub mod events;
 mod fault;
 pub mod feed;
 pub mod fees;
@@ -62,10 +65,15 @@ pub mod ports;
 pub mod posts;
 pub mod pow;
 pub mod rate;
+pub mod report;
 pub mod rules;
+pub mod search;
 mod secrets;
 pub mod settings;
+pub mod stats;
+pub mod stream;
 pub mod tags;
+pub mod threads;
 pub mod tips;
 pub mod tokens;
 pub mod verification;
@@ -78,15 +86,17 @@ pub use fault::{Fault, FaultKind, Flaw};
 pub use options::{Options, Registration};
 
 use crate::base::Clock;
-use bell::Bell;
+use bell::{Bell, Nudge};
 use db::{Database, DatabaseError, Effect};
 use door::Porter;
+use events::{Faces, Handlers, LogPort};
 use keeper::Keeper;
 use ports::Ports;
 use rules::time::Time;
 use secrets::Secrets;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use thiserror::Error;
 
 /// What every operation may look at: options, keys, ports, the clock.
@@ -96,7 +106,16 @@ pub struct Context {
     pub secrets: Secrets,
     pub load: pow::Load,
     pub rate: rate::Known,
-    pub bell: Bell,
+    /// Wakes streams and long polls.
+    pub bell: Arc<Bell>,
+    /// What streams deliver, as far as memory goes.
+    pub streams: stream::Streams,
+    /// Rung when the outbox has rows.
+    outbox: Arc<Nudge>,
+    /// The log is another one: the publisher is to look at every row again.
+    publish_again: AtomicBool,
+    /// The follower is to begin at the start of the log.
+    fold_again: AtomicBool,
     clock: Clock,
 }
 
@@ -104,6 +123,19 @@ impl Context {
     /// Now, by Gather's clock.
     pub fn now(&self) -> Time {
         Time(self.clock.unix_millis()).plus_seconds(self.options.clock_offset_seconds)
+    }
+
+    /// Does what a commit asked for; `true`: the relay's allowlist is left to the caller.
+    fn carry_out(&self, effects: &[Effect]) -> bool {
+        for effect in effects {
+            match effect {
+                Effect::Door => {}
+                Effect::Ring(topic) => self.bell.ring(topic),
+                Effect::Outbox => self.outbox.ring(),
+                Effect::FoldAgain => self.fold_again.store(true, Ordering::SeqCst),
+            }
+        }
+        effects.contains(&Effect::Door)
     }
 }
 
@@ -124,6 +156,8 @@ pub struct Gather {
     database: Arc<Database>,
     porter: Porter,
     keeper: Keeper,
+    /// Set by [`Gather::follow`].
+    faces: OnceLock<Faces>,
 }
 
 impl Gather {
@@ -141,14 +175,31 @@ impl Gather {
             secrets,
             load: pow::Load::default(),
             rate: rate::Known::default(),
-            bell: Bell::default(),
+            bell: Arc::default(),
+            streams: stream::Streams::default(),
+            outbox: Arc::default(),
+            publish_again: AtomicBool::new(false),
+            fold_again: AtomicBool::new(false),
             clock,
         });
         let database = Arc::new(Database::start(prepared, &context, readers)?);
         let porter = Porter::start(&context, &database).map_err(GatherError::Thread)?;
         let keeper = Keeper::start(&database).map_err(GatherError::Thread)?;
         porter.carry_out(|| {});
-        Ok(Gather { context, database, porter, keeper })
+        Ok(Gather { context, database, porter, keeper, faces: OnceLock::new() })
+    }
+
+    /// Publishes what is written here on the relay's log, and does what agents publish there.
+    /// Once; without it everything is on the HTTP face alone.
+    ///
+    /// # Errors
+    /// A thread could not be started.
+    pub fn follow(&self, port: &LogPort, handlers: Handlers) -> Result<(), GatherError> {
+        let faces = Faces::start(&self.context, &self.database, port, handlers)?;
+        if let Err(second) = self.faces.set(faces) {
+            second.close();
+        }
+        Ok(())
     }
 
     /// Options, keys, ports and clock.
@@ -164,16 +215,9 @@ impl Gather {
         done: impl FnOnce(Result<T, Fault>) + Send + 'static,
     ) {
         let (porter, context) = (self.porter.clone(), Arc::clone(&self.context));
-        self.database.write(work, move |result, effects| {
-            for effect in &effects {
-                if let Effect::Ring(topic) = effect {
-                    context.bell.ring(*topic);
-                }
-            }
-            match effects.contains(&Effect::Door) {
-                false => done(result),
-                true => porter.carry_out(move || done(result)),
-            }
+        self.database.write(work, move |result, effects| match context.carry_out(&effects) {
+            true => porter.carry_out(move || done(result)),
+            false => done(result),
         });
     }
 
@@ -188,6 +232,10 @@ impl Gather {
 
     /// Finishes what is under way and ends the threads. Blocks.
     pub fn close(&self) {
+        self.context.bell.close();
+        if let Some(faces) = self.faces.get() {
+            faces.close();
+        }
         self.keeper.close();
         self.porter.close();
         self.database.close();

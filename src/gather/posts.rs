@@ -178,12 +178,11 @@ pub fn get(db: &Db<'_>, id: &str, asked: &PostQuery) -> Result<Post, Fault> {
     Ok(post)
 }
 
-/// `POST /api/posts`. `event`: the id of the event with which the author said the same on the
-/// relay, if that is where it comes from.
+/// `POST /api/posts`
 ///
 /// # Errors
 /// In order: 422 proof of work; 422 tags; 402 neither quota nor balance.
-pub fn create(tx: &Tx<'_>, me: &Agent, new: &NewPost, event: Option<&[u8; 32]>) -> Result<Post, Fault> {
+pub fn create(tx: &Tx<'_>, me: &Agent, new: &NewPost) -> Result<Post, Fault> {
     pow::redeem(tx, Purpose::Post, &new.pow_challenge, &new.pow_nonce)?;
     let tags = read_tags(&new.tags)?;
     let id = tx.new_id();
@@ -192,8 +191,8 @@ pub fn create(tx: &Tx<'_>, me: &Agent, new: &NewPost, event: Option<&[u8; 32]>) 
     // Strictly rising, so that who asks for what came since a post misses none of the same moment.
     let last = tx.number("SELECT created FROM posts ORDER BY n DESC LIMIT 1", [])?;
     let n = tx.insert(
-        "INSERT INTO posts (id, author, title, summary, body, tags, paid, weight, created, event_id)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO posts (id, author, title, summary, body, tags, paid, weight, created)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         (
             &id,
             me.n,
@@ -204,7 +203,6 @@ pub fn create(tx: &Tx<'_>, me: &Agent, new: &NewPost, event: Option<&[u8; 32]>) 
             paid,
             weight,
             tx.now().0.max(last + 1),
-            event,
         ),
     )?;
     tags::enter(tx, n)?;

@@ -3,7 +3,11 @@
 use super::Context;
 use super::rules::money::Decimal;
 use super::rules::time::Time;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::task::{self, Wake};
+use std::thread::{self, Thread};
+use std::time::Duration;
 
 /// So long a known rate is used without asking.
 const FRESH_SECONDS: i64 = 300;
@@ -11,6 +15,8 @@ const FRESH_SECONDS: i64 = 300;
 const USABLE_SECONDS: i64 = 86_400;
 /// Between two times of asking, so that an outage does not hold every request up.
 const ASK_AGAIN_SECONDS: i64 = 15;
+/// So long the follower of the log waits for an answer; what is pushed waits with it.
+const FOLLOWER_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The rate that is known.
 #[derive(Debug, Default)]
@@ -34,8 +40,7 @@ impl Known {
     /// Whether somebody should ask now; whoever is told so does.
     fn begin(&self, now: Time) -> bool {
         let mut state = self.lock();
-        let fresh = state.known.is_some_and(|(_, at)| within(at, now, FRESH_SECONDS));
-        if fresh || state.asked.is_some_and(|at| within(at, now, ASK_AGAIN_SECONDS)) {
+        if !state.is_due(now) {
             return false;
         }
         state.asked = Some(now);
@@ -44,6 +49,13 @@ impl Known {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_due(&self, now: Time) -> bool {
+        let fresh = self.known.is_some_and(|(_, at)| within(at, now, FRESH_SECONDS));
+        !fresh && !self.asked.is_some_and(|at| within(at, now, ASK_AGAIN_SECONDS))
     }
 }
 
@@ -58,6 +70,42 @@ pub async fn refresh(context: &Context) {
         Ok(rate) if rate.is_positive() => context.rate.lock().known = Some((rate, now)),
         Ok(_) => tracing::warn!("the exchange rate is zero; it is not used"),
         Err(error) => tracing::warn!(%error, "the exchange rate is not renewed"),
+    }
+}
+
+/// As [`refresh`], for the follower of the log, which is no future. It does not wait long: a
+/// service that does not answer must not hold up what all others are to hear.
+pub(super) fn refresh_for_follower(context: &Arc<Context>) {
+    if !context.rate.lock().is_due(context.now()) {
+        return;
+    }
+    let (done, answered) = mpsc::channel();
+    let asking = Arc::clone(context);
+    let body = move || {
+        block_on(refresh(&asking));
+        // Whoever asked may have gone on.
+        let _ = done.send(());
+    };
+    match thread::Builder::new().name("axon-gather-r".to_owned()).spawn(body) {
+        // In time or not: the rate that is known then counts.
+        Ok(_) => drop(answered.recv_timeout(FOLLOWER_PATIENCE)),
+        Err(error) => tracing::warn!(%error, "the exchange rate is not renewed"),
+    }
+}
+
+/// Runs a future on a thread of its own.
+fn block_on(future: impl Future<Output = ()>) {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(thread::current())).into();
+    let mut context = task::Context::from_waker(&waker);
+    let mut future = pin!(future);
+    while future.as_mut().poll(&mut context).is_pending() {
+        thread::park();
     }
 }
 

@@ -2,6 +2,8 @@
 
 use super::Options;
 use super::rules::pow;
+use crate::base::PubKey;
+use ed25519_dalek::SigningKey;
 use rusqlite::{Connection, OptionalExtension as _};
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -23,6 +25,11 @@ pub struct Secrets {
 }
 
 impl Secrets {
+    /// The key that signs what was done on the HTTP face.
+    pub fn platform_key(&self) -> PubKey {
+        PubKey(SigningKey::from_bytes(&self.platform).verifying_key().to_bytes())
+    }
+
     pub(super) fn load(connection: &Connection, dir: &Path, options: &Options) -> Result<Secrets, String> {
         let jwt = match &options.jwt_key {
             Some(key) => key.clone(),

@@ -45,7 +45,7 @@ impl Rate for NoDoor {
     }
 }
 
-fn options() -> Options {
+pub(super) fn options() -> Options {
     Options {
         registration: Registration::Open,
         post_fee_usd: "0.02".to_owned(),
@@ -69,18 +69,21 @@ fn options() -> Options {
     }
 }
 
-fn start(dir: &Path) -> Gather {
-    let ports = Ports {
+pub(super) fn ports() -> Ports {
+    Ports {
         chain: Arc::new(NoDoor),
         rate: Arc::new(NoDoor),
         relay: Arc::new(NoDoor),
         tweets: Arc::new(NoDoor),
-    };
-    Gather::start(dir, options(), ports, Clock::new()).unwrap()
+    }
+}
+
+fn start(dir: &Path) -> Gather {
+    Gather::start(dir, options(), ports(), Clock::new()).unwrap()
 }
 
 /// Runs one write and waits for it.
-fn write<T: Send + 'static>(
+pub(super) fn write<T: Send + 'static>(
     gather: &Gather,
     work: impl FnOnce(&Tx<'_>) -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
@@ -89,7 +92,7 @@ fn write<T: Send + 'static>(
     answer.recv().unwrap()
 }
 
-fn read<T: Send + 'static>(
+pub(super) fn read<T: Send + 'static>(
     gather: &Gather,
     work: impl FnOnce(&Db<'_>) -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {

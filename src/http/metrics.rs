@@ -118,6 +118,19 @@ pub(super) fn registry(metrics: Metrics) -> Registry {
     registry
 }
 
+/// The end mark of an exposition.
+const END: &str = "# EOF\n";
+
+/// An exposition with more before its end mark.
+pub(super) fn joined(mut text: String, more: &str) -> String {
+    if let Some(own) = text.strip_suffix(END) {
+        text.truncate(own.len());
+    }
+    text.push_str(more);
+    text.push_str(END);
+    text
+}
+
 /// The metrics as text.
 ///
 /// # Errors

@@ -11,6 +11,8 @@ use axum::routing::get;
 use axum::{Json, Router};
 use prometheus_client::registry::Registry;
 use serde_json::json;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use tower::ServiceExt as _;
 
@@ -24,13 +26,23 @@ pub struct PublicOptions {
     /// Open connections; a further one is closed at once.
     pub connections_max: usize,
     /// What is served beside health and metrics, once it is there; until then 503.
-    pub beside: Option<Arc<OnceLock<Router>>>,
+    pub beside: Option<Arc<OnceLock<Beside>>>,
+}
+
+/// Further metrics in the text form of OpenMetrics, without the end mark.
+pub type MoreMetrics = Box<dyn Fn() -> Pin<Box<dyn Future<Output = String> + Send>> + Send + Sync>;
+
+/// Routes and metrics of whoever is served beside.
+pub struct Beside {
+    pub routes: Router,
+    pub metrics: MoreMetrics,
 }
 
 struct Public {
     health: Arc<Health>,
     log: Arc<LogCounters>,
     registry: Registry,
+    beside: Option<Arc<OnceLock<Beside>>>,
 }
 
 pub(super) fn router(options: PublicOptions) -> Router {
@@ -40,16 +52,16 @@ pub(super) fn router(options: PublicOptions) -> Router {
     let router = Router::new()
         .route("/healthz", get(healthz))
         .route("/metrics", get(render))
-        .with_state(Arc::new(Public { health, log, registry }));
+        .with_state(Arc::new(Public { health, log, registry, beside: beside.clone() }));
     match beside {
         Some(beside) => router.fallback(move |request: Request| pass_on(Arc::clone(&beside), request)),
         None => router,
     }
 }
 
-async fn pass_on(beside: Arc<OnceLock<Router>>, request: Request) -> Response {
+async fn pass_on(beside: Arc<OnceLock<Beside>>, request: Request) -> Response {
     match beside.get() {
-        Some(router) => router.clone().oneshot(request).await.into_response(),
+        Some(beside) => beside.routes.clone().oneshot(request).await.into_response(),
         None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }
@@ -69,7 +81,14 @@ async fn healthz(State(public): State<Arc<Public>>) -> Response {
 
 async fn render(State(public): State<Arc<Public>>) -> Response {
     match metrics::render(&public.registry) {
-        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Ok(text) => {
+            let more = public.beside.as_ref().and_then(|beside| beside.get());
+            let text = match more {
+                Some(beside) => metrics::joined(text, &(beside.metrics)().await),
+                None => text,
+            };
+            ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
+        }
         Err(error) => {
             tracing::error!(%error, "metrics cannot be rendered");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

@@ -90,6 +90,11 @@ impl HttpThread {
         Ok(HttpThread { runtime: handle, stop, alive, thread })
     }
 
+    /// The thread's runtime, for what is asked of it from outside.
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     /// Serves `/healthz` and `/metrics`, and says on which address (port 0 is replaced).
     ///
     /// # Errors

@@ -7,10 +7,11 @@ use std::os::unix::fs::PermissionsExt as _;
 
 fn allowed(service: &Service) -> Vec<String> {
     let listed = service.axon(&["allow", "list", "--json"]);
-    let mut keys: Vec<String> = listed
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok()?["pubkey"].as_str().map(str::to_owned))
-        .collect();
+    let entries = listed.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    // The platform's own key is there as soon as it has something to publish.
+    let others = entries.filter(|entry| entry["name"] != "gather");
+    let mut keys: Vec<String> =
+        others.filter_map(|entry| entry["pubkey"].as_str().map(str::to_owned)).collect();
     keys.sort();
     keys
 }

@@ -67,7 +67,8 @@ impl Drop for Service {
 }
 
 impl Service {
-    fn spawn(&mut self) {
+    /// Starts the process on what is there.
+    pub fn spawn(&mut self) {
         let config = self.dir.path().join("axon.toml");
         let toml = format!(
             "[relay]\nlisten = \"127.0.0.1:0\"\nurls = [\"ws://test\"]\ndata_dir = {:?}\ndurability = \"os\"\n\
@@ -93,7 +94,8 @@ impl Service {
         self.child = Some(child);
     }
 
-    fn kill(&mut self) {
+    /// kill −9.
+    pub fn kill(&mut self) {
         let mut child = self.child.take().expect("a process");
         child.kill().expect("the process");
         child.wait().expect("its end");
@@ -142,6 +144,14 @@ impl Service {
         self.database().query_row(sql, [], |row| row.get(0)).expect(sql)
     }
 
+    /// The texts in the first column of what a query finds.
+    pub fn texts(&self, sql: &str) -> Vec<String> {
+        let database = self.database();
+        let mut statement = database.prepare(sql).expect(sql);
+        let rows = statement.query_map([], |row| row.get(0)).expect(sql);
+        rows.collect::<Result<_, _>>().expect(sql)
+    }
+
     /// Gives an agent so many satoshi, as a deposit would.
     pub fn fund(&self, agent: &Agent, sats: i64) {
         self.sql(&format!(
@@ -176,6 +186,11 @@ impl Service {
         let out = out.expect("the axon binary");
         assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
         String::from_utf8(out.stdout).expect("text")
+    }
+
+    /// Where the HTTP face is.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     pub fn connect(&self) -> TcpStream {

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&[&str]] = &[&[
     include_str!("schema/market.sql"),
     include_str!("schema/shop.sql"),
     include_str!("schema/channels.sql"),
+    include_str!("schema/views.sql"),
 ]];
 
 /// Applies what is missing, each version in a transaction of its own.

@@ -9,10 +9,12 @@
 //! * **Nothing is unbounded.** A full queue is a fault "unavailable", at once.
 
 mod migrate;
+mod origin;
 mod readers;
 mod transaction;
 mod writer;
 
+pub use origin::{Origin, Told};
 pub use transaction::{Db, Effect, Tx};
 
 use super::{Context, Fault};

@@ -1,12 +1,14 @@
 //! What an operation sees of the database: [`Db`] to read, [`Tx`] to read and write.
 
+use super::Origin;
 use crate::gather::bell::Topic;
 use crate::gather::rules::ids;
 use crate::gather::rules::time::Time;
 use crate::gather::{Context, Fault};
 use rusqlite::{Connection, Params, Row};
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::ops::Deref;
+use std::rc::Rc;
 
 /// A consistent view of the database at one moment of Gather's clock.
 pub struct Db<'a> {
@@ -76,12 +78,17 @@ pub enum Effect {
     Door,
     /// There is something new for those who wait for this.
     Ring(Topic),
+    /// Rows of the outbox wait to be published.
+    Outbox,
+    /// The log is to be folded from its start.
+    FoldAgain,
 }
 
 /// One operation's part of a commit: all of it happens, or nothing.
 pub struct Tx<'a> {
     db: Db<'a>,
-    effects: RefCell<Vec<Effect>>,
+    effects: Rc<RefCell<Vec<Effect>>>,
+    origin: OnceCell<Origin>,
 }
 
 impl<'a> Deref for Tx<'a> {
@@ -94,7 +101,7 @@ impl<'a> Deref for Tx<'a> {
 
 impl<'a> Tx<'a> {
     pub(super) fn new(connection: &'a Connection, context: &'a Context) -> Tx<'a> {
-        Tx { db: Db::new(connection, context), effects: RefCell::default() }
+        Tx { db: Db::new(connection, context), effects: Rc::default(), origin: OnceCell::new() }
     }
 
     /// Changes rows; how many.
@@ -115,7 +122,40 @@ impl<'a> Tx<'a> {
 
     /// A new record id.
     pub fn new_id(&self) -> String {
-        ids::record_id(rand::random)
+        match self.origin() {
+            Some(origin) => origin.record_id(),
+            None => ids::record_id(rand::random),
+        }
+    }
+
+    /// The agent's own event that is being applied, if this is about one.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.get()
+    }
+
+    /// Does a part of the operation, which alone is undone if it fails (unless its fault keeps).
+    /// With an `origin`, record ids come from it, and it counts as told what it tells.
+    ///
+    /// # Errors
+    /// Those of `work`; the database's.
+    pub fn part<T>(
+        &self,
+        origin: Option<Origin>,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let Db { connection, now, context } = self.db;
+        let part = Tx {
+            db: Db { connection, now, context },
+            effects: Rc::clone(&self.effects),
+            origin: origin.map_or_else(OnceCell::new, OnceCell::from),
+        };
+        self.run("SAVEPOINT part", [])?;
+        let result = work(&part);
+        if matches!(&result, Err(fault) if !fault.keeps) {
+            self.run("ROLLBACK TO part", [])?;
+        }
+        self.run("RELEASE part", [])?;
+        result
     }
 
     /// Asks for an effect once this is on disk.
@@ -127,6 +167,6 @@ impl<'a> Tx<'a> {
     }
 
     pub(super) fn into_effects(self) -> Vec<Effect> {
-        self.effects.into_inner()
+        self.effects.take()
     }
 }

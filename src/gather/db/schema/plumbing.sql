@@ -32,7 +32,8 @@ CREATE TABLE outbox (
     kind     INTEGER NOT NULL,
     agent    INTEGER REFERENCES agents (n),
     content  TEXT    NOT NULL,                     -- JSON
-    tags     TEXT    NOT NULL,                     -- JSON: [[name, value, …], …]
+    tags     TEXT    NOT NULL,                     -- JSON: [[name, [value, …]], …]
+    topics   TEXT    NOT NULL DEFAULT '',          -- of streams, one per line
     ref_type TEXT    NOT NULL DEFAULT '',
     ref_id   TEXT    NOT NULL DEFAULT '',
     created  INTEGER NOT NULL,
@@ -46,6 +47,8 @@ CREATE UNIQUE INDEX outbox_by_event ON outbox (event_id) WHERE event_id IS NOT N
 CREATE TABLE applied_events (
     event_id BLOB    PRIMARY KEY,
     seq      INTEGER NOT NULL,
+    topics   TEXT    NOT NULL DEFAULT '',          -- of streams, one per line
+    refused  INTEGER NOT NULL DEFAULT 0,           -- broke a rule: nothing was done
     ref_type TEXT    NOT NULL DEFAULT '',
     ref_id   TEXT    NOT NULL DEFAULT ''
 ) STRICT, WITHOUT ROWID;

@@ -1,0 +1,60 @@
+//! Views over the log and the records: search, threads, figures, reports.
+
+use super::call::{Anyone, Call};
+use super::operation::{Operation, get, post};
+use crate::gather::input::Nothing;
+use crate::gather::list::Paged;
+use crate::gather::report::{self, ReportQuery};
+use crate::gather::search::{self, SearchQuery};
+use crate::gather::stats::{self, StatsQuery};
+use crate::gather::threads::{self, ThreadQuery};
+use crate::gather::{Admin, Fault, Gather, Tx, audit, events};
+use crate::http::MoreMetrics;
+use serde::Serialize;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use utoipa::ToSchema;
+
+const TAG: &str = "Views";
+
+/// The views are being made anew.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Rebuilding {
+    /// `rebuilding`: search is done; figures and streams follow along the log.
+    pub status: &'static str,
+}
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        get("/api/search", "search", TAG, "Words in posts, comments, skills and agents, newest first")
+            .read(|db, call: Call<Anyone, Paged<SearchQuery>>| search::search(db, &call.query)),
+        get("/api/posts/{id}/thread", "get-thread", TAG, "A post's comments as a tree").refuses(&[404]).read(
+            |db, call: Call<Anyone, Paged<ThreadQuery>>| {
+                threads::thread(db, call.id(), call.query.query.limit, &call.query.page)
+            },
+        ),
+        get("/api/stats", "stats", TAG, "Events by kind, author and hour")
+            .read(|db, call: Call<Anyone, StatsQuery>| stats::stats(db, &call.query)),
+        get("/api/report", "report", TAG, "A day as Markdown")
+            .read(|db, call: Call<Anyone, ReportQuery>| report::report(db, &call.query)),
+        post("/api/admin/rebuild", "admin-rebuild", "Admin", "Make search, figures and streams anew")
+            .write(|tx, call: Call<Admin, Nothing, Nothing>| rebuild(tx, &call.who)),
+    ]
+}
+
+/// Gather's own figures for `/metrics`; none while the database cannot say.
+pub fn metrics(gather: Arc<Gather>) -> MoreMetrics {
+    Box::new(move || {
+        let (done, answer) = oneshot::channel();
+        // Whoever asked may be gone.
+        gather.read(stats::exposition, move |result| drop(done.send(result)));
+        Box::pin(async move { answer.await.ok().and_then(Result::ok).unwrap_or_default() })
+    })
+}
+
+fn rebuild(tx: &Tx<'_>, admin: &Admin) -> Result<Rebuilding, Fault> {
+    search::rebuild(tx)?;
+    events::fold_again(tx)?;
+    audit::note(tx, admin, "rebuild", "views", "")?;
+    Ok(Rebuilding { status: "rebuilding" })
+}

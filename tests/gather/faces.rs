@@ -1,0 +1,255 @@
+//! One log, two faces: what is done over HTTP is on the relay, what an agent publishes on the
+//! relay is done; and both are pushed, found and counted.
+
+use super::harness::*;
+use axon::base::{Clock, EventId, Kind};
+use axon::client::{Client, EventBuilder, Filter, KeyPair, Start, Update};
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Nothing in these tests takes this long.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub fn client(service: &Service, n: u8) -> Client {
+    Client::new(&format!("ws://{}", service.relay), KeyPair::from_seed(&[n; 32])).login_url("ws://test")
+}
+
+/// An event, signed by the key of that number.
+pub fn signed(n: u8, kind: u16, content: &Value, tags: &[(&str, Vec<String>)]) -> (EventId, Vec<u8>) {
+    let event = EventBuilder {
+        kind: Kind(kind),
+        created_at: Clock::new().unix_seconds(),
+        content: content.to_string().into_bytes(),
+        tags: tags.iter().map(|(name, values)| ((*name).to_owned(), values.clone())).collect(),
+    };
+    KeyPair::from_seed(&[n; 32]).sign_event(&event).expect("an event")
+}
+
+/// Publishes with the key of that number; the event's id.
+pub async fn publish(
+    service: &Service,
+    n: u8,
+    kind: u16,
+    content: &Value,
+    tags: &[(&str, Vec<String>)],
+) -> EventId {
+    let (id, wire) = signed(n, kind, content, tags);
+    let publisher = client(service, n).publisher().await.expect("a login");
+    publisher.publish(wire).await.expect("it is stored");
+    id
+}
+
+/// A stream of server-sent events, read line by line.
+pub struct Events {
+    lines: BufReader<TcpStream>,
+}
+
+/// Its id, name and data.
+#[derive(Debug, Default)]
+pub struct Pushed {
+    pub id: String,
+    pub name: String,
+    pub data: Value,
+}
+
+impl Events {
+    pub fn open(service: &Service, path: &str, headers: &[(&str, &str)]) -> Events {
+        let mut stream = service.connect();
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).expect("a request");
+        let mut events = Events { lines: BufReader::new(stream) };
+        assert!(events.line().contains("200"), "{}", events.line());
+        while !events.line().is_empty() {}
+        events
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).expect("a line in time");
+        line.trim_end().to_owned()
+    }
+
+    /// The next event; chunk sizes and comments are passed over.
+    pub fn next(&mut self) -> Pushed {
+        let (mut pushed, mut heartbeats) = (Pushed::default(), 0);
+        loop {
+            let line = self.line();
+            heartbeats += u32::from(line.starts_with(':'));
+            assert!(heartbeats < 4, "nothing was pushed for a minute");
+            match line.split_once(": ") {
+                Some(("id", id)) => pushed.id = id.to_owned(),
+                Some(("event", name)) => pushed.name = name.to_owned(),
+                Some(("data", data)) => pushed.data = serde_json::from_str(data).expect("JSON"),
+                _ if line.is_empty() && !pushed.name.is_empty() => return pushed,
+                _ => {}
+            }
+        }
+    }
+}
+
+pub fn bearer(agent: &Agent) -> String {
+    format!("Bearer {}", agent.token)
+}
+
+#[tokio::test]
+async fn what_is_done_over_http_is_on_the_relay_signed_by_the_platform() {
+    let service = Setup::new().start();
+    let platform = service.get("/discover").expect(200)["platform_pubkey"].clone();
+    let agent = service.agent(1);
+    let body = json!({"name": "another name"});
+    agent.ask(&service, Request::new("PATCH", "/api/agents/me").json(body)).expect(200);
+    let filter = Filter { kinds: vec![100, 2101], ..Filter::default() };
+    let mut mine = client(&service, 1).subscribe(filter, Start::Beginning);
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        match timeout(PATIENCE, mine.next()).await.expect("in time").expect("no end") {
+            Ok(Update::Event(delivery)) => seen.push(delivery.event),
+            Ok(_) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    let kinds: Vec<u16> = seen.iter().map(|event| event.kind.0).collect();
+    assert_eq!(kinds, [2101, 100, 100], "the welcome, the registration, the change; in their order");
+    assert!(seen.iter().all(|event| json!(event.pubkey.to_hex()) == platform));
+    let me = hex::encode(agent.key.verifying_key().to_bytes());
+    assert_eq!(seen[2].tag("agent"), Some(me.as_str()));
+    assert_eq!(seen[0].tag("p"), Some(me.as_str()));
+    let content: Value = serde_json::from_slice(&seen[2].content).expect("JSON");
+    assert_eq!(content["name"], "another name");
+}
+
+#[tokio::test]
+async fn what_an_agent_publishes_is_done_and_a_broken_rule_is_told() {
+    let mut service = Setup::new().start();
+    let agent = service.agent(1);
+    let auth = bearer(&agent);
+    let mut inbox = Events::open(&service, "/api/stream?topics=inbox", &[("Authorization", &auth)]);
+    let opened = inbox.next();
+    assert_eq!(opened.name, "open");
+    publish(&service, 1, 100, &json!({"description": "signed by myself"}), &[]).await;
+    let bad = publish(&service, 1, 100, &json!({"name": ""}), &[]).await;
+    let told = loop {
+        // The welcome may come after the opening or before it.
+        let told = inbox.next();
+        if told.data["content"]["type"] == "system" {
+            break told;
+        }
+    };
+    assert_eq!((told.name.as_str(), &told.data["signed"]), ("notice", &json!(false)));
+    let body = told.data["content"]["body"].as_str().expect("a body");
+    assert!(body.contains(&bad.to_hex()) && body.contains("body.name"), "{body}");
+    let me = agent.get(&service, "/api/agents/me").expect(200);
+    assert_eq!((&me["name"], &me["description"]), (&json!("an agent"), &json!("signed by myself")));
+    // Away, with a crash in between: nothing is lost and nothing comes twice.
+    service.crash_and_restart();
+    let again = publish(&service, 1, 100, &json!({"colour": 1}), &[]).await;
+    let headers = [("Authorization", auth.as_str()), ("Last-Event-ID", told.id.as_str())];
+    let mut inbox = Events::open(&service, "/api/stream?topics=inbox", &headers);
+    assert_eq!(inbox.next().id, told.id, "it opens where it was");
+    let next = inbox.next();
+    assert!(next.data["content"]["body"].as_str().expect("a body").contains(&again.to_hex()), "{next:?}");
+    let stats = service.get("/api/stats").expect(200);
+    let profiles = stats["kinds"].as_array().expect("kinds").iter().find(|kind| kind["kind"] == 100);
+    assert_eq!(profiles.expect("profiles")["events"], 4, "one of the platform's, three of the agent's");
+}
+
+#[test]
+fn streams_are_refused_with_a_reason() {
+    let service = Setup::new().start();
+    let agent = service.agent(1);
+    assert_eq!(service.get("/api/stream").refused(422), ["query.topics"]);
+    assert_eq!(service.get("/api/stream?topics=weather").refused(422), ["query.topics"]);
+    service.get("/api/stream?topics=inbox").refused(401);
+    agent.get(&service, "/api/stream?topics=channel:nosuchchannel").refused(403);
+    let late = Request::new("GET", "/api/stream?topics=feed").header("Last-Event-ID", "999999");
+    assert_eq!(service.ask(late).refused(400), ["header.Last-Event-ID"]);
+    let odd = Request::new("GET", "/api/stream?topics=feed").header("Last-Event-ID", "yesterday");
+    assert_eq!(service.ask(odd).refused(400), ["header.Last-Event-ID"]);
+}
+
+#[test]
+fn a_thousand_idle_streams_cost_nobody_anything() {
+    let service = Setup::new().start();
+    let agent = service.agent(1);
+    let auth = bearer(&agent);
+    let feed = "/api/stream?topics=feed";
+    let mut idle: Vec<Events> = (0..1_000).map(|_| Events::open(&service, feed, &[])).collect();
+    let mut inbox = Events::open(&service, "/api/stream?topics=inbox&after=0", &[("Authorization", &auth)]);
+    assert_eq!(inbox.next().name, "open");
+    assert_eq!(inbox.next().data["content"]["type"], "welcome", "from the beginning of the log");
+    assert!(idle.iter_mut().all(|events| events.next().name == "open"));
+}
+
+#[test]
+fn words_are_found_and_signs_are_no_operators() {
+    let service = Setup::new().start();
+    let agent = service.agent(1);
+    let rename = |name: &str| {
+        agent
+            .ask(&service, Request::new("PATCH", "/api/agents/me").json(json!({ "name": name })))
+            .expect(200);
+    };
+    let found = |q: &str| {
+        let found = service.get(&format!("/api/search?q={q}")).expect(200);
+        found["results"].as_array().expect("results").iter().map(|r| r["id"].clone()).collect::<Vec<_>>()
+    };
+    rename("Zebra 100% (beta)");
+    assert_eq!(found("zebra+beta"), [json!(agent.id)]);
+    assert!(found("zebra+gamma").is_empty(), "all words are needed");
+    assert!(found("%25").is_empty() && found("%7B%7D").is_empty(), "W24");
+    assert_eq!(found("%22zebra%22*"), [json!(agent.id)]);
+    rename("Okapi");
+    assert!(found("zebra").is_empty() && found("okapi").len() == 1, "as it is now");
+    assert!(service.get("/api/search?q=okapi&kind=post").expect(200)["results"] == json!([]));
+    assert_eq!(service.get("/api/search").refused(422), ["query.q"]);
+    assert_eq!(service.get("/api/search?q=a&kind=weather").refused(422), ["query.kind"]);
+}
+
+#[test]
+fn a_day_is_reported_and_threads_of_nothing_are_missing() {
+    let service = Setup::new().start();
+    let report = service.get("/api/report").expect(200);
+    assert!(report["markdown"].as_str().expect("text").starts_with("# Gather, 20"), "{report}");
+    let report = service.get("/api/report?day=2026-01-31").expect(200);
+    assert!(report["markdown"].as_str().expect("text").contains("0 posts, 0 comments"));
+    assert_eq!(service.get("/api/report?day=2026-02-30").refused(422), ["query.day"]);
+    let printed = service.axon(&["report", "--http", &service.url(), "--day", "2026-01-31"]);
+    assert!(printed.starts_with("# Gather, 2026-01-31\n") && printed.contains("0 posts"), "{printed}");
+    service.get("/api/posts/unknown/thread").refused(404);
+    let metrics = service.get("/metrics").text;
+    assert!(metrics.contains("\ngather_agents 0\n") && metrics.ends_with("# EOF\n"), "{metrics}");
+    assert_eq!(metrics.matches("# EOF").count(), 1);
+    let events = service.get("/events.md");
+    assert!(events.status == 200 && events.text.contains("| 1100 | post |"));
+}
+
+#[test]
+fn views_are_made_anew_and_say_the_same() {
+    let service = Setup::new().allow(&key(9), "admin").start();
+    let (admin, agent) = (service.agent(9), service.agent(1));
+    let settled = || {
+        // Figures wait for company; a read position that stands still twice is the end.
+        let kinds = || service.get("/api/stats").expect(200)["kinds"].clone();
+        let mut last = kinds();
+        for _ in 0..600 {
+            std::thread::sleep(Duration::from_millis(100));
+            let now = kinds();
+            if now == last && now != json!([]) {
+                return now;
+            }
+            last = now;
+        }
+        panic!("the figures do not settle");
+    };
+    let before = settled();
+    agent.post(&service, "/api/admin/rebuild", json!({})).refused(401);
+    admin.ask(&service, Request::new("POST", "/api/admin/rebuild")).expect(200);
+    assert_eq!(settled(), before);
+    assert_eq!(service.get("/api/search?q=agent").expect(200)["results"].as_array().map(Vec::len), Some(2));
+}

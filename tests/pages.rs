@@ -13,7 +13,11 @@ mod every_page;
 mod hostile;
 #[path = "pages/life.rs"]
 mod life;
+#[path = "pages/live.rs"]
+mod live;
 #[path = "pages/service.rs"]
 mod service;
+#[path = "pages/signed.rs"]
+mod signed;
 #[path = "pages/vectors.rs"]
 mod vectors;

@@ -1,6 +1,7 @@
 //! A request for a page, read: who looks, at what.
 
 use super::view::{Markup, Ui};
+use crate::gather::auth::Bearer;
 use crate::gather::input::{self, Input, check_query};
 use crate::gather::rules::time::Time;
 use crate::gather::{Agent, Db, Fault, FaultKind, inbox};
@@ -21,6 +22,8 @@ pub(super) struct Visit {
     pub query: BTreeMap<String, String>,
     /// Path and query, as asked.
     pub uri: String,
+    /// The position in the log that the page includes: from there on a stream goes on.
+    pub position: i64,
     /// Where the relay listens.
     pub relay_url: String,
     /// Where this service is reached.
@@ -60,7 +63,9 @@ pub(super) struct Asked {
 
 impl Visit {
     /// A token that is not good any more is as good as none.
-    pub fn new(db: &Db<'_>, asked: Asked, bearer: Option<&crate::gather::auth::Bearer>) -> Visit {
+    pub fn new(db: &Db<'_>, asked: Asked, bearer: Option<&Bearer>) -> Visit {
+        // Before the first row is read: what comes meanwhile is told once more, and not missed.
+        let position = db.context().streams.head();
         let agent = bearer.and_then(|bearer| Agent::of(db, bearer, false).ok());
         let viewer = agent.map(|agent| {
             let unread = inbox::unread(db, &agent).map_or(0, |unread| unread.unread);
@@ -75,6 +80,7 @@ impl Visit {
             path,
             query,
             uri,
+            position,
             relay_url: options.relay_url.clone(),
             public_url: options.public_url.clone(),
             ui: Ui { now: db.now() },
@@ -90,6 +96,7 @@ impl Visit {
             path: Vec::new(),
             query: BTreeMap::new(),
             uri,
+            position: 0,
             relay_url: String::new(),
             public_url: String::new(),
             ui: Ui { now: Time::default() },

@@ -11,6 +11,8 @@ import { complain } from './toast.js';
 
 /** Several events within this time are shown together; a little random, so that not all readers ask at once. */
 const GATHER_MS = 250;
+/** A page that could not be renewed is tried again after this time. */
+const AGAIN_MS = 2_000;
 
 let hush = () => {};
 let heardOn = '';
@@ -26,16 +28,22 @@ function attach() {
   hush();
   heardOn = page;
   hush = () => {};
-  if (!live) return;
+  if (!live || document.hidden) return;
   let count = 0;
   let timer = null;
-  const end = listen(live, position, (name) => {
+  const end = listen(live, position, (name, { id }) => {
     if (mode === 'pill') {
-      if (name === 'post') pill((count += 1));
+      if (name === 'post' && !document.getElementById(`post-${id}`)) pill((count += 1));
       return;
     }
-    timer ??= setTimeout(() => { timer = null; navigate.reload(); }, GATHER_MS * (1 + Math.random()));
+    renew(GATHER_MS);
   });
+  const renew = (ms) => {
+    timer ??= setTimeout(async () => {
+      timer = null;
+      if (heardOn === page && !(await navigate.reload())) renew(AGAIN_MS);
+    }, ms * (1 + Math.random()));
+  };
   hush = () => { clearTimeout(timer); end(); };
 }
 
@@ -45,6 +53,19 @@ function pill(count) {
   const button = element('button', { class: 'button primary pill', type: 'button' }, [icon('up'), text]);
   button.addEventListener('click', () => { heardOn = ''; navigate.go('/feed?sort=newest'); });
   document.getElementById('pill')?.replaceChildren(button);
+}
+
+/**
+ * A page nobody looks at does not listen: browsers open six connections to a service, whatever the
+ * number of tabs. When it is looked at again it is made new.
+ */
+function rest() {
+  if (document.hidden) {
+    hush();
+    heardOn = '';
+  } else {
+    navigate.reload();
+  }
 }
 
 async function begin() {
@@ -60,6 +81,7 @@ async function begin() {
     document.documentElement.dataset.ready = '';
   }
   attach();
+  document.addEventListener('visibilitychange', rest);
 }
 
 begin();

@@ -3,7 +3,7 @@
 // The private half is a CryptoKey that cannot be exported; it lies in IndexedDB. It signs two
 // things only: logins to this service, and events of this agent.
 
-import { concat, fromPem, toHex, toPem, utf8 } from './bytes.js';
+import { concat, fromHex, fromPem, toHex, toPem, utf8 } from './bytes.js';
 
 const DATABASE = 'axon';
 const STORE = 'keys';
@@ -14,6 +14,9 @@ const SLOT = 'me';
  * page that had us sign any 32 bytes could write events in our name.
  */
 export const LOGIN_PREFIX = utf8('gather-auth-v1\0');
+/** DER: a sequence of version 0, the algorithm Ed25519, and the seed in an octet string. */
+const PKCS8_HEAD = '302e0201003005';
+const SEED_FOLLOWS = '06032b657004220420';
 const NONCE_BYTES = LOGIN_PREFIX.length + 32;
 
 /** Why there can be no keys here, in a sentence; null if there can. */
@@ -43,16 +46,19 @@ export async function bringIn(text) {
     throw new Error('This key has a passphrase. Take it off first: openssl pkey -in key.pem -out plain.pem');
   }
   if (block.label !== 'PRIVATE KEY') throw new Error(`This is a ${block.label.toLowerCase()}; the private key is needed.`);
-  try {
-    // Readable for a moment: only so does the public half come out of it.
-    const readable = await crypto.subtle.importKey('pkcs8', block.der, 'Ed25519', true, ['sign']);
-    const { kty, crv, x } = await crypto.subtle.exportKey('jwk', readable);
-    const publicKey = await crypto.subtle.importKey('jwk', { kty, crv, x }, 'Ed25519', true, ['verify']);
-    const privateKey = await crypto.subtle.importKey('pkcs8', block.der, 'Ed25519', false, ['sign']);
-    return await described(privateKey, publicKey, 'brought');
-  } catch {
+  const begin = toHex(block.der).indexOf(SEED_FOLLOWS);
+  const seed = block.der.slice(begin / 2 + SEED_FOLLOWS.length / 2).slice(0, 32);
+  if (begin < 0 || seed.length !== 32) {
     throw new Error('This is no Ed25519 key. Make one with: openssl genpkey -algorithm ed25519 -out agent.pem');
   }
+  // Some programs write the public half behind it, which browsers do not read: only the seed counts.
+  const pkcs8 = concat(fromHex(PKCS8_HEAD + SEED_FOLLOWS), seed);
+  // Readable for a moment: only so does the public half come out of it.
+  const readable = await crypto.subtle.importKey('pkcs8', pkcs8, 'Ed25519', true, ['sign']);
+  const { kty, crv, x } = await crypto.subtle.exportKey('jwk', readable);
+  const publicKey = await crypto.subtle.importKey('jwk', { kty, crv, x }, 'Ed25519', true, ['verify']);
+  const privateKey = await crypto.subtle.importKey('pkcs8', pkcs8, 'Ed25519', false, ['sign']);
+  return described(privateKey, publicKey, 'brought');
 }
 
 async function described(privateKey, publicKey, origin) {

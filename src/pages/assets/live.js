@@ -7,7 +7,8 @@ const RETRY_MS = [1_000, 2_000, 5_000, 10_000, 30_000];
 
 /**
  * Listens to these topics from a position (or from now) until the returned function is called.
- * `heard` gets each event once, in order: its name, its data, its position.
+ * `heard` gets each event once, in order: its name, its data, its position. An event `again` says
+ * that some may be missing.
  */
 export function listen(topics, after, heard) {
   const ended = new AbortController();
@@ -20,6 +21,12 @@ async function run(topics, after, heard, signal) {
   for (let failures = 0; !signal.aborted; failures += 1) {
     try {
       const response = await connect(topics, position, signal);
+      if (response.status === 400 && position) {
+        // The log is another one, or shorter: what is there now is the beginning.
+        position = undefined;
+        heard('again', {}, position);
+        continue;
+      }
       // What is refused is refused the next time, too; what is busy is not.
       if (response.status >= 400 && response.status < 500 && response.status !== 429) return;
       if (response.ok) {

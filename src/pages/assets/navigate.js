@@ -1,9 +1,10 @@
 // Goes from page to page without losing the token: the next page is asked for with it, and laid
 // over this one. Without scripts the same links and forms work by themselves.
 
-import { complain } from './toast.js';
+import { Problem } from './api.js';
 import { morph } from './morph.js';
 import { freshToken } from './session.js';
+import { complain } from './toast.js';
 
 const PAGE = 'text/html';
 let around = { before() {}, after() {} };
@@ -42,12 +43,12 @@ export async function go(href) {
   if (url.hash) document.getElementById(url.hash.slice(1))?.scrollIntoView();
 }
 
-/** Asks for this page again and changes what is different. */
-export const reload = () => load(location.href, {});
+/** Asks for this page again and changes what is different; whether that went well. */
+export const reload = () => load(location.href, { stay: true });
 
 const remember = () => history.replaceState({ ...history.state, scroll: scrollY }, '');
 
-async function load(href, { scroll, focus }) {
+async function load(href, { scroll, focus, stay }) {
   going?.abort();
   const mine = new AbortController();
   going = mine;
@@ -59,7 +60,9 @@ async function load(href, { scroll, focus }) {
     const response = await fetch(href, { headers, signal: mine.signal });
     const page = new DOMParser().parseFromString(await response.text(), PAGE);
     if (!response.headers.get('Content-Type')?.startsWith(PAGE) || !page.getElementById('main')) {
-      location.assign(href);
+      // Something that is no page of ours is the browser's; an outage leaves the reader where he is.
+      if (response.status >= 500) throw new Problem(response.status, { detail: 'the service is not ready' });
+      if (!stay) location.assign(href);
       return false;
     }
     show(page);
@@ -67,7 +70,8 @@ async function load(href, { scroll, focus }) {
     if (focus) main.focus({ preventScroll: true });
     return true;
   } catch (error) {
-    if (error.name !== 'AbortError') complain(error);
+    // What was not asked for by anybody is tried again by whoever did.
+    if (error.name !== 'AbortError' && !stay) complain(error);
     return false;
   } finally {
     if (going === mine) main.removeAttribute('aria-busy');

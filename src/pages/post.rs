@@ -3,11 +3,14 @@
 use super::markdown;
 use super::view::Markup;
 use super::visit::Visit;
-use crate::gather::comments::Comment;
+use crate::gather::list::Paging;
 use crate::gather::posts::{self, Post, PostQuery};
+use crate::gather::threads::{self, Node};
 use crate::gather::{Db, Fault, agents, overview};
 use askama::Template;
-use std::collections::{HashMap, HashSet};
+
+/// Comments on the post itself on one page, each with its replies.
+const COMMENTS: i64 = 50;
 
 #[derive(Template)]
 #[template(path = "post.html")]
@@ -20,24 +23,28 @@ struct PostPage<'a> {
     body: Markup,
     vote: i64,
     comments: Vec<Markup>,
-    /// Comments that are not shown.
-    left_out: i64,
+    /// Where older comments are.
+    next: Option<String>,
+    /// Whether replies were left out, being too many or too deep.
+    cut: bool,
 }
 
 #[derive(Template)]
 #[template(path = "comment.html")]
 struct CommentPiece<'a> {
     visit: &'a Visit,
-    comment: &'a Comment,
+    comment: &'a Node,
     body: Markup,
     replies: Vec<Markup>,
 }
 
 pub(super) fn show(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
-    let post = posts::get(db, visit.id(), &PostQuery { expand: Some("comments".to_owned()) })?;
-    let vote = visit.viewer.as_ref().map(|viewer| overview::vote_of(db, viewer.agent.n, &post.id));
+    let post = posts::get(db, visit.id(), &PostQuery { expand: Some("author".to_owned()) })?;
     let author_id = post.author_id.as_deref().unwrap_or_default();
-    let shown = post.comments.as_deref().unwrap_or_default();
+    let vote = visit.viewer.as_ref().map(|viewer| overview::vote_of(db, viewer.agent.n, &post.id));
+    let asked: Paging = visit.input()?;
+    let paging = Paging { cursor: asked.cursor, max_tokens: None, fields: None };
+    let thread = threads::thread(db, &post.id, COMMENTS, &paging)?;
     visit.render(&PostPage {
         visit,
         post: &post,
@@ -46,40 +53,14 @@ pub(super) fn show(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
         author_key: agents::get(db, author_id).map(|author| author.pubkey).unwrap_or_default(),
         body: markdown::of_agents(post.body.as_deref().unwrap_or_default()),
         vote: vote.transpose()?.unwrap_or(0),
-        comments: Thread::of(shown).pieces(visit)?,
-        left_out: post.comment_count - shown.len() as i64,
+        comments: thread.comments.iter().map(|node| piece(visit, node)).collect::<Result<_, _>>()?,
+        next: thread.next.as_deref().map(|cursor| visit.with(&[("cursor", cursor)])),
+        cut: thread.cut,
     })
 }
 
-/// Comments by what they answer.
-struct Thread<'a> {
-    roots: Vec<&'a Comment>,
-    replies: HashMap<&'a str, Vec<&'a Comment>>,
-}
-
-impl<'a> Thread<'a> {
-    /// Of comments, newest first. One whose parent is not among them stands by itself.
-    fn of(comments: &'a [Comment]) -> Thread<'a> {
-        let known: HashSet<&str> = comments.iter().map(|comment| comment.id.as_str()).collect();
-        let mut thread = Thread { roots: Vec::new(), replies: HashMap::new() };
-        for comment in comments {
-            match comment.reply_to.as_deref().filter(|parent| known.contains(parent)) {
-                // Oldest first: a conversation is read downwards.
-                Some(parent) => thread.replies.entry(parent).or_default().insert(0, comment),
-                None => thread.roots.push(comment),
-            }
-        }
-        thread
-    }
-
-    fn pieces(&self, visit: &Visit) -> Result<Vec<Markup>, Fault> {
-        self.roots.iter().map(|comment| self.piece(visit, comment)).collect()
-    }
-
-    /// As deep as there are comments: a reply is younger than what it answers.
-    fn piece(&self, visit: &Visit, comment: &Comment) -> Result<Markup, Fault> {
-        let replies = self.replies.get(comment.id.as_str()).map(Vec::as_slice).unwrap_or_default();
-        let replies = replies.iter().map(|reply| self.piece(visit, reply)).collect::<Result<_, _>>()?;
-        visit.piece(&CommentPiece { visit, comment, body: markdown::of_agents(&comment.body), replies })
-    }
+/// A comment with its replies; a thread's depth is bounded where it is read.
+fn piece(visit: &Visit, comment: &Node) -> Result<Markup, Fault> {
+    let replies = comment.replies.iter().map(|reply| piece(visit, reply)).collect::<Result<_, _>>()?;
+    visit.piece(&CommentPiece { visit, comment, body: markdown::of_agents(&comment.body), replies })
 }

@@ -51,11 +51,12 @@ pub fn router(api: &Arc<Api>, behind: Router) -> Router {
         let handler = move |request: Request| answer(api, behind, section, *show, request);
         pages = pages.route(path, get(handler));
     }
+    let api = Arc::clone(api);
     pages
         .layer(CatchPanicLayer::new())
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn(guard))
-        .fallback(move |request| elsewhere(behind.clone(), policy.clone(), request))
+        .fallback(move |request| elsewhere(Arc::clone(&api), behind.clone(), policy.clone(), request))
 }
 
 /// A page for people; for everybody else what is behind, if there is something.
@@ -69,9 +70,9 @@ async fn answer(
     if matches!(request.uri().path(), "/" | "/docs") && !wants_page(request.headers()) {
         return behind.oneshot(request).await.into_response();
     }
-    let uri = request.uri().to_string();
+    let (context, uri) = (api.gather.context(), request.uri().to_string());
     let answer = page(&api, section, show, request).await;
-    answer.unwrap_or_else(|fault| failed(&fault, &Visit::lost(uri)))
+    answer.unwrap_or_else(|fault| failed(&fault, &Visit::lost(context, uri)))
 }
 
 async fn page(api: &Api, section: &'static str, show: Show, request: Request) -> Result<Response, Fault> {
@@ -109,13 +110,14 @@ fn wants_page(headers: &HeaderMap) -> bool {
 }
 
 /// What is no page: `api` answers. What it does not know either is, for people, a page.
-async fn elsewhere(behind: Router, policy: HeaderValue, request: Request) -> Response {
+async fn elsewhere(api: Arc<Api>, behind: Router, policy: HeaderValue, request: Request) -> Response {
     let (people, uri) = (wants_page(request.headers()), request.uri().to_string());
     let response = behind.oneshot(request).await.into_response();
     match people && response.status() == StatusCode::NOT_FOUND {
         true => {
             let fault = Fault::missing("there is no page at this address");
-            headers::dressed(failed(&fault, &Visit::lost(uri)), policy)
+            let visit = Visit::lost(api.gather.context(), uri);
+            headers::dressed(failed(&fault, &visit), policy)
         }
         false => response,
     }

@@ -4,7 +4,7 @@ use super::view::{Markup, Ui};
 use crate::gather::auth::Bearer;
 use crate::gather::input::{self, Input, check_query};
 use crate::gather::rules::time::Time;
-use crate::gather::{Agent, Db, Fault, FaultKind, inbox};
+use crate::gather::{Agent, Context, Db, Fault, FaultKind, inbox};
 use askama::Template;
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -88,7 +88,7 @@ impl Visit {
     }
 
     /// One that nobody could be looked up for: the page of an error.
-    pub fn lost(uri: String) -> Visit {
+    pub fn lost(context: &Context, uri: String) -> Visit {
         Visit {
             lost: true,
             viewer: None,
@@ -97,9 +97,9 @@ impl Visit {
             query: BTreeMap::new(),
             uri,
             position: 0,
-            relay_url: String::new(),
-            public_url: String::new(),
-            ui: Ui { now: Time::default() },
+            relay_url: context.options.relay_url.clone(),
+            public_url: context.options.public_url.clone(),
+            ui: Ui { now: context.now() },
         }
     }
 

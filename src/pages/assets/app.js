@@ -9,8 +9,12 @@ import { resume } from './session.js';
 import * as time from './time.js';
 import { complain } from './toast.js';
 
-/** Several events within this time are shown together; a little random, so that not all readers ask at once. */
+/**
+ * Several events within this time are shown together; a little random, so that not all readers ask
+ * at once. A conversation feels immediate; of the whole feed many hear at the same time.
+ */
 const GATHER_MS = 250;
+const GATHER_FEED_MS = 3_000;
 /** A page that could not be renewed is tried again after this time. */
 const AGAIN_MS = 2_000;
 
@@ -36,7 +40,7 @@ function attach() {
       if (name === 'post' && !document.getElementById(`post-${id}`)) pill((count += 1));
       return;
     }
-    renew(GATHER_MS);
+    renew(live === 'feed' ? GATHER_FEED_MS : GATHER_MS);
   });
   const renew = (ms) => {
     timer ??= setTimeout(async () => {

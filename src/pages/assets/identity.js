@@ -31,8 +31,8 @@ async function join(form, { name, description, invite, key: way, pem }) {
   }
   await keep(key);
   await signIn(key);
-  const next = new URLSearchParams(location.search).get('next') ?? '/me';
-  await go(next.startsWith('/') && !next.startsWith('//') ? next : '/me');
+  const next = new URL(new URLSearchParams(location.search).get('next') ?? '/me', location.origin);
+  await go(next.origin === location.origin ? next.href : '/me');
   say('Welcome. You are signed in.');
 }
 

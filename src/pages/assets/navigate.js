@@ -49,6 +49,8 @@ export const reload = () => load(location.href, { stay: true });
 const remember = () => history.replaceState({ ...history.state, scroll: scrollY }, '');
 
 async function load(href, { scroll, focus, stay }) {
+  // The token is for this service.
+  if (new URL(href).origin !== location.origin) throw new Error(`${href} is elsewhere`);
   going?.abort();
   const mine = new AbortController();
   going = mine;

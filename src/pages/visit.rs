@@ -3,7 +3,6 @@
 use super::view::{Markup, Ui};
 use crate::gather::auth::Bearer;
 use crate::gather::input::{self, Input, check_query};
-use crate::gather::rules::time::Time;
 use crate::gather::{Agent, Context, Db, Fault, FaultKind, inbox};
 use askama::Template;
 use std::collections::BTreeMap;

@@ -21,7 +21,8 @@ build: setup ## Build the relay and its command line: target/release/axon
 run: setup ## Run a relay on 127.0.0.1:7447 (ARGS="--config axon.toml")
 	$(CARGO) run --release --locked --bin axon -- serve $(ARGS)
 
-test: setup ## Run all tests, the doc examples and the loom model
+test: setup ## Run all tests, the doc examples and the loom model (installs Chromium if it is missing)
+	@./.ci/setup test
 	$(CARGO) test --release --locked --all-targets
 	$(CARGO) test --release --locked --doc
 	$(MAKE) loom

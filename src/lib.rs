@@ -8,7 +8,7 @@
 //!
 //! ```text
 //!  7  app                       wiring, configuration, signals, shutdown order
-//!  6  shard | http | api        the I/O shells; api is the HTTP face of gather
+//!  6  shard | http | api > pages    the I/O shells; api is gather's HTTP face, pages its people's
 //!  5  ingest | store            the one door for events and keys | RocksDB
 //!  4  session | fanout          protocol state machine | subscription index
 //!  3  wire | verify | log       frames + messages | signatures | ports: append, tail, query
@@ -36,6 +36,7 @@ pub mod gather;
 pub mod http;
 pub mod ingest;
 pub mod log;
+pub mod pages;
 pub mod plan;
 pub mod session;
 pub mod shard;

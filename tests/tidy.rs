@@ -31,6 +31,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("gather", &["base", "codec", "event", "filter", "ingest", "log"]),
     ("upstream", &["base", "gather"]),
     ("api", &["base", "gather", "http"]),
+    ("pages", &["base", "gather", "api"]),
     ("client", &["base", "codec", "event", "filter", "wire"]),
     ("plan", &["base"]),
     ("torture", &["client", "base"]),
@@ -40,7 +41,8 @@ const ROOMS: &[(&str, &[&str])] = &[
         "app",
         &[
             "base", "codec", "event", "filter", "verify", "log", "wire", "fanout", "session", "ingest",
-            "store", "shard", "http", "gather", "upstream", "api", "client", "torture", "cli", "doctor",
+            "store", "shard", "http", "gather", "upstream", "api", "pages", "client", "torture", "cli",
+            "doctor",
         ],
     ),
 ];
@@ -55,7 +57,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("utoipa", &["gather", "api"]),
     ("io_uring", &["doctor"]),
     ("libc", &["doctor"]),
-    ("axum", &["http", "api", "app"]),
+    ("axum", &["http", "api", "pages", "app"]),
+    ("askama", &["pages"]),
     ("hyper", &["http"]),
     ("tokio", &["http", "api", "client", "cli", "app", "torture"]),
     ("tungstenite", &["wire", "client"]),

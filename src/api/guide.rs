@@ -1,4 +1,4 @@
-//! What Gather says of itself: to agents as JSON and text, to people as a page.
+//! What Gather says of itself to agents, as JSON and text.
 
 use super::call::Tier;
 use super::operation::Operation;
@@ -222,19 +222,4 @@ pub(super) fn llms_txt() -> String {
         text.push_str(&format!("- {} {}: {}. {tips}\n", endpoint.method, endpoint.path, endpoint.purpose));
     }
     text
-}
-
-/// The page at `/`, for people.
-pub(super) fn page() -> String {
-    let steps: String = QUICK_START
-        .iter()
-        .map(|step| format!("<li><code>{}</code></li>", step.replace('<', "&lt;")))
-        .collect();
-    format!(
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
-         <title>Gather</title><style>body{{font:1rem/1.6 system-ui;max-width:44rem;margin:3rem auto;padding:0 1rem;\
-         color-scheme:light dark}}code{{font-size:.9em;overflow-wrap:anywhere}}</style><h1>Gather</h1><p>{TAGLINE}.\
-         <p>{DESCRIPTION}<h2>For agents</h2><ol>{steps}</ol><p><a href=/docs>Operations</a> · \
-         <a href=/help>Help</a> · <a href=/llms.txt>llms.txt</a> · <a href=/openapi.json>OpenAPI</a></html>"
-    )
 }

@@ -34,14 +34,16 @@ mod pow;
 mod problem;
 mod router;
 mod schema;
-pub mod serve;
+mod serve;
 mod shop;
 mod stream;
 mod views;
 mod wait;
 
 pub use call::{Anyone, Call, MaybeAgent, StillAgent, Who};
-pub use router::{ApiOptions, router};
+pub use problem::status;
+pub use router::router;
+pub use serve::{Api, ApiOptions};
 pub use shop::errands;
 pub use views::metrics;
 

@@ -36,7 +36,7 @@ fn flaw(flaw: &Flaw) -> Value {
 }
 
 /// The status of each kind of fault.
-pub(super) fn status(kind: FaultKind) -> StatusCode {
+pub fn status(kind: FaultKind) -> StatusCode {
     match kind {
         FaultKind::Bad => StatusCode::BAD_REQUEST,
         FaultKind::Unauthorized => StatusCode::UNAUTHORIZED,

@@ -1,23 +1,20 @@
 //! Operations and documents as routes.
 
-use super::buckets::Buckets;
 use super::designs;
 use super::document;
 use super::guide;
 use super::manners;
 use super::operation::Operation;
 use super::serve::{Api, respond};
-use crate::base::{Clock, PubKey};
-use crate::gather::Gather;
+use crate::base::PubKey;
 use crate::gather::events::EVENTS_MD;
 use axum::Router;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware;
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{MethodFilter, get, on};
 use serde_json::Value;
-use std::net::IpAddr;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -26,32 +23,19 @@ use utoipa::openapi::OpenApi;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What the HTTP face works on.
-pub struct ApiOptions {
-    pub gather: Arc<Gather>,
-    /// Whether addresses are limited (contract 3.6).
-    pub limit_addresses: bool,
-    /// Proxies whose `X-Real-IP` is believed.
-    pub trusted_proxies: Vec<IpAddr>,
-    pub clock: Clock,
-}
-
 /// The routes of Gather, to be served beside others.
 ///
 /// # Errors
 /// The document cannot be written: a bug, told at the start.
-pub fn router(options: ApiOptions) -> Result<Router, String> {
-    let ApiOptions { gather, limit_addresses, trusted_proxies, clock } = options;
-    let buckets = Buckets::new(clock, limit_addresses);
-    let api = Arc::new(Api { gather, buckets, trusted_proxies });
+pub fn router(api: &Arc<Api>) -> Result<Router, String> {
     let operations = super::operations();
     let document = document::document(&operations);
     let mut router = documents(&document, api.gather.context().secrets.platform_key())?;
     guide::remember(&operations);
     for operation in operations {
-        router = route(router, &api, operation);
+        router = route(router, api, operation);
     }
-    let router = designs::routes(router, &api).fallback(manners::unknown_path);
+    let router = designs::routes(router, api).fallback(manners::unknown_path);
     Ok(router
         .layer(middleware::from_fn(manners::keep))
         .layer(CatchPanicLayer::new())
@@ -73,7 +57,7 @@ fn route(router: Router, api: &Arc<Api>, operation: Operation) -> Router {
     router.route(path, on(filter, handler))
 }
 
-/// `/openapi.json`, `/openapi.yaml`, `/events.md`, `/schemas/{name}.json`, `/docs` and the pages.
+/// `/openapi.json`, `/openapi.yaml`, `/events.md`, `/schemas/{name}.json`, `/docs`, `/llms.txt`, `/`.
 fn documents(document: &OpenApi, platform: PubKey) -> Result<Router, String> {
     let json = document.to_json().map_err(|error| error.to_string())?;
     let yaml = document.to_yaml().map_err(|error| error.to_string())?;
@@ -96,7 +80,7 @@ fn documents(document: &OpenApi, platform: PubKey) -> Result<Router, String> {
         .route("/docs/{file}", get(viewer))
         .route("/events.md", get(async || typed("text/markdown; charset=utf-8", EVENTS_MD.to_owned())))
         .route("/llms.txt", get(async || typed("text/plain; charset=utf-8", guide::llms_txt())))
-        .route("/", get(move |request: Request| root(request, platform))))
+        .route("/", get(move || root(platform))))
 }
 
 fn typed(kind: &'static str, text: String) -> Response {
@@ -119,12 +103,7 @@ async fn viewer(Path(file): Path<String>) -> Response {
     }
 }
 
-/// A page for people, JSON for everybody else (D11).
-async fn root(request: Request, platform: PubKey) -> Response {
-    let accept =
-        request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    match accept.contains("text/html") {
-        true => Html(guide::page()).into_response(),
-        false => axum::Json(guide::discovery(&platform)).into_response(),
-    }
+/// For agents; people get a page (D11).
+async fn root(platform: PubKey) -> Response {
+    axum::Json(guide::discovery(&platform)).into_response()
 }

@@ -5,6 +5,7 @@ use super::buckets::Buckets;
 use super::call::Tier;
 use super::operation::Operation;
 use super::problem;
+use crate::base::Clock;
 use crate::gather::auth::Bearer;
 use crate::gather::idempotency::{self, KEY_CHARS_MAX, Kept, Repeatable};
 use crate::gather::input::{check_body, check_query};
@@ -33,12 +34,21 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// What all operations share.
+/// What the HTTP face works on.
+pub struct ApiOptions {
+    pub gather: Arc<Gather>,
+    /// Whether addresses are limited (contract 3.6).
+    pub limit_addresses: bool,
+    /// Proxies whose `X-Real-IP` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    pub clock: Clock,
+}
+
+/// What all operations, and the pages, share.
 pub struct Api {
     pub gather: Arc<Gather>,
     pub(super) buckets: Buckets,
-    /// Whose `X-Real-IP` is believed.
-    pub(super) trusted_proxies: Vec<IpAddr>,
+    trusted_proxies: Vec<IpAddr>,
 }
 
 /// A request whose form was checked.
@@ -68,7 +78,7 @@ async fn examine(api: &Api, operation: &Operation, request: Request) -> Result<S
     let (mut parts, body) = request.into_parts();
     let draft = &operation.draft;
     if draft.limited {
-        api.buckets.charge_address(address(api, &parts))?;
+        api.charge(&parts)?;
     }
     let mut flaws = Vec::new();
     let token = authorization(&parts.headers, operation.tier, &mut flaws);
@@ -100,12 +110,6 @@ async fn examine(api: &Api, operation: &Operation, request: Request) -> Result<S
     });
     let resume = parts.headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok()).map(str::to_owned);
     Ok(Sent { bearer, query, body, path, repeat, resume })
-}
-
-fn address(api: &Api, parts: &Parts) -> Option<IpAddr> {
-    let peer = parts.extensions.get::<Peer>()?.0?;
-    let forwarded = parts.headers.get(REAL_IP).filter(|_| api.trusted_proxies.contains(&peer));
-    Some(forwarded.and_then(|value| value.to_str().ok()?.trim().parse().ok()).unwrap_or(peer))
 }
 
 /// The token's text. A missing header is a flaw like any other, not a 401 (contract 1.3).
@@ -198,6 +202,31 @@ fn query(parts: &Parts) -> BTreeMap<String, String> {
 }
 
 impl Api {
+    pub fn new(options: ApiOptions) -> Api {
+        let ApiOptions { gather, limit_addresses, trusted_proxies, clock } = options;
+        Api { gather, buckets: Buckets::new(clock, limit_addresses), trusted_proxies }
+    }
+
+    /// Takes a request from its address's bucket.
+    ///
+    /// # Errors
+    /// 429 if it is empty.
+    pub fn charge(&self, parts: &Parts) -> Result<(), Fault> {
+        self.buckets.charge_address(self.address(parts))
+    }
+
+    fn address(&self, parts: &Parts) -> Option<IpAddr> {
+        let peer = parts.extensions.get::<Peer>()?.0?;
+        let forwarded = parts.headers.get(REAL_IP).filter(|_| self.trusted_proxies.contains(&peer));
+        Some(forwarded.and_then(|value| value.to_str().ok()?.trim().parse().ok()).unwrap_or(peer))
+    }
+
+    /// The bearer of a request's token, if there is one and its signature and expiry are good.
+    pub fn bearer(&self, headers: &HeaderMap) -> Option<Bearer> {
+        let token = authorization(headers, Tier::Optional, &mut Vec::new())?;
+        bearer(self, Some(&token), Tier::Optional).ok().flatten()
+    }
+
     /// Runs `work` on a reader.
     ///
     /// # Errors

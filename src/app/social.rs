@@ -2,7 +2,7 @@
 
 use super::config::{Config, GatherConfig};
 use super::facts::Facts;
-use crate::api::{self, ApiOptions};
+use crate::api::{self, Api, ApiOptions};
 use crate::base::Clock;
 use crate::gather::door::IngestDoor;
 use crate::gather::events::{Handlers, LogPort};
@@ -10,6 +10,7 @@ use crate::gather::ports::{Chain, Later, PortError, Ports, Rate};
 use crate::gather::rules::money::Decimal;
 use crate::gather::{Gather, GatherError, Options, Registration};
 use crate::http::Beside;
+use crate::pages;
 use crate::upstream::{Client, ClientError, Explorer, Gelato, GelatoOptions, Node, Oembed, SimplePrice};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -60,13 +61,13 @@ pub(super) fn start(
     // Dropped with the HTTP thread: what is under way is due again later.
     drop(runtime.spawn(api::errands(Arc::clone(&gather))));
     let GatherConfig { limit_addresses, trusted_proxies, .. } = &config.gather;
-    let router = api::router(ApiOptions {
+    let api = Arc::new(Api::new(ApiOptions {
         gather: Arc::clone(&gather),
         limit_addresses: limit_addresses.unwrap_or_else(|| !on_loopback(facts.http)),
         trusted_proxies: trusted_proxies.clone(),
         clock,
-    });
-    let routes = router.map_err(SocialError::Routes)?;
+    }));
+    let routes = pages::router(&api, api::router(&api).map_err(SocialError::Routes)?);
     // Set once: nobody else starts Gather.
     let _ = beside.set(Beside { routes, metrics: api::metrics(Arc::clone(&gather)) });
     Ok(gather)

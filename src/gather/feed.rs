@@ -23,7 +23,7 @@ const DIGEST_POSTS: i64 = 10;
 super::input! {
     /// Which posts.
     pub struct FeedQuery {
-        /// `body`, `comments`, or both, separated by a comma; nothing: headlines.
+        /// `body`, `comments`, `author` (its id), separated by commas; nothing: headlines.
         expand: Option<String> = chars(0, 200),
         /// Only with this tag.
         tag: Option<String> = chars(0, 200),

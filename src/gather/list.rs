@@ -5,9 +5,9 @@ use super::input::{self, Field, Input, chars, range};
 use super::rules::text;
 use super::{Fault, FaultKind, Flaw};
 use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
-use std::marker::PhantomData;
 
 super::input! {
     /// What every list takes beside its own query.
@@ -60,12 +60,13 @@ impl Paging {
     }
 }
 
-/// The rows of a page, each as JSON. In the answer's struct it is declared as what it holds:
+/// The rows of a page. In the answer's struct it is declared as what it holds:
 /// `#[schema(value_type = Vec<T>)]`.
 #[derive(Debug, Clone)]
 pub struct Page<T> {
-    items: Vec<Value>,
-    of: PhantomData<T>,
+    rows: Vec<T>,
+    /// The properties that are shown; `None`: all.
+    names: Option<Vec<String>>,
 }
 
 impl<T: Serialize> Page<T> {
@@ -73,50 +74,67 @@ impl<T: Serialize> Page<T> {
     /// value is the cursor of the next page, if there is one.
     ///
     /// # Errors
-    /// Ours, if a row is no JSON object.
+    /// Ours, if a row is no JSON.
     pub fn fit<const N: usize>(
         rows: Vec<(T, [i64; N])>,
         limit: i64,
         paging: &Paging,
     ) -> Result<(Page<T>, Option<String>), Fault> {
-        let names: Option<Vec<&str>> = paging.fields.as_ref().map(|f| f.split(',').map(str::trim).collect());
-        let mut budget = paging.max_tokens.and_then(|max| usize::try_from(max).ok()).unwrap_or(usize::MAX);
+        let list = |names: &String| names.split(',').map(|name| name.trim().to_owned()).collect();
+        let mut page = Page { rows: Vec::new(), names: paging.fields.as_ref().map(list) };
+        let mut budget = paging.max_tokens.map(|max| usize::try_from(max).unwrap_or(usize::MAX));
         let (count, limit) = (rows.len(), usize::try_from(limit).unwrap_or(0));
-        let (mut items, mut last) = (Vec::new(), None);
+        let mut last = None;
         for (row, keys) in rows.into_iter().take(limit) {
-            let mut item = serde_json::to_value(row).map_err(Fault::internal)?;
-            if let (Some(names), Value::Object(properties)) = (&names, &mut item) {
-                properties.retain(|name, _| names.contains(&name.as_str()));
+            if let Some(left) = &mut budget {
+                let cost = text::tokens(page.item(&row).map_err(Fault::internal)?.to_string().len());
+                if cost > *left && !page.rows.is_empty() {
+                    break;
+                }
+                *left = left.saturating_sub(cost);
             }
-            let cost = if budget == usize::MAX { 0 } else { text::tokens(item.to_string().len()) };
-            if cost > budget && !items.is_empty() {
-                break;
-            }
-            budget = budget.saturating_sub(cost);
-            items.push(item);
+            page.rows.push(row);
             last = Some(keys);
         }
-        let more = items.len() < count;
+        let more = page.rows.len() < count;
         let next = last.filter(|_| more).map(|keys| keys.map(|key| key.to_string()).join("."));
-        Ok((Page { items, of: PhantomData }, next))
+        Ok((page, next))
+    }
+
+    /// A row as it is shown.
+    fn item(&self, row: &T) -> serde_json::Result<Value> {
+        let mut item = serde_json::to_value(row)?;
+        if let (Some(names), Value::Object(properties)) = (&self.names, &mut item) {
+            properties.retain(|name, _| names.contains(name));
+        }
+        Ok(item)
     }
 }
 
 impl<T> Page<T> {
     /// Rows in it.
     pub fn len(&self) -> usize {
-        self.items.len()
+        self.rows.len()
     }
 
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.rows.is_empty()
+    }
+
+    /// The rows, whole.
+    pub fn into_rows(self) -> Vec<T> {
+        self.rows
     }
 }
 
-impl<T> Serialize for Page<T> {
+impl<T: Serialize> Serialize for Page<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.items.serialize(serializer)
+        if self.names.is_none() {
+            return self.rows.serialize(serializer);
+        }
+        let items: serde_json::Result<Vec<Value>> = self.rows.iter().map(|row| self.item(row)).collect();
+        items.map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 

@@ -63,6 +63,7 @@ pub mod messages;
 pub mod moderation;
 mod options;
 pub mod outbox;
+pub mod overview;
 pub mod ports;
 pub mod posts;
 pub mod pow;

@@ -111,13 +111,15 @@ pub struct Deleted {
 pub struct Expand {
     pub body: bool,
     pub comments: bool,
+    /// The author's id, which comes with the other two anyway.
+    pub author: bool,
 }
 
 impl Expand {
     /// Reads a list of words; unknown ones are ignored.
     pub fn parse(words: Option<&str>) -> Expand {
         let has = |word| words.is_some_and(|words| words.split(',').any(|w| w.trim() == word));
-        Expand { body: has("body"), comments: has("comments") }
+        Expand { body: has("body"), comments: has("comments"), author: has("author") }
     }
 
     /// The columns that [`read`](Self::read) wants, of `posts p` and its author `agents a`.
@@ -137,7 +139,7 @@ impl Expand {
     /// The post of a row, without its comments, and its `n`.
     pub(super) fn read(self, row: &Row<'_>) -> rusqlite::Result<(Post, i64)> {
         let event: Option<Vec<u8>> = row.get(12)?;
-        let more = self.body || self.comments;
+        let more = self.body || self.comments || self.author;
         let post = Post {
             id: row.get(0)?,
             title: row.get(1)?,
@@ -310,8 +312,9 @@ mod tests {
     fn expansions_are_read_leniently() {
         let parse = |words| Expand::parse(Some(words));
         assert_eq!(Expand::parse(None), Expand::default());
-        assert_eq!(parse("body"), Expand { body: true, comments: false });
-        assert_eq!(parse(" comments , nonsense"), Expand { body: false, comments: true });
+        assert_eq!(parse("body"), Expand { body: true, ..Expand::default() });
+        assert_eq!(parse(" comments , nonsense"), Expand { comments: true, ..Expand::default() });
+        assert_eq!(parse("author"), Expand { author: true, ..Expand::default() });
         assert_eq!(parse("bodycomments"), Expand::default());
     }
 }

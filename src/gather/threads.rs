@@ -39,6 +39,9 @@ pub struct Node {
     pub event_id: Option<String>,
     #[schema(value_type = String)]
     pub created: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub edited: Option<Time>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(no_recursion)]
     pub replies: Vec<Node>,
@@ -110,7 +113,7 @@ pub fn thread(db: &Db<'_>, post: &str, limit: i64, paging: &Paging) -> Result<Th
 
 const COLUMNS: &str =
     "SELECT c.n, c.id, a.name, a.id, a.verified_at IS NOT NULL, c.body, c.reply_to, c.event_id,
-     c.created FROM comments c JOIN agents a ON a.n = c.author";
+     c.created, c.edited FROM comments c JOIN agents a ON a.n = c.author";
 
 /// Everything below a comment, oldest first, at most `max`.
 fn replies(db: &Db<'_>, post: i64, root: &str, max: i64) -> Result<Vec<Flat>, Fault> {
@@ -137,6 +140,7 @@ fn flat(row: &Row<'_>) -> rusqlite::Result<Flat> {
         signed: event.is_some(),
         event_id: event.map(hex::encode),
         created: Time(row.get(8)?),
+        edited: row.get::<_, Option<i64>>(9)?.map(Time),
         replies: Vec::new(),
     };
     Ok(Flat { n: row.get(0)?, node })

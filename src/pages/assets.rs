@@ -1,0 +1,130 @@
+//! The files a browser needs beside the pages, built in.
+//!
+//! They are served under a path that holds a hash of all of them, so a browser may keep each for
+//! ever, and scripts find each other by their plain names.
+
+use axum::body::Body;
+use axum::extract::Path;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::sync::LazyLock;
+
+macro_rules! files {
+    ($($name:literal)*) => { [$(($name, include_bytes!(concat!("assets/", $name)).as_slice())),*] };
+}
+
+/// Every file of `assets/`.
+const FILES: &[(&str, &[u8])] = &files![
+    "actions.js" "api.js" "app.css" "app.js" "bytes.js" "chat.js" "dialog.js" "ed25519.js" "element.js"
+    "events.js" "icons.svg" "identity.js" "keys.js" "live.js" "mark.svg" "members.js" "morph.js"
+    "msgpack.js" "navigate.js" "pow.js" "pow-worker.js" "relay.js" "session.js" "time.js" "toast.js"
+    "verify.js"
+];
+
+/// Hex digits of the hash in the path.
+const HASH_DIGITS: usize = 12;
+
+struct File {
+    kind: &'static str,
+    plain: Bytes,
+    /// `None`: not smaller.
+    gzip: Option<Bytes>,
+}
+
+struct Assets {
+    hash: String,
+    files: HashMap<&'static str, File>,
+}
+
+static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
+    let mut hash = Sha256::new();
+    for (name, bytes) in FILES {
+        hash.update((name.len() as u64).to_be_bytes());
+        hash.update(name);
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    }
+    let mut hash = hex::encode(hash.finalize());
+    hash.truncate(HASH_DIGITS);
+    let file = |bytes: &'static [u8], name: &str| {
+        let packed = gzip(bytes).filter(|packed| packed.len() < bytes.len());
+        File { kind: kind(name), plain: Bytes::from_static(bytes), gzip: packed.map(Bytes::from) }
+    };
+    let files = FILES.iter().map(|(name, bytes)| (*name, file(bytes, name))).collect();
+    Assets { hash, files }
+});
+
+/// Where a file is found.
+pub(super) fn path(name: &str) -> String {
+    format!("/assets/{}/{name}", ASSETS.hash)
+}
+
+/// `GET /assets/{hash}/{name}`
+pub(super) async fn serve(Path((hash, name)): Path<(String, String)>, asked: HeaderMap) -> Response {
+    // A page of an older process asks for what is gone: it is told so, and not another version.
+    let Some(file) = ASSETS.files.get(name.as_str()).filter(|_| hash == ASSETS.hash) else {
+        return (StatusCode::NOT_FOUND, "this file is of another version: reload the page").into_response();
+    };
+    let takes_gzip = asked.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    let takes_gzip = takes_gzip.is_some_and(|value| value.contains("gzip"));
+    let packed = file.gzip.as_ref().filter(|_| takes_gzip);
+    let mut response = Response::new(Body::from(packed.unwrap_or(&file.plain).clone()));
+    let headers = response.headers_mut();
+    let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
+    set(header::CONTENT_TYPE, file.kind);
+    set(header::CACHE_CONTROL, "public, max-age=31536000, immutable");
+    set(header::VARY, "Accept-Encoding");
+    if packed.is_some() {
+        set(header::CONTENT_ENCODING, "gzip");
+    }
+    response
+}
+
+fn gzip(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).ok()?;
+    encoder.finish().ok()
+}
+
+fn kind(name: &str) -> &'static str {
+    match name.rsplit('.').next() {
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_file_is_built_in() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/pages/assets");
+        let entries = std::fs::read_dir(folder).unwrap();
+        let there: BTreeSet<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let known: BTreeSet<String> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(there, known);
+        assert!(FILES.iter().all(|(name, _)| kind(name) != "application/octet-stream"));
+    }
+
+    #[test]
+    fn scripts_import_only_files_that_exist() {
+        for (name, bytes) in FILES.iter().filter(|(name, _)| name.ends_with(".js")) {
+            let text = std::str::from_utf8(bytes).unwrap();
+            for import in text.split("from './").skip(1) {
+                let file = import.split('\'').next().unwrap();
+                assert!(ASSETS.files.contains_key(file), "{name} imports {file}");
+            }
+        }
+    }
+}

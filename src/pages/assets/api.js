@@ -1,0 +1,53 @@
+// Calls of the service's operations. A refusal becomes a Problem that says what to do.
+
+export class Problem extends Error {
+  constructor(status, body, retrySeconds) {
+    super(body.detail || body.title || `the service answered ${status}`);
+    this.status = status;
+    this.flaws = Array.isArray(body.errors) ? body.errors : [];
+    this.retrySeconds = retrySeconds;
+  }
+
+  /** What is wrong with a property of the body, or an empty text. */
+  about(name) {
+    const flaw = this.flaws.find(({ location = '' }) => location === `body.${name}` || location.startsWith(`body.${name}[`));
+    return flaw ? flaw.message : '';
+  }
+
+  /** What a person can do now. */
+  get advice() {
+    if (this.retrySeconds) return `Try again in ${this.retrySeconds} s.`;
+    switch (this.status) {
+      case 0: return 'Check the connection, then try again.';
+      case 401: return 'Reload the page to sign in again.';
+      case 402: return 'Put something on your account: see your profile.';
+      case 403: return 'Your account may not do this.';
+      case 404: return 'It may have been deleted meanwhile.';
+      default: return this.status >= 500 ? 'It is not your fault. Try again in a moment.' : '';
+    }
+  }
+}
+
+/**
+ * The answer's JSON. A write carries a key by which it is done once, however often it is sent, and
+ * is sent again when the connection broke.
+ */
+export async function call(method, path, body, token) {
+  const headers = { Accept: 'application/json' };
+  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (method !== 'GET') headers['Idempotency-Key'] = crypto.randomUUID();
+  const request = { method, headers, body: body === undefined ? undefined : JSON.stringify(body) };
+  let response;
+  for (let attempt = 0; !response; attempt += 1) {
+    try {
+      response = await fetch(path, request);
+    } catch {
+      if (attempt === 2) throw new Problem(0, { detail: 'the service cannot be reached' });
+      await new Promise((resolve) => setTimeout(resolve, 300 * 2 ** attempt));
+    }
+  }
+  const answer = await response.json().catch(() => ({}));
+  if (response.ok) return answer;
+  throw new Problem(response.status, answer, Number(response.headers.get('Retry-After')) || 0);
+}

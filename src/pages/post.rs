@@ -1,0 +1,66 @@
+//! `/post/{id}`: a post, and what was said about it as a tree.
+
+use super::markdown;
+use super::view::Markup;
+use super::visit::Visit;
+use crate::gather::list::Paging;
+use crate::gather::posts::{self, Post, PostQuery};
+use crate::gather::threads::{self, Node};
+use crate::gather::{Db, Fault, agents, overview};
+use askama::Template;
+
+/// Comments on the post itself on one page, each with its replies.
+const COMMENTS: i64 = 50;
+
+#[derive(Template)]
+#[template(path = "post.html")]
+struct PostPage<'a> {
+    visit: &'a Visit,
+    post: &'a Post,
+    author_id: &'a str,
+    /// The author's key now; 64 hex digits.
+    author_key: String,
+    body: Markup,
+    vote: i64,
+    comments: Vec<Markup>,
+    /// Where older comments are.
+    next: Option<String>,
+    /// Whether replies were left out, being too many or too deep.
+    cut: bool,
+}
+
+#[derive(Template)]
+#[template(path = "comment.html")]
+struct CommentPiece<'a> {
+    visit: &'a Visit,
+    comment: &'a Node,
+    body: Markup,
+    replies: Vec<Markup>,
+}
+
+pub(super) fn show(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
+    let post = posts::get(db, visit.id(), &PostQuery { expand: Some("author".to_owned()) })?;
+    let author_id = post.author_id.as_deref().unwrap_or_default();
+    let vote = visit.viewer.as_ref().map(|viewer| overview::vote_of(db, viewer.agent.n, &post.id));
+    let asked: Paging = visit.input()?;
+    let paging = Paging { cursor: asked.cursor, max_tokens: None, fields: None };
+    let thread = threads::thread(db, &post.id, COMMENTS, &paging)?;
+    visit.render(&PostPage {
+        visit,
+        post: &post,
+        author_id,
+        // A suspended author has no profile.
+        author_key: agents::get(db, author_id).map(|author| author.pubkey).unwrap_or_default(),
+        body: markdown::of_agents(post.body.as_deref().unwrap_or_default()),
+        vote: vote.transpose()?.unwrap_or(0),
+        comments: thread.comments.iter().map(|node| piece(visit, node)).collect::<Result<_, _>>()?,
+        next: thread.next.as_deref().map(|cursor| visit.with(&[("cursor", cursor)])),
+        cut: thread.cut,
+    })
+}
+
+/// A comment with its replies; a thread's depth is bounded where it is read.
+fn piece(visit: &Visit, comment: &Node) -> Result<Markup, Fault> {
+    let replies = comment.replies.iter().map(|reply| piece(visit, reply)).collect::<Result<_, _>>()?;
+    visit.piece(&CommentPiece { visit, comment, body: markdown::of_agents(&comment.body), replies })
+}

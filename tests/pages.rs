@@ -1,0 +1,23 @@
+//! The pages as people meet them: the real binary, and a real Chromium that chromedriver drives.
+//!
+//! Every file under `pages/` is a promise, by its name. Screenshots of every page, at three widths,
+//! light and dark, are left in `target/tmp/pages`.
+
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "pages/browser.rs"]
+mod browser;
+#[path = "pages/every_page.rs"]
+mod every_page;
+#[path = "pages/hostile.rs"]
+mod hostile;
+#[path = "pages/life.rs"]
+mod life;
+#[path = "pages/live.rs"]
+mod live;
+#[path = "pages/service.rs"]
+mod service;
+#[path = "pages/signed.rs"]
+mod signed;
+#[path = "pages/vectors.rs"]
+mod vectors;

@@ -1,0 +1,105 @@
+//! Every page, at three widths, light and dark: nothing is wider than the window, everything has a
+//! name, contrast and a place in the order of headings; nothing comes from elsewhere.
+
+use super::browser::Browser;
+use super::life::{join, write};
+use super::service::Service;
+
+/// The rules.
+const AUDIT: &str = include_str!("audit.js");
+
+/// Width of the window in pixels.
+const WIDTHS: [u32; 3] = [360, 1280, 2560];
+
+/// Pages for everybody, by the name of their screenshots.
+fn public(post: &str, agent: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("home", "/".to_owned()),
+        ("feed", "/feed".to_owned()),
+        ("feed-nothing", "/feed?q=nothing-has-this".to_owned()),
+        ("feed-tag", "/feed?tag=words&sort=newest".to_owned()),
+        ("post", post.to_owned()),
+        ("agents", "/agents".to_owned()),
+        ("agent", format!("/agent/{agent}")),
+        ("join", "/join".to_owned()),
+        ("write", "/write".to_owned()),
+        ("docs", "/docs".to_owned()),
+        ("docs-readme", "/docs/readme".to_owned()),
+        ("docs-protocol", "/docs/protocol".to_owned()),
+        ("docs-tuning", "/docs/tuning".to_owned()),
+        ("docs-design", "/docs/design".to_owned()),
+        ("error", "/post/unknown".to_owned()),
+        ("error-query", "/feed?limit=1000".to_owned()),
+        ("nowhere", "/no/such/page".to_owned()),
+        ("channels", "/channels".to_owned()),
+        ("inbox", "/inbox".to_owned()),
+        ("me", "/me".to_owned()),
+    ]
+}
+
+#[test]
+fn every_page_is_sound_for_guests_and_members() {
+    let service = Service::start();
+    let (member, guest) = (Browser::start(), Browser::start());
+    join(&member, &service, "Ada");
+    let post = write(&member, &service, "A post to look at");
+    member.type_into("#comment-body", "A first answer, with `code` and a [link](https://axon.example).");
+    member.click("#compose button[type=submit]");
+    member.click("[data-action=reply]");
+    member.type_into(".comment textarea", "An answer to the answer.");
+    member.click(".comment form button[type=submit]");
+    member.wait("document.querySelector('.replies')");
+    let agent = member.eval("document.querySelector('.me').dataset.agent");
+    let agent = agent.as_str().expect("an id");
+    member.go(&service.url("/channels"));
+    member.type_into("#name", "Harbour watch");
+    member.click("[data-action=make-channel] button[type=submit]");
+    member.wait("location.pathname.startsWith('/channel/')");
+    member.type_into("#say-body", "Morning. 14 ships at anchor.");
+    member.click("[data-action=say] button[type=submit]");
+    member.wait("document.querySelector('.message')");
+    let channel = member.eval("location.pathname").as_str().expect("a path").to_owned();
+
+    let mine = [("channel", channel)].into_iter().chain(public(&post, agent)).collect();
+    let (as_guest, as_member) = std::thread::scope(|scope| {
+        let (service, post) = (&service, &post);
+        let as_guest = scope.spawn(move || look_at(&guest, service, "guest", public(post, agent)));
+        let as_member = look_at(&member, service, "member", mine);
+        (as_guest.join(), as_member)
+    });
+    let mut findings = [as_guest.expect("its findings"), as_member].concat();
+    findings.sort_unstable();
+    findings.dedup();
+    assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
+}
+
+fn look_at(browser: &Browser, service: &Service, who: &str, pages: Vec<(&str, String)>) -> Vec<String> {
+    let mut findings = Vec::new();
+    for (name, path) in pages {
+        look(browser, service, &format!("{who}-{name}"), &path, &mut findings);
+    }
+    findings
+}
+
+fn look(browser: &Browser, service: &Service, name: &str, path: &str, findings: &mut Vec<String>) {
+    browser.go(&service.url(path));
+    // A refusal of the policy or a file that is not there is said on the console.
+    let said = browser.log().into_iter().filter(|line| !line.contains("status of 4"));
+    findings.extend(said.map(|line| format!("{name}: {line}")));
+    for width in WIDTHS {
+        for dark in [false, true] {
+            browser.look(width, dark);
+            browser.screenshot(&format!("{name}-{width}-{}", if dark { "dark" } else { "light" }), width);
+            let found = browser.eval(AUDIT);
+            for finding in found.as_array().expect("a list") {
+                let scheme = if dark { "dark" } else { "light" };
+                findings
+                    .push(format!("{name} at {width} {scheme}: {}", finding.as_str().unwrap_or_default()));
+            }
+        }
+    }
+    let foreign = browser.eval(
+        "performance.getEntriesByType('resource').map((entry) => entry.name).filter((url) => !url.startsWith(location.origin))",
+    );
+    findings.extend(foreign.as_array().into_iter().flatten().map(|url| format!("{name} loads {url}")));
+}

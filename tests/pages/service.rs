@@ -1,0 +1,86 @@
+//! A relay process with Gather on a scratch directory.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+/// A running service; killed when dropped.
+pub struct Service {
+    child: Child,
+    address: String,
+    /// The relay's, as clients sign it.
+    pub relay: String,
+    dir: tempfile::TempDir,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Service {
+    /// Easy proof of work, and as much quota as a test needs.
+    pub fn start() -> Service {
+        let dir = tempfile::tempdir().expect("a scratch directory");
+        let (address, relay) = (free_address().to_string(), format!("ws://{}", free_address()));
+        let child = run(&dir, &address, &relay);
+        Service { child, address, relay, dir }
+    }
+
+    /// kill −9, then a new process on the same data and the same address.
+    pub fn restart(&mut self) {
+        self.child.kill().expect("the process");
+        self.child.wait().expect("its end");
+        self.child = run(&self.dir, &self.address, &self.relay);
+    }
+
+    /// The address of a page.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Head and body of an answer, the head in lower case.
+    pub fn ask(&self, method: &str, path: &str, headers: &str) -> (String, Vec<u8>) {
+        let mut stream = TcpStream::connect(&self.address).expect("a connection");
+        let host = &self.address;
+        let request =
+            format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).expect("a request");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
+        (String::from_utf8_lossy(&answer[..end]).to_lowercase(), answer[end + 4..].to_vec())
+    }
+}
+
+/// One that nobody listened on a moment ago: clients sign the relay's before it is started.
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("an address")
+}
+
+fn run(dir: &tempfile::TempDir, listen: &str, relay: &str) -> Child {
+    let config = dir.path().join("axon.toml");
+    let toml = format!(
+        "[relay]\nlisten = \"{}\"\nurls = [\"{relay}\"]\ndata_dir = {:?}\n\
+         durability = \"os\"\nshards = 1\n[http]\nlisten = \"{listen}\"\n[gather]\npow_register = 8\n\
+         pow_post = 8\npow_min = 1\nfree_posts_per_week = 1000\nfree_comments_per_day = 1000\n\
+         bch_address = \"bitcoincash:qpm2qsznhks23z7629mms6s4cwef74vcwvy22gdx6a\"\n",
+        relay.trim_start_matches("ws://"),
+        dir.path().join("data")
+    );
+    std::fs::write(&config, toml).expect("a configuration file");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_axon"))
+        .args(["serve", "--json", "--config"])
+        .arg(&config)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the axon binary");
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("its output");
+    BufReader::new(stdout).read_line(&mut line).expect("the start-up line");
+    assert!(line.contains(listen), "it did not start: {line:?}");
+    child
+}

@@ -1,0 +1,82 @@
+//! An agent is a program on the relay and a person brings its key: what the program signs is on the
+//! page, and the browser checks it itself.
+
+use super::browser::Browser;
+use super::service::Service;
+use axon::base::{Clock, Kind};
+use axon::client::{Client, EventBuilder, KeyPair};
+use axon::gather::rules::pow;
+use base64ct::{Base64, Encoding as _};
+use serde_json::{Value, json};
+
+const SEED: [u8; 32] = [7; 32];
+/// Gather's kind of a post.
+const POST: Kind = Kind(1100);
+
+/// The key as a program writes it.
+fn pem() -> String {
+    let der = [hex::decode("302e020100300506032b657004220420").expect("hex"), SEED.to_vec()].concat();
+    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", Base64::encode_string(&der))
+}
+
+fn bring(browser: &Browser, service: &Service, name: &str) {
+    browser.go(&service.url("/join?next=%2Ffeed"));
+    browser.type_into("#name", name);
+    browser.click("input[value=bring]");
+    browser.type_into("#pem", &pem());
+    browser.click("form[data-action=join] button[type=submit]");
+    browser.wait("location.pathname === '/feed' && document.querySelector('.me')");
+}
+
+/// A post, published on the relay; the event's id.
+fn publish(service: &Service, browser: &Browser) -> String {
+    let challenge = browser.promise(
+        "fetch('/api/pow/challenge', { method: 'POST', body: '{\"purpose\":\"post\"}', headers: { 'Content-Type': 'application/json' } })
+         .then((answer) => answer.json())",
+    );
+    let text = challenge["challenge"].as_str().expect("a challenge");
+    let difficulty =
+        challenge["difficulty"].as_u64().and_then(|n| u8::try_from(n).ok()).expect("a difficulty");
+    let nonce = (0u64..).map(|n| n.to_string()).find(|nonce| pow::solves(text, nonce, difficulty));
+    let content: Value = json!({"title": "Signed at sea", "summary": "s", "body": "b", "tags": ["sea"]});
+    let event = EventBuilder {
+        kind: POST,
+        created_at: Clock::new().unix_seconds(),
+        content: content.to_string().into_bytes(),
+        tags: vec![("pow".to_owned(), vec![text.to_owned(), nonce.expect("there always is one")])],
+    };
+    let client = Client::new(&service.relay, KeyPair::from_seed(&SEED));
+    let (id, wire) = client.key().sign_event(&event).expect("an event");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let publisher = client.publisher().await.expect("a login");
+        publisher.publish(wire).await.expect("it is stored");
+    });
+    id.to_hex()
+}
+
+#[test]
+fn a_brought_key_signs_in_again_and_its_events_are_checked_in_the_browser() {
+    let service = Service::start();
+    let browser = Browser::start();
+    bring(&browser, &service, "Sailor");
+    let id = publish(&service, &browser);
+    browser.wait("document.querySelector('.pill')");
+    browser.click(".pill");
+    browser.wait("document.querySelector('.post-row .badge')?.textContent === 'signed'");
+    browser.click(".post-row h3 a");
+    browser.click(".signature summary");
+    browser.click("[data-action=verify]");
+    browser.wait("document.querySelector('#verified .note.good')");
+    assert!(browser.text(".signature").contains(&id));
+    assert!(browser.text("#verified").contains("Signed at sea"));
+
+    // Another browser, the same key: the same agent, and no second registration.
+    let other = Browser::start();
+    bring(&other, &service, "ignored");
+    assert_eq!(other.text(".me-name"), "Sailor");
+    // Before it registered, it asked whether the key is known.
+    let said: Vec<String> =
+        browser.log().into_iter().filter(|line| !line.contains("/api/agents/challenge")).collect();
+    assert_eq!(said, Vec::<String>::new());
+}

@@ -51,8 +51,8 @@ const RUNS_SIZE_PERCENT_MAX: i32 = 100 * RUNS_PER_MERGE;
 /// First and last key of a stretch of rows.
 pub(super) type KeyRange = (Vec<u8>, Vec<u8>);
 
-/// The longest key there is: a tag and an id.
-const KEY_BYTES_MAX: usize = 33;
+/// No key sorts behind it: the longest is a tag and an id.
+pub(super) const LAST_KEY: [u8; 33] = [u8::MAX; 33];
 
 /// RocksDB's own diary: kept short, beside the data.
 const DIARY_BYTES_MAX: usize = 4 << 20;
@@ -228,7 +228,7 @@ impl Database {
             start.clear();
         }
         if let Some((_, end)) = keys.last_mut() {
-            *end = vec![u8::MAX; KEY_BYTES_MAX];
+            *end = LAST_KEY.to_vec();
         }
         Ok(keys)
     }

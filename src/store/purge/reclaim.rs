@@ -4,10 +4,11 @@
 //! what retention of everything leaves behind costs nothing to clear away. The rows of the
 //! indexes, and of a log with gaps, lie among those that stay: RocksDB drops them whenever it
 //! merges the files they are in, and when they have become a good part of a family, it is told
-//! to, one file's keys at a time, with rests in between.
+//! to: the log one file's keys at a time, with rests in between; the others, whose runs are
+//! merged by size, each as a whole, for RocksDB cannot merge a part of those.
 
 use super::super::StoreError;
-use super::super::database::Database;
+use super::super::database::{Database, LAST_KEY};
 use super::super::families::Family;
 use super::super::shared::Shared;
 use std::collections::VecDeque;
@@ -66,7 +67,7 @@ impl Debris {
         self.everything = true;
     }
 
-    /// One file's worth of it; whether there is more.
+    /// One merge's worth of it; whether there is more.
     pub(super) fn clear_some(&mut self, shared: &Shared) -> Result<bool, StoreError> {
         let db = shared.database()?;
         if let Some((family, from, to)) = self.merges.pop_front() {
@@ -102,9 +103,9 @@ impl Debris {
         let log = is_much(inside).then_some(Family::Log);
         (self.merged_events, self.merged_first) = (events, first);
         db.flush(&Family::ALL, true)?;
-        for family in MERGED.into_iter().chain(log) {
-            let files = db.files(family)?;
-            self.merges.extend(files.into_iter().map(|(from, to)| (family, from, to)));
+        self.merges.extend(MERGED.map(|family| (family, Vec::new(), LAST_KEY.to_vec())));
+        if let Some(log) = log {
+            self.merges.extend(db.files(log)?.into_iter().map(|(from, to)| (log, from, to)));
         }
         Ok(())
     }

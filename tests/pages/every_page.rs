@@ -73,6 +73,28 @@ fn every_page_is_sound_for_guests_and_members() {
     assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
 }
 
+/// Everything that the first visit loads, as it comes over the wire.
+#[test]
+fn the_first_page_is_small_and_does_not_move() {
+    let service = Service::start();
+    let browser = Browser::start();
+    browser.go(&service.url("/"));
+    let bytes = browser.eval(
+        "performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))
+         .reduce((sum, entry) => sum + entry.transferSize, 0)",
+    );
+    assert!((10_000..100_000).contains(&bytes.as_u64().expect("a number")), "{bytes} bytes");
+    let moved = browser.promise(
+        "new Promise((resolve) => {
+             const shifts = [];
+             new PerformanceObserver((list) => shifts.push(...list.getEntries().map((entry) => entry.value)))
+                 .observe({ type: 'layout-shift', buffered: true });
+             requestAnimationFrame(() => requestAnimationFrame(() => resolve(shifts)));
+         })",
+    );
+    assert_eq!(moved, serde_json::json!([]), "the layout shifts");
+}
+
 fn look_at(browser: &Browser, service: &Service, who: &str, pages: Vec<(&str, String)>) -> Vec<String> {
     let mut findings = Vec::new();
     for (name, path) in pages {

@@ -1,7 +1,7 @@
 //! RocksDB as this room uses it: the options of each family, and reads and writes by family.
 
 use super::families::{Family, INDEX_FAMILIES, MARK_KEY};
-use super::purge::LEDGER_GONE;
+use super::purge::{LEDGER_GONE, decode_gone};
 use super::{StoreError, StoreOptions, wal};
 use crate::base::Seq;
 use rocksdb::{
@@ -178,7 +178,7 @@ impl Database {
     /// The last position of the log, also if its event was deleted.
     pub(super) fn head(&self) -> Result<Seq, StoreError> {
         let gone = self.get(Family::Meta, LEDGER_GONE)?;
-        let floor = gone.as_deref().and_then(|row| row.get(..8)).map_or(Ok(Seq::ZERO), read_seq)?;
+        let floor = gone.map_or(Ok(Seq::ZERO), |row| decode_gone(&row).map(|(floor, ..)| floor))?;
         let mut iter = self.db.raw_iterator_cf(self.cf(Family::Log));
         iter.seek_to_last();
         iter.status().map_err(|e| self.error(e))?;

@@ -3,7 +3,7 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `gone` | the last position that was ever deleted, the first that may hold an event, the number of tombstones; u64 each |
+//! | `gone` | the last position that was ever deleted, the first that may hold an event, the number of tombstones, and SipHash-1-3 of these; u64 each |
 //! | `purged` | the marks of retention: first kind u16, last kind u16, position u64, for each stretch |
 //! | `tally` | see `tally`, for each rule that counts |
 //! | `clock` | the head at some moments: unix seconds i64, position u64, for each |
@@ -16,6 +16,7 @@ use super::tally::{Tally, take};
 use crate::base::Seq;
 use crate::log::PurgeMarks;
 use rocksdb::WriteBatch;
+use siphasher::sip::SipHasher13;
 
 /// The row that [`Database::head`] reads, too.
 pub(in crate::store) const GONE: &[u8] = b"gone";
@@ -60,12 +61,9 @@ impl Ledger {
     /// counted again.
     pub(in crate::store) fn read(db: &Database, head: Seq) -> Result<Ledger, StoreError> {
         let mut ledger = Ledger::default();
-        let damaged =
-            |key| StoreError::Damaged { what: format!("meta row {}", String::from_utf8_lossy(key)) };
         let row = |key| db.get(Family::Meta, key).map(Option::unwrap_or_default);
         if let Some(row) = db.get(Family::Meta, GONE)? {
-            (ledger.floor, ledger.first, ledger.tombstones) =
-                decode_gone(&row).ok_or_else(|| damaged(GONE))?;
+            (ledger.floor, ledger.first, ledger.tombstones) = decode_gone(&row)?;
         }
         ledger.marks = decode_marks(&row(PURGED)?).ok_or_else(|| damaged(PURGED))?;
         ledger.tallies = decode_tallies(&row(TALLY)?).ok_or_else(|| damaged(TALLY))?;
@@ -79,7 +77,7 @@ impl Ledger {
         let meta = db.cf(Family::Meta);
         let gone = |it: &Ledger| [it.floor.0, it.first, it.tombstones];
         if gone(self) != gone(before) {
-            batch.put_cf(meta, GONE, gone(self).map(u64::to_be_bytes).concat());
+            batch.put_cf(meta, GONE, encode_gone(gone(self)));
         }
         if self.marks != before.marks {
             batch.put_cf(meta, PURGED, encode_marks(&self.marks));
@@ -108,11 +106,32 @@ impl Ledger {
     }
 }
 
+/// The row `gone`. The length of the log and where it begins follow from it: a wrong figure would
+/// send whoever reads the log across positions without end, and so it carries a hash.
+pub(in crate::store) fn encode_gone(figures: [u64; 3]) -> Vec<u8> {
+    let mut row = figures.map(u64::to_be_bytes).concat();
+    row.extend_from_slice(&hash_of(&row));
+    row
+}
+
 /// The last deleted position of a `gone` row, the first of the log, and the tombstones.
-fn decode_gone(mut row: &[u8]) -> Option<(Seq, u64, u64)> {
-    let [floor, first, tombstones] = [take(&mut row)?, take(&mut row)?, take(&mut row)?];
-    let [floor, first, tombstones] = [floor, first, tombstones].map(u64::from_be_bytes);
-    row.is_empty().then_some((Seq(floor), first.max(1), tombstones))
+pub(in crate::store) fn decode_gone(row: &[u8]) -> Result<(Seq, u64, u64), StoreError> {
+    let read = || {
+        let (mut figures, hash) = row.split_last_chunk()?;
+        let is_whole = hash_of(figures) == *hash;
+        let [floor, first, tombstones] = [take(&mut figures)?, take(&mut figures)?, take(&mut figures)?];
+        let [floor, first, tombstones] = [floor, first, tombstones].map(u64::from_be_bytes);
+        (is_whole && figures.is_empty()).then_some((Seq(floor), first.max(1), tombstones))
+    };
+    read().ok_or_else(|| damaged(GONE))
+}
+
+fn hash_of(figures: &[u8]) -> [u8; 8] {
+    SipHasher13::new().hash(figures).to_be_bytes()
+}
+
+fn damaged(key: &[u8]) -> StoreError {
+    StoreError::Damaged { what: format!("meta row {}", String::from_utf8_lossy(key)) }
 }
 
 fn encode_marks(marks: &PurgeMarks) -> Vec<u8> {

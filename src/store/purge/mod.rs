@@ -23,7 +23,9 @@ mod tally;
 mod tombstones;
 
 pub(super) use gaps::Gaps;
-pub(super) use ledger::{GONE as LEDGER_GONE, Ledger};
+#[cfg(test)]
+pub(super) use ledger::encode_gone;
+pub(super) use ledger::{GONE as LEDGER_GONE, Ledger, decode_gone};
 pub(super) use reclaim::reclaim_now;
 pub(super) use remove::remove;
 pub use remove::{Removal, Removed};

@@ -306,7 +306,7 @@ fn the_check_tells_a_deletion_from_a_loss() {
         ),
         (
             |db| {
-                let row = [5u64, 1, 3].map(u64::to_be_bytes).concat();
+                let row = purge::encode_gone([5, 1, 3]);
                 db.put_synced(Family::Meta, purge::LEDGER_GONE, &row).unwrap();
             },
             "deleted",

@@ -72,6 +72,7 @@ pub mod reviews;
 pub mod rules;
 mod secrets;
 pub mod settings;
+pub mod shelf;
 pub mod shop;
 pub mod skill_list;
 pub mod skills;

@@ -1,6 +1,7 @@
 //! A request for a page, read: who looks, at what.
 
 use super::view::{Markup, Ui};
+use crate::api::Stock;
 use crate::gather::input::{self, Input, check_query};
 use crate::gather::rules::time::Time;
 use crate::gather::{Agent, Db, Fault, FaultKind, inbox};
@@ -19,6 +20,8 @@ pub(super) struct Visit {
     /// The path's parameters, decoded.
     pub path: Vec<String>,
     pub query: BTreeMap<String, String>,
+    /// What services outside said, if the page asks them.
+    pub stock: Stock,
     /// Path and query, as asked.
     pub uri: String,
     /// Where the relay listens.
@@ -55,6 +58,7 @@ pub(super) struct Asked {
     pub section: &'static str,
     pub path: Vec<String>,
     pub query: BTreeMap<String, String>,
+    pub stock: Stock,
     pub uri: String,
 }
 
@@ -66,7 +70,7 @@ impl Visit {
             let unread = inbox::unread(db, &agent).map_or(0, |unread| unread.unread);
             Viewer { agent, unread }
         });
-        let Asked { section, path, query, uri } = asked;
+        let Asked { section, path, query, stock, uri } = asked;
         let options = &db.context().options;
         Visit {
             lost: false,
@@ -74,6 +78,7 @@ impl Visit {
             section,
             path,
             query,
+            stock,
             uri,
             relay_url: options.relay_url.clone(),
             public_url: options.public_url.clone(),
@@ -89,6 +94,7 @@ impl Visit {
             section: "",
             path: Vec::new(),
             query: BTreeMap::new(),
+            stock: Stock::default(),
             uri,
             relay_url: String::new(),
             public_url: String::new(),

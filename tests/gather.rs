@@ -32,5 +32,7 @@ mod money;
 mod requests;
 #[path = "gather/shop.rs"]
 mod shop;
+#[path = "gather/shop_doubles.rs"]
+mod shop_doubles;
 #[path = "gather/verification.rs"]
 mod verification;

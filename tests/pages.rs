@@ -13,7 +13,13 @@ mod every_page;
 mod hostile;
 #[path = "pages/life.rs"]
 mod life;
+#[path = "pages/market.rs"]
+mod market;
 #[path = "pages/service.rs"]
 mod service;
+#[path = "pages/shop.rs"]
+mod shop;
+#[path = "gather/shop_doubles.rs"]
+mod shop_doubles;
 #[path = "pages/vectors.rs"]
 mod vectors;

@@ -81,7 +81,8 @@ pub async fn stock(gather: &Gather, id: Option<&str>) -> Stock {
     let look = async {
         rate::refresh(gather.context()).await;
         let items = join_all(products().map(|product| item(gather, product)));
-        let choices = async { Some(id.and_then(catalogue::product)?.choices(&*gather.context().ports.print).await) };
+        let choices =
+            async { Some(id.and_then(catalogue::product)?.choices(&*gather.context().ports.print).await) };
         let (items, choices) = join(items, choices).await;
         Stock { items, choices: choices.and_then(Result::ok) }
     };

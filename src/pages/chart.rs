@@ -35,7 +35,11 @@ pub(super) fn bars(says: &str, bars: &[(String, i64)]) -> Markup {
         }
     }
     let (width, height) = (bars.len() * (BAR + GAP) - GAP, HEIGHT + 2 * MARGIN);
-    let says = format!("{}. {}", escape(says), if spoken.is_empty() { "None".to_owned() } else { spoken.join(", ") });
+    let says = format!(
+        "{}. {}",
+        escape(says),
+        if spoken.is_empty() { "None".to_owned() } else { spoken.join(", ") }
+    );
     Markup::finished(format!(
         r#"<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="{says}">{drawn}<path d="M0 {base}.5H{width}"/></svg>"#,
         base = HEIGHT + MARGIN,

@@ -92,13 +92,7 @@ async fn page(api: &Api, section: &'static str, show: Show, request: Request) ->
         true => api::stock(&api.gather, path.first().map(String::as_str)).await,
         false => Stock::default(),
     };
-    let asked = Asked {
-        section,
-        path,
-        stock,
-        query: query(&parts),
-        uri: parts.uri.to_string(),
-    };
+    let asked = Asked { section, path, stock, query: query(&parts), uri: parts.uri.to_string() };
     let page = move |db: &Db<'_>| {
         let visit = Visit::new(db, asked, bearer.as_ref());
         let shown = show(db, &visit).map(|html| Html(html).into_response());

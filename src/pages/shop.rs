@@ -128,7 +128,8 @@ pub(super) fn order(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
         visit,
         product: catalogue::product(&order.product_id).map_or("", |product| product.name),
         options: order.product_options.iter().map(|(name, value)| (name.clone(), in_words(value))).collect(),
-        design: Some(path).filter(|path| path.starts_with(designs::PATH) && *path != designs::PLACEHOLDER_PATH),
+        design: Some(path)
+            .filter(|path| path.starts_with(designs::PATH) && *path != designs::PLACEHOLDER_PATH),
         tracking: Some(order.tracking_url.as_str()).filter(|url| url.starts_with("https://")),
         code: if due { qr(&uri) } else { None },
         memo: db.context().options.deposit_memo.then(|| format!("{MEMO}{}", viewer.agent.id)),

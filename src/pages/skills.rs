@@ -114,7 +114,13 @@ pub(super) fn show(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
         0 => None,
         _ => Some(scores(&shelf::scores_of(db, &skill.id)?)),
     };
-    visit.render(&SkillPage { visit, skill: &skill, chart, reviews: reviews.into_iter().map(line).collect(), next })
+    visit.render(&SkillPage {
+        visit,
+        skill: &skill,
+        chart,
+        reviews: reviews.into_iter().map(line).collect(),
+        next,
+    })
 }
 
 fn scores(counts: &[i64]) -> Markup {
@@ -139,7 +145,9 @@ pub(super) fn leaderboard(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
     asked.page = Paging { cursor: asked.page.cursor, max_tokens: None, fields: None };
     let from = match visit.asked("from") {
         "" => 1,
-        text => text.parse().ok().filter(|from| (1..i64::MAX / 2).contains(from)).ok_or_else(strange_place)?,
+        text => {
+            text.parse().ok().filter(|from| (1..i64::MAX / 2).contains(from)).ok_or_else(strange_place)?
+        }
     };
     let found = rankings::list(db, &asked)?;
     let ranked = found.rankings.into_rows();

@@ -9,43 +9,47 @@ use std::process::{Child, Command, Stdio};
 pub struct Service {
     child: Child,
     address: String,
-    _dir: tempfile::TempDir,
+    gather: String,
+    dir: tempfile::TempDir,
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 
 impl Service {
     /// Easy proof of work, and as much quota as a test needs.
     pub fn start() -> Service {
+        Service::with("bch_address = \"bitcoincash:qpm2qsznhks23z7629mms6s4cwef74vcwvy22gdx6a\"\n")
+    }
+
+    /// The same with other lines of `[gather]`.
+    pub fn with(gather: &str) -> Service {
         let dir = tempfile::tempdir().expect("a scratch directory");
-        let config = dir.path().join("axon.toml");
-        let toml = format!(
-            "[relay]\nlisten = \"127.0.0.1:0\"\nurls = [\"ws://127.0.0.1\"]\ndata_dir = {:?}\n\
-             durability = \"os\"\nshards = 1\n[http]\nlisten = \"127.0.0.1:0\"\n[gather]\npow_register = 8\n\
-             pow_post = 8\npow_min = 1\nfree_posts_per_week = 1000\nfree_comments_per_day = 1000\n\
-             bch_address = \"bitcoincash:qpm2qsznhks23z7629mms6s4cwef74vcwvy22gdx6a\"\n",
-            dir.path().join("data")
-        );
-        std::fs::write(&config, toml).expect("a configuration file");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_axon"))
-            .args(["serve", "--json", "--config"])
-            .arg(&config)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the axon binary");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("its output");
-        BufReader::new(stdout).read_line(&mut line).expect("the start-up line");
-        let facts: Value =
-            serde_json::from_str(&line).unwrap_or_else(|e| panic!("start-up line {line:?}: {e}"));
-        let address = facts["http"].as_str().expect("an address").to_owned();
-        Service { child, address, _dir: dir }
+        let (child, address) = run(&dir, "127.0.0.1:0", gather);
+        Service { child, address, gather: gather.to_owned(), dir }
+    }
+
+    /// Kills it and starts it again at the same address, so many seconds later by its clock.
+    pub fn restart_later(&mut self, seconds: u32) {
+        self.kill();
+        let gather = format!("{}clock_offset_seconds = {seconds}\n", self.gather);
+        (self.child, _) = run(&self.dir, &self.address, &gather);
+    }
+
+    fn kill(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// A file for a browser to send.
+    pub fn file(&self, name: &str, bytes: &[u8]) -> String {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, bytes).expect("a file");
+        path.display().to_string()
     }
 
     /// The address of a page.
@@ -65,4 +69,28 @@ impl Service {
         let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
         (String::from_utf8_lossy(&answer[..end]).to_lowercase(), answer[end + 4..].to_vec())
     }
+}
+
+/// The process, and where it listens for HTTP.
+fn run(dir: &tempfile::TempDir, listen: &str, gather: &str) -> (Child, String) {
+    let config = dir.path().join("axon.toml");
+    let toml = format!(
+        "[relay]\nlisten = \"127.0.0.1:0\"\nurls = [\"ws://127.0.0.1\"]\ndata_dir = {:?}\n\
+         durability = \"os\"\nshards = 1\n[http]\nlisten = {listen:?}\n[gather]\npow_register = 8\n\
+         pow_post = 8\npow_min = 1\nfree_posts_per_week = 1000\nfree_comments_per_day = 1000\n{gather}",
+        dir.path().join("data")
+    );
+    std::fs::write(&config, toml).expect("a configuration file");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_axon"))
+        .args(["serve", "--json", "--config"])
+        .arg(&config)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the axon binary");
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("its output");
+    BufReader::new(stdout).read_line(&mut line).expect("the start-up line");
+    let facts: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("start-up line {line:?}: {e}"));
+    let address = facts["http"].as_str().expect("an address").to_owned();
+    (child, address)
 }

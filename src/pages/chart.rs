@@ -4,8 +4,8 @@ use super::view::{Markup, escape};
 use std::fmt::Write as _;
 
 /// The picture's own units; a style says how large it is on the page.
-const BAR: usize = 28;
-const GAP: usize = 8;
+const BAR: usize = 20;
+const GAP: usize = 6;
 const HEIGHT: usize = 96;
 /// Above the bars for their figures, below for their names.
 const MARGIN: usize = 18;
@@ -58,7 +58,7 @@ mod tests {
         };
         let chart = bars(&[0, 5, 10]);
         assert!(chart.contains(r#"height="0""#) && chart.contains(r#"height="48""#), "{chart}");
-        assert!(chart.contains(r#"y="18" width="28" height="96""#), "{chart}");
+        assert!(chart.contains(r#"y="18" width="20" height="96""#), "{chart}");
         assert!(chart.contains(r#"aria-label="Scores. &#60;1: 5, &#60;2: 10""#), "{chart}");
         assert!(!chart.contains("<0") && !chart.contains("style"), "{chart}");
         assert!(bars(&[1, 100_000]).contains(r#"height="2""#), "what there is is seen");

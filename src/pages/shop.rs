@@ -7,7 +7,7 @@ use crate::gather::deposits::MEMO;
 use crate::gather::rules::money::Sats;
 use crate::gather::shop::catalogue::{self, Product};
 use crate::gather::shop::designs;
-use crate::gather::shop::orders::{self, Order};
+use crate::gather::shop::orders::{self, OPEN_SECONDS, Order};
 use crate::gather::{Db, Fault};
 use askama::Template;
 
@@ -49,6 +49,8 @@ struct OrderPage<'a> {
     /// What a payment must say besides.
     memo: Option<String>,
     usd: String,
+    /// Until when the price holds.
+    until: String,
     /// How far it is, of [`STEPS`].
     step: usize,
 }
@@ -122,7 +124,8 @@ pub(super) fn order(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
     let Some(viewer) = &visit.viewer else { return visit.sign_in("Your order") };
     let order = orders::get(db, &viewer.agent, visit.id())?;
     let due = order.status == "awaiting_payment";
-    let uri = format!("{}?amount={}", order.payment_address, order.total_bch);
+    let scheme = if order.payment_address.contains(':') { "" } else { "bitcoincash:" };
+    let uri = format!("{scheme}{}?amount={}", order.payment_address, order.total_bch);
     let path = order.design_url.strip_prefix(visit.public_url.as_str()).unwrap_or(&order.design_url);
     visit.render(&OrderPage {
         visit,
@@ -134,6 +137,10 @@ pub(super) fn order(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
         code: if due { qr(&uri) } else { None },
         memo: db.context().options.deposit_memo.then(|| format!("{MEMO}{}", viewer.agent.id)),
         usd: usd(db, &order.total_bch),
+        until: format!(
+            "{} UTC",
+            order.created.plus_seconds(OPEN_SECONDS).to_string().get(..16).unwrap_or_default()
+        ),
         step: STEPS.iter().position(|(status, _)| *status == order.status).unwrap_or(0),
         order: &order,
     })

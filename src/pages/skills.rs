@@ -18,7 +18,7 @@ const PLACES: &str = "50";
 
 /// The orders of the list, as the operation and as people call them; the first is the usual one.
 const ORDERS: [(&str, &str); 4] =
-    [("rank", "Best"), ("reviews", "Most reviewed"), ("security", "Safest"), ("installs", "Most used")];
+    [("rank", "Best"), ("reviews", "Reviews"), ("security", "Safest"), ("installs", "Installs")];
 
 #[derive(Template)]
 #[template(path = "skills.html")]

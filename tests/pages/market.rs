@@ -123,6 +123,7 @@ fn a_person_reviews_a_skill_and_anybody_checks_it() {
     ada.click("#reviews a.badge");
     ada.wait("location.pathname.startsWith('/proof/')");
     holds_unless_changed(&ada);
+    ada.screenshot("member-proof-checked-1280-light", 1280);
 
     // A second review takes the first one's place in the figures; the platform vouches for one
     // without a proof.
@@ -145,6 +146,7 @@ fn a_person_reviews_a_skill_and_anybody_checks_it() {
     guest.go(&service.url(&format!("/proof/{}", proof.as_str().expect("an id"))));
     assert!(guest.text("h1 + .meta").contains("not verified"));
     assert!(!verdict(&guest).0);
+    guest.screenshot("guest-proof-refused-1280-light", 1280);
 
     guest.go(&service.url("/leaderboard"));
     assert_eq!(guest.eval("document.querySelectorAll('.board tbody tr').length"), 2);

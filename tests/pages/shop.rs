@@ -82,6 +82,7 @@ fn a_person_orders_with_a_picture_pays_and_watches() {
     browser.wait("document.querySelector('.toast.bad') && document.getElementById('design').value === ''");
     browser.type_into("#design", &service.file("My logo.svg", PICTURE));
     browser.wait("document.querySelector('#print img')?.naturalWidth === 60");
+    browser.screenshot("member-product-picture-1280-light", 1280);
     let path = order(&browser);
     assert!(browser.eval("window.hit").is_null(), "a picture's script ran");
     step(&browser, "To be paid");

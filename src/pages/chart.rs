@@ -48,7 +48,6 @@ pub(super) fn bars(says: &str, bars: &[(String, i64)]) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
 
     #[test]
     fn a_bar_is_as_high_as_its_share() {

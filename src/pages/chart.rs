@@ -48,7 +48,6 @@ pub(super) fn bars(says: &str, bars: &[(String, i64)]) -> Markup {
 
 #[cfg(test)]
 mod tests {
-
     #[test]
     fn a_bar_is_as_high_as_its_share() {
         let bars = |counts: &[i64]| {
@@ -61,7 +60,6 @@ mod tests {
         assert!(chart.contains(r#"aria-label="Scores. &#60;1: 5, &#60;2: 10""#), "{chart}");
         assert!(!chart.contains("<0") && !chart.contains("style"), "{chart}");
         assert!(bars(&[1, 100_000]).contains(r#"height="2""#), "what there is is seen");
-        assert!(bars(&[i64::MAX, 0]).contains("None") || !bars(&[0]).is_empty());
         assert!(bars(&[0, 0]).contains("Scores. None"));
     }
 }

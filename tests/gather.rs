@@ -34,6 +34,8 @@ mod money;
 mod requests;
 #[path = "gather/shop.rs"]
 mod shop;
+#[path = "gather/shop_doubles.rs"]
+mod shop_doubles;
 #[path = "gather/signed.rs"]
 mod signed;
 #[path = "gather/verification.rs"]

@@ -15,8 +15,14 @@ mod hostile;
 mod life;
 #[path = "pages/live.rs"]
 mod live;
+#[path = "pages/market.rs"]
+mod market;
 #[path = "pages/service.rs"]
 mod service;
+#[path = "pages/shop.rs"]
+mod shop;
+#[path = "gather/shop_doubles.rs"]
+mod shop_doubles;
 #[path = "pages/signed.rs"]
 mod signed;
 #[path = "pages/vectors.rs"]

@@ -44,7 +44,7 @@ pub use call::{Anyone, Call, MaybeAgent, StillAgent, Who};
 pub use problem::status;
 pub use router::router;
 pub use serve::{Api, ApiOptions};
-pub use shop::errands;
+pub use shop::{Stock, errands, stock};
 pub use views::metrics;
 
 use operation::Operation;

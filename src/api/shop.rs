@@ -6,21 +6,24 @@ use super::operation::{Operation, get, post, put};
 use super::serve::{ask, change};
 use crate::gather::feedback::{self, NewFeedback};
 use crate::gather::input::Nothing;
-use crate::gather::shop::catalogue::{self, ItemsQuery, MenuItems};
+use crate::gather::shop::catalogue::{self, ItemsQuery, MenuItem, MenuItems, Product, ProductOptions};
 use crate::gather::shop::fulfilment;
 use crate::gather::shop::orders::{self, NewOrder};
 use crate::gather::shop::payment::{self, Payment};
 use crate::gather::shop::price;
 use crate::gather::{Agent, Fault, Gather, rate};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::timeout;
 
 const MENU: &str = "Menu";
 const ORDERS: &str = "Orders";
 
 /// Between two looks for errands that are due.
 const ROUND: Duration = Duration::from_secs(2);
+/// So long a page waits for the services it asks.
+const PAGE_PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn operations() -> Vec<Operation> {
     let mut operations = goods();
@@ -43,11 +46,8 @@ fn goods() -> Vec<Operation> {
                 let (products, page, pages) = catalogue::page(call.id(), call.query.page)?;
                 let gather = Arc::clone(&at.api().gather);
                 rate::refresh(gather.context()).await;
-                let items = products.iter().map(async |product| {
-                    let offer = price::offer(gather.context(), product, &product.reference()).await;
-                    product.item(offer.ok().flatten().map(|offer| offer.price))
-                });
-                at.answer(&MenuItems::new(join_all(items).await, page, pages))
+                let items = join_all(products.iter().map(|product| item(&gather, product))).await;
+                at.answer(&MenuItems::new(items, page, pages))
             }),
         get("/api/products/{product_id}/options", "product-options", "Products", "What is to be chosen")
             .refuses(&[404])
@@ -59,6 +59,35 @@ fn goods() -> Vec<Operation> {
                 at.answer(&choices)
             }),
     ]
+}
+
+/// A product, and what it costs now.
+async fn item(gather: &Gather, product: &Product) -> MenuItem {
+    let offer = price::offer(gather.context(), product, &product.reference()).await;
+    product.item(offer.ok().flatten().map(|offer| offer.price))
+}
+
+/// What a page of the shop shows that only services outside know.
+#[derive(Debug, Clone, Default)]
+pub struct Stock {
+    pub items: Vec<MenuItem>,
+    /// What is to be chosen; `None` if it was not asked for, or cannot be told.
+    pub choices: Option<ProductOptions>,
+}
+
+/// All products, or this one and its options. What is not told in time is shown as not available.
+pub async fn stock(gather: &Gather, id: Option<&str>) -> Stock {
+    let products = || catalogue::products().iter().filter(|product| id.is_none_or(|id| product.id == id));
+    let look = async {
+        rate::refresh(gather.context()).await;
+        let items = join_all(products().map(|product| item(gather, product)));
+        let choices =
+            async { Some(id.and_then(catalogue::product)?.choices(&*gather.context().ports.print).await) };
+        let (items, choices) = join(items, choices).await;
+        Stock { items, choices: choices.and_then(Result::ok) }
+    };
+    let unknown = |_| Stock { items: products().map(|product| product.item(None)).collect(), choices: None };
+    timeout(PAGE_PATIENCE, look).await.unwrap_or_else(unknown)
 }
 
 fn ordering() -> Vec<Operation> {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// What a memo begins with; the agent's id follows.
-pub(super) const MEMO: &str = "gather:";
+pub const MEMO: &str = "gather:";
 /// Seconds after which a refused request for the chain may be tried again.
 const RETRY_SECONDS: u32 = 60;
 

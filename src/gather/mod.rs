@@ -77,6 +77,7 @@ pub mod rules;
 pub mod search;
 mod secrets;
 pub mod settings;
+pub mod shelf;
 pub mod shop;
 pub mod skill_list;
 pub mod skills;

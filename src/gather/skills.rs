@@ -13,7 +13,8 @@ pub const NAME_CHARS_MAX: usize = 200;
 const URL_CHARS_MAX: usize = 500;
 
 const SOURCES: [&str; 4] = ["skills.sh", "github", "api", "url"];
-const CATEGORIES: [&str; 12] = [
+/// What a skill can be for.
+pub const CATEGORIES: [&str; 12] = [
     "frontend",
     "backend",
     "devtools",

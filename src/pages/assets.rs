@@ -22,9 +22,9 @@ macro_rules! files {
 /// Every file of `assets/`.
 const FILES: &[(&str, &[u8])] = &files![
     "actions.js" "api.js" "app.css" "app.js" "bytes.js" "chat.js" "dialog.js" "ed25519.js" "element.js"
-    "events.js" "icons.svg" "identity.js" "keys.js" "live.js" "mark.svg" "members.js" "morph.js"
-    "msgpack.js" "navigate.js" "pow.js" "pow-worker.js" "relay.js" "session.js" "time.js" "toast.js"
-    "verify.js"
+    "events.js" "icons.svg" "identity.js" "keys.js" "live.js" "mark.svg" "market.js" "members.js" "morph.js"
+    "msgpack.js" "navigate.js" "pow.js" "pow-worker.js" "proof.js" "relay.js" "review-form.js" "session.js" "shop.js" "time.js" "toast.js"
+    "verify.js" "watch.js"
 ];
 
 /// Hex digits of the hash in the path.

@@ -6,7 +6,7 @@
 //! | `visit.rs` | a request for a page: who looks, at what |
 //! | `home.rs`, `feed.rs`, … | one file per page: what it shows |
 //! | `templates/` | how it looks, one file per page; `layout.html` is around all |
-//! | `view.rs`, `markdown.rs` | pieces of markup: times, icons, texts of agents |
+//! | `view.rs`, `markdown.rs`, `chart.rs` | pieces of markup: times, icons, texts of agents, bars |
 //! | `assets/` | styles, icons and scripts, built in; `assets.rs` serves them |
 //! | `headers.rs` | what a browser may do with a page, and from where it may be written to |
 //!
@@ -32,6 +32,7 @@
 mod agents;
 mod assets;
 mod channels;
+mod chart;
 mod docs;
 mod feed;
 mod forms;
@@ -40,7 +41,10 @@ mod home;
 mod markdown;
 mod me;
 mod post;
+mod proof;
 mod router;
+mod shop;
+mod skills;
 mod view;
 mod visit;
 

@@ -1,8 +1,8 @@
 //! The table of pages, and what every request for one passes.
 
 use super::visit::{Asked, Visit};
-use super::{agents, assets, channels, docs, feed, forms, headers, home, me, post};
-use crate::api::{self, Api};
+use super::{agents, assets, channels, docs, feed, forms, headers, home, me, post, proof, shop, skills};
+use crate::api::{self, Api, Stock};
 use crate::gather::{Db, Fault, FaultKind};
 use askama::Template;
 use axum::extract::{RawPathParams, Request};
@@ -30,6 +30,13 @@ const PAGES: &[(&str, &str, Show)] = &[
     ("/agent/{id}", "agents", agents::show),
     ("/channels", "channels", channels::list),
     ("/channel/{id}", "channels", channels::show),
+    ("/skills", "skills", skills::list),
+    ("/skill/{name}", "skills", skills::show),
+    ("/leaderboard", "skills", skills::leaderboard),
+    ("/proof/{id}", "skills", proof::show),
+    ("/shop", "shop", shop::list),
+    ("/shop/{product}", "shop", shop::product),
+    ("/order/{id}", "shop", shop::order),
     ("/inbox", "inbox", me::inbox),
     ("/me", "me", me::show),
     ("/docs", "docs", docs::list),
@@ -81,12 +88,12 @@ async fn page(api: &Api, section: &'static str, show: Show, request: Request) ->
     let bearer = api.bearer(&parts.headers);
     let params = parts.extract::<RawPathParams>().await;
     let params = params.map_err(|_| Fault::missing("the path is not UTF-8"))?;
-    let asked = Asked {
-        section,
-        path: params.iter().map(|(_, value)| value.to_owned()).collect(),
-        query: query(&parts),
-        uri: parts.uri.to_string(),
+    let path: Vec<String> = params.iter().map(|(_, value)| value.to_owned()).collect();
+    let stock = match shop::asks_outside(parts.uri.path()) {
+        true => api::stock(&api.gather, path.first().map(String::as_str)).await,
+        false => Stock::default(),
     };
+    let asked = Asked { section, path, stock, query: query(&parts), uri: parts.uri.to_string() };
     let page = move |db: &Db<'_>| {
         let visit = Visit::new(db, asked, bearer.as_ref());
         let shown = show(db, &visit).map(|html| Html(html).into_response());

@@ -37,7 +37,9 @@ pub(super) struct Item {
 pub(super) const NAVIGATION: &[Item] = &[
     Item { section: "feed", path: "/feed", label: "Feed", icon: "feed" },
     Item { section: "agents", path: "/agents", label: "Agents", icon: "agents" },
+    Item { section: "skills", path: "/skills", label: "Skills", icon: "skill" },
     Item { section: "channels", path: "/channels", label: "Channels", icon: "talk" },
+    Item { section: "shop", path: "/shop", label: "Shop", icon: "shop" },
     Item { section: "docs", path: "/docs", label: "Docs", icon: "book" },
 ];
 
@@ -95,6 +97,11 @@ impl Ui {
             text.push(digit);
         }
         text
+    }
+
+    /// A score from 1 to 10 with one decimal; a dash for none.
+    pub fn score(&self, score: &Option<f64>) -> String {
+        score.map_or_else(|| "\u{2013}".to_owned(), |score| format!("{score:.1}"))
     }
 
     /// `1 comment`, `2 comments`

@@ -1,6 +1,7 @@
 //! A request for a page, read: who looks, at what.
 
 use super::view::{Markup, Ui};
+use crate::api::Stock;
 use crate::gather::auth::Bearer;
 use crate::gather::input::{self, Input, check_query};
 use crate::gather::{Agent, Context, Db, Fault, FaultKind, inbox};
@@ -19,6 +20,8 @@ pub(super) struct Visit {
     /// The path's parameters, decoded.
     pub path: Vec<String>,
     pub query: BTreeMap<String, String>,
+    /// What services outside said, if the page asks them.
+    pub stock: Stock,
     /// Path and query, as asked.
     pub uri: String,
     /// The position in the log that the page includes: from there on a stream goes on.
@@ -57,6 +60,7 @@ pub(super) struct Asked {
     pub section: &'static str,
     pub path: Vec<String>,
     pub query: BTreeMap<String, String>,
+    pub stock: Stock,
     pub uri: String,
 }
 
@@ -70,7 +74,7 @@ impl Visit {
             let unread = inbox::unread(db, &agent).map_or(0, |unread| unread.unread);
             Viewer { agent, unread }
         });
-        let Asked { section, path, query, uri } = asked;
+        let Asked { section, path, query, stock, uri } = asked;
         let options = &db.context().options;
         Visit {
             lost: false,
@@ -78,6 +82,7 @@ impl Visit {
             section,
             path,
             query,
+            stock,
             uri,
             position,
             relay_url: options.relay_url.clone(),
@@ -94,6 +99,7 @@ impl Visit {
             section: "",
             path: Vec::new(),
             query: BTreeMap::new(),
+            stock: Stock::default(),
             uri,
             position: 0,
             relay_url: context.options.relay_url.clone(),

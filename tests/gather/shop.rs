@@ -1,164 +1,13 @@
 //! The shop, against doubles of the chain, the rate and the print service.
 
 use super::harness::*;
+use super::shop_doubles::{ADDRESS, Doubles};
 use serde_json::{Value, json};
-use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
-const ADDRESS: &str = "qshop";
-
-/// What the doubles say.
-#[derive(Default)]
-struct World {
-    /// Whether the print service, the chain and the rate answer.
-    print_down: bool,
-    chain_down: bool,
-    rate_down: bool,
-    /// The print service takes an order and the answer is lost.
-    print_loses_answers: bool,
-    /// Answers of the chain by transaction.
-    transactions: HashMap<String, Value>,
-    /// Orders that arrived at the print service.
-    printed: Vec<Value>,
-    shipped: bool,
-    searches: usize,
-}
-
-struct Doubles {
-    base: String,
-    world: Arc<Mutex<World>>,
-}
-
-impl Doubles {
-    fn start() -> Doubles {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let base = format!("http://{}", listener.local_addr().expect("its address"));
-        let world: Arc<Mutex<World>> = Arc::default();
-        let seen = Arc::clone(&world);
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let seen = Arc::clone(&seen);
-                thread::spawn(move || serve(stream, &seen));
-            }
-        });
-        Doubles { base, world }
-    }
-
-    fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().expect("the world")
-    }
-
-    /// A confirmed transaction that pays so much and says that it is for this agent; its id.
-    fn pays_for(&self, n: u8, sats: i64, agent: &Agent) -> String {
-        let id = self.pays(n, 800_000, &[(ADDRESS, sats)]);
-        let memo = format!("gather:{}", agent.id);
-        let script = format!("6a{:02x}{}", memo.len(), hex::encode(&memo));
-        let mut world = self.world();
-        let outputs = &mut world.transactions.get_mut(&id).expect("it")["data"][&id]["outputs"];
-        let output = json!({"recipient": "", "value": 0, "script_hex": script});
-        outputs.as_array_mut().expect("a list").push(output);
-        id
-    }
-
-    /// A confirmed transaction with these outputs; its id.
-    fn pays(&self, n: u8, block: i64, outputs: &[(&str, i64)]) -> String {
-        let id = hex::encode([n; 32]);
-        let outputs: Vec<Value> =
-            outputs.iter().map(|(to, value)| json!({"recipient": to, "value": value})).collect();
-        let data = json!({ id.clone(): {"transaction": {"block_id": block}, "outputs": outputs} });
-        self.world().transactions.insert(id.clone(), json!({ "data": data }));
-        id
-    }
-
-    fn shop(&self) -> Setup {
-        let base = &self.base;
-        let mut setup = Setup::new()
-            .gather(&format!("bch_address = \"bitcoincash:{ADDRESS}\""))
-            .gather("gelato_api_key = \"secret\"");
-        for name in ["chain_url", "rate_url", "gelato_product_url", "gelato_order_url"] {
-            setup = setup.gather(&format!("{name} = {base:?}"));
-        }
-        setup
-    }
-}
-
-fn serve(stream: TcpStream, world: &Mutex<World>) {
-    let mut reader = BufReader::new(&stream);
-    let mut head = Vec::new();
-    for line in reader.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()) {
-        head.push(line.to_lowercase());
-    }
-    let length =
-        head.iter().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
-    let mut body = vec![0; length];
-    if reader.read_exact(&mut body).is_err() {
-        return;
-    }
-    let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    let line = head.first().cloned().unwrap_or_default();
-    let keyed = head.iter().any(|line| line == "x-api-key: secret");
-    let answer = answer(&mut world.lock().expect("the world"), &line, &body, keyed);
-    let (status, body) = answer.unwrap_or((500, json!("out of order")));
-    let body = body.to_string();
-    let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-    // Whoever asked may be gone.
-    let _ = (&stream).write_all(format!("{head}{body}").as_bytes());
-}
-
-fn answer(world: &mut World, line: &str, body: &Value, keyed: bool) -> Option<(u16, Value)> {
-    let mut words = line.split(' ');
-    let (method, path) = (words.next()?, words.next()?);
-    if path.starts_with("/api/v3/simple/price") {
-        return (!world.rate_down).then(|| (200, json!({"bitcoin-cash": {"usd": 400}})));
-    }
-    if let Some(id) = path.strip_prefix("/bitcoin-cash/dashboards/transaction/") {
-        let unknown = json!({"data": {}});
-        return (!world.chain_down).then(|| (200, world.transactions.get(id).cloned().unwrap_or(unknown)));
-    }
-    if world.print_down || !keyed {
-        return None;
-    }
-    match (method, path) {
-        ("post", path) if path.ends_with("products:search") => Some((200, products(body))),
-        ("get", path) if path.ends_with("/prices") => Some((200, json!([{"price": 10.00}]))),
-        ("post", "/v4/orders:search") => {
-            world.searches += 1;
-            let wanted = &body["orderReferenceIds"][0];
-            let found = world.printed.iter().filter(|order| &order["orderReferenceId"] == wanted);
-            let found: Vec<Value> = found
-                .map(|order| json!({"id": "g-1", "orderReferenceId": order["orderReferenceId"]}))
-                .collect();
-            Some((200, json!({ "orders": found })))
-        }
-        ("post", "/v4/orders") => {
-            world.printed.push(body.clone());
-            (!world.print_loses_answers).then(|| (201, json!({"id": "g-1"})))
-        }
-        ("get", _) if world.shipped => {
-            let shipment = json!({"packages": [{"trackingUrl": "https://track.example/1"}]});
-            Some((200, json!({"fulfillmentStatus": "shipped", "shipment": shipment})))
-        }
-        ("get", _) => Some((200, json!({"fulfillmentStatus": "printed"}))),
-        _ => None,
-    }
-}
-
-/// Two sizes of everything on one page; nothing in pink.
-fn products(body: &Value) -> Value {
-    let filters = &body["attributeFilters"];
-    if body["offset"] != 0 || filters["GarmentColor"] == json!(["pink"]) {
-        return json!({"products": []});
-    }
-    let product = |size: &str| {
-        json!({"productUid": format!("uid-{size}"), "attributes": {
-            "GarmentSize": size, "GarmentColor": "white", "MugSize": "11-oz", "PaperFormat": "a3", "Orientation": "ver",
-        }})
-    };
-    json!({"products": [product("XL"), product("S")]})
+fn shop(doubles: &Doubles) -> Setup {
+    doubles.options().lines().fold(Setup::new(), Setup::gather)
 }
 
 fn order() -> Value {
@@ -203,7 +52,7 @@ fn wait_for(service: &Service, agent: &Agent, order: &str, wanted: &str) -> Valu
 #[test]
 fn the_menu_and_the_options() {
     let doubles = Doubles::start();
-    let service = doubles.shop().start();
+    let service = shop(&doubles).start();
     let menu = service.get("/api/menu").expect(200);
     assert_eq!(menu["categories"][0]["count"], 3);
     assert_eq!(menu["categories"][0]["href"], "/api/menu/products");
@@ -238,7 +87,7 @@ fn orders_are_refused_in_order() {
     let doubles = Doubles::start();
     // The rate is asked for once in a while; now it is away.
     doubles.world().rate_down = true;
-    let mut service = doubles.shop().start();
+    let mut service = shop(&doubles).start();
     let agent = service.agent(1);
     let order_with = |service: &Service, changes: &[(&str, Value)]| {
         let mut body = order();
@@ -288,7 +137,7 @@ fn orders_are_refused_in_order() {
 #[test]
 fn payments_are_refused_in_order_and_the_surplus_is_credited() {
     let doubles = Doubles::start();
-    let service = doubles.shop().start();
+    let service = shop(&doubles).start();
     let (agent, other) = (service.agent(1), service.agent(2));
     let order = place(&service, &agent);
     let good = doubles.pays(1, 800_000, &[("someone", 9), (ADDRESS, 3_400_000), (ADDRESS, 100_001)]);
@@ -327,7 +176,7 @@ fn payments_are_refused_in_order_and_the_surplus_is_credited() {
 #[test]
 fn one_transaction_for_eight_orders_at_once_pays_one() {
     let doubles = Doubles::start();
-    let service = doubles.shop().start();
+    let service = shop(&doubles).start();
     let agents: Vec<Agent> = (1..=8).map(|n| service.agent(n)).collect();
     let orders: Vec<String> = agents.iter().map(|agent| place(&service, agent)).collect();
     let tx = doubles.pays(1, 800_000, &[(ADDRESS, 9_000_000)]);
@@ -345,7 +194,7 @@ fn one_transaction_for_eight_orders_at_once_pays_one() {
 #[test]
 fn a_transaction_is_an_order_or_a_deposit() {
     let doubles = Doubles::start();
-    let service = doubles.shop().start();
+    let service = shop(&doubles).start();
     let (agent, other) = (service.agent(1), service.agent(2));
     let deposit = |agent: &Agent, tx: &str| agent.put(&service, "/api/balance/deposit", json!({"tx_id": tx}));
     let (one, two) = (place(&service, &agent), place(&service, &agent));
@@ -370,21 +219,21 @@ fn a_transaction_is_an_order_or_a_deposit() {
 #[test]
 fn a_memo_binds_a_payment_to_its_agent() {
     let doubles = Doubles::start();
-    let service = doubles.shop().gather("deposit_memo = true").start();
+    let service = shop(&doubles).gather("deposit_memo = true").start();
     let (agent, other) = (service.agent(1), service.agent(2));
     let order = place(&service, &agent);
     let inbox = agent.get(&service, "/api/inbox").expect(200);
     let placed = text(&inbox["messages"][0]["body"]);
     assert!(placed.contains(&format!("gather:{}", agent.id)), "{placed}");
-    pay(&service, &agent, &order, &doubles.pays_for(1, 3_500_000, &other)).refused(402);
+    pay(&service, &agent, &order, &doubles.pays_for(1, 3_500_000, &other.id)).refused(402);
     pay(&service, &agent, &order, &doubles.pays(2, 800_000, &[(ADDRESS, 3_500_000)])).refused(402);
-    pay(&service, &agent, &order, &doubles.pays_for(3, 3_500_000, &agent)).expect(200);
+    pay(&service, &agent, &order, &doubles.pays_for(3, 3_500_000, &agent.id)).expect(200);
 }
 
 #[test]
 fn orders_payments_and_uploads_are_not_done_twice() {
     let doubles = Doubles::start();
-    let service = doubles.shop().start();
+    let service = shop(&doubles).start();
     let agent = service.agent(1);
     let twice = |request: Request| {
         let ask = || agent.ask(&service, request.clone().header("Idempotency-Key", "once"));
@@ -409,7 +258,7 @@ fn orders_payments_and_uploads_are_not_done_twice() {
 #[test]
 fn fulfilment_is_retried_over_a_crash_and_never_doubled() {
     let doubles = Doubles::start();
-    let mut service = doubles.shop().start();
+    let mut service = shop(&doubles).start();
     let agent = service.agent(1);
     let order = place(&service, &agent);
     let tx = doubles.pays(1, 800_000, &[(ADDRESS, 3_500_000)]);
@@ -442,7 +291,7 @@ fn fulfilment_is_retried_over_a_crash_and_never_doubled() {
 #[test]
 fn a_price_expires() {
     let doubles = Doubles::start();
-    let mut service = doubles.shop().start();
+    let mut service = shop(&doubles).start();
     let agent = service.agent(1);
     let order = place(&service, &agent);
     let tx = doubles.pays(1, 800_000, &[(ADDRESS, 3_500_000)]);
@@ -475,7 +324,7 @@ pub fn upload(service: &Service, token: Option<&str>, name: &str, bytes: &[u8]) 
 #[test]
 fn designs_are_checked_kept_and_served_harmlessly() {
     let doubles = Doubles::start();
-    let mut service = doubles.shop().start();
+    let mut service = shop(&doubles).start();
     let agent = service.agent(1);
     let svg = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>";
     let done = upload(&service, Some(&agent.token), "My Cat.SVG", svg).expect(201);

@@ -4,6 +4,7 @@
 use super::browser::Browser;
 use super::life::{join, write};
 use super::service::Service;
+use super::{market, shop, shop_doubles::Doubles};
 
 /// The rules.
 const AUDIT: &str = include_str!("audit.js");
@@ -39,7 +40,8 @@ fn public(post: &str, agent: &str) -> Vec<(&'static str, String)> {
 
 #[test]
 fn every_page_is_sound_for_guests_and_members() {
-    let service = Service::start();
+    let doubles = Doubles::start();
+    let service = Service::with(&doubles.options());
     let (member, guest) = (Browser::start(), Browser::start());
     join(&member, &service, "Ada");
     let post = write(&member, &service, "A post to look at");
@@ -60,10 +62,13 @@ fn every_page_is_sound_for_guests_and_members() {
     member.wait("document.querySelector('.message')");
     let channel = member.eval("location.pathname").as_str().expect("a path").to_owned();
 
-    let mine = [("channel", channel)].into_iter().chain(public(&post, agent)).collect();
+    let market = [market::pages(&member, &service), shop::pages()].concat();
+    let orders = shop::orders(&member, &service, &doubles);
+    let open = || public(&post, agent).into_iter().chain(market.clone()).collect::<Vec<_>>();
+    let mine = [("channel", channel)].into_iter().chain(orders).chain(open()).collect();
     let (as_guest, as_member) = std::thread::scope(|scope| {
-        let (service, post) = (&service, &post);
-        let as_guest = scope.spawn(move || look_at(&guest, service, "guest", public(post, agent)));
+        let (service, open) = (&service, open());
+        let as_guest = scope.spawn(move || look_at(&guest, service, "guest", open));
         let as_member = look_at(&member, service, "member", mine);
         (as_guest.join(), as_member)
     });

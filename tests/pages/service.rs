@@ -10,31 +10,53 @@ pub struct Service {
     address: String,
     /// The relay's, as clients sign it.
     pub relay: String,
+    gather: String,
     dir: tempfile::TempDir,
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 
 impl Service {
     /// Easy proof of work, and as much quota as a test needs.
     pub fn start() -> Service {
+        Service::with("bch_address = \"bitcoincash:qpm2qsznhks23z7629mms6s4cwef74vcwvy22gdx6a\"\n")
+    }
+
+    /// The same with other lines of `[gather]`.
+    pub fn with(gather: &str) -> Service {
         let dir = tempfile::tempdir().expect("a scratch directory");
         let (address, relay) = (free_address().to_string(), format!("ws://{}", free_address()));
-        let child = run(&dir, &address, &relay);
-        Service { child, address, relay, dir }
+        let child = run(&dir, &address, &relay, gather);
+        Service { child, address, relay, gather: gather.to_owned(), dir }
     }
 
     /// kill −9, then a new process on the same data and the same address.
     pub fn restart(&mut self) {
-        self.child.kill().expect("the process");
-        self.child.wait().expect("its end");
-        self.child = run(&self.dir, &self.address, &self.relay);
+        self.restart_later(0);
+    }
+
+    /// The same, so many seconds later by its clock.
+    pub fn restart_later(&mut self, seconds: u32) {
+        self.kill();
+        let gather = format!("{}clock_offset_seconds = {seconds}\n", self.gather);
+        self.child = run(&self.dir, &self.address, &self.relay, &gather);
+    }
+
+    fn kill(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// A file for a browser to send.
+    pub fn file(&self, name: &str, bytes: &[u8]) -> String {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, bytes).expect("a file");
+        path.display().to_string()
     }
 
     /// The address of a page.
@@ -61,13 +83,12 @@ fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("an address")
 }
 
-fn run(dir: &tempfile::TempDir, listen: &str, relay: &str) -> Child {
+fn run(dir: &tempfile::TempDir, listen: &str, relay: &str, gather: &str) -> Child {
     let config = dir.path().join("axon.toml");
     let toml = format!(
         "[relay]\nlisten = \"{}\"\nurls = [\"{relay}\"]\ndata_dir = {:?}\n\
          durability = \"os\"\nshards = 1\n[http]\nlisten = \"{listen}\"\n[gather]\npow_register = 8\n\
-         pow_post = 8\npow_min = 1\nfree_posts_per_week = 1000\nfree_comments_per_day = 1000\n\
-         bch_address = \"bitcoincash:qpm2qsznhks23z7629mms6s4cwef74vcwvy22gdx6a\"\n",
+         pow_post = 8\npow_min = 1\nfree_posts_per_week = 1000\nfree_comments_per_day = 1000\n{gather}",
         relay.trim_start_matches("ws://"),
         dir.path().join("data")
     );

@@ -115,3 +115,17 @@ fn only_a_logins_nonce_is_signed() {
          if (await crypto.subtle.exportKey('pkcs8', key.privateKey).then(() => true, () => false)) wrong.push('the key can be exported');",
     );
 }
+
+/// The contract's vectors of proofs (3.9): a reviewer's hash and the platform's.
+#[test]
+fn reviews_are_hashed_as_the_contract_says() {
+    run(
+        "[]",
+        "const { hashOf, ofPlatform, ofReviewer } = await import(`${base}review-form.js`);
+         const own = await hashOf(ofReviewer({ skill_id: 's2', task: 't', score: 8, what_worked: 'w', what_failed: 'f' }));
+         if (own !== '894941b55bd83df976a9af1acc7850dbecd6ddb258a0be372f20e0460febabf5') wrong.push(`reviewer: ${own}`);
+         const review = { skill_id: 's2', task: 'do <b>', cli_output: 'out', score: 7.5, what_worked: 'w&', what_failed: 'f', execution_time_ms: 1200 };
+         const platform = await hashOf(await ofPlatform(review));
+         if (platform !== '308bf9e0b6fc772c3f3b45df97edc6916b420afa395ac468d77853e692bfa658') wrong.push(`platform: ${platform}`);",
+    );
+}

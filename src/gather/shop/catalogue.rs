@@ -21,8 +21,8 @@ pub(super) const RETRY_SECONDS: u32 = 60;
 #[derive(Debug)]
 pub struct Product {
     pub id: &'static str,
-    name: &'static str,
-    description: &'static str,
+    pub name: &'static str,
+    pub description: &'static str,
     pub catalogue: &'static str,
     /// What all its variants have.
     fixed: &'static [(&'static str, &'static str)],
@@ -121,6 +121,11 @@ pub struct ProductOptions {
     pub options: BTreeMap<&'static str, Vec<String>>,
 }
 
+/// All products.
+pub fn products() -> &'static [Product] {
+    &PRODUCTS
+}
+
 /// The product of this id.
 pub fn product(id: &str) -> Option<&'static Product> {
     PRODUCTS.iter().find(|product| product.id == id)
@@ -192,6 +197,12 @@ impl Product {
         }
         let chosen = self.options.iter().map(|(name, attribute)| (*attribute, options[*name].as_str()));
         Ok(self.attributes(chosen))
+    }
+
+    /// The value of an option that most will want: the one whose price is shown.
+    pub fn usual(&self, option: &str) -> &'static str {
+        let found = self.options.iter().zip(self.reference).find(|((name, _), _)| *name == option);
+        found.map_or("", |(_, value)| *value)
     }
 
     fn attributes<'a>(&self, chosen: impl Iterator<Item = (&'a str, &'a str)>) -> Attributes {

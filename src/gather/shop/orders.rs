@@ -260,17 +260,30 @@ fn without_markup(text: &str) -> String {
     out.trim().to_owned()
 }
 
+/// Read by [`read`].
+const ORDERS: &str =
+    "SELECT o.id, o.status, a.id, o.total, o.payment_address, o.paid_at IS NOT NULL, o.tx, o.product_id,
+         o.options, o.design_url, o.gelato_order_id, o.tracking_url, o.expires, o.created
+     FROM orders o JOIN agents a ON a.n = o.agent";
+
+/// An agent's newest orders.
+///
+/// # Errors
+/// The database's.
+pub fn of_agent(db: &Db<'_>, me: &Agent, limit: i64) -> Result<Vec<Order>, Fault> {
+    let sql = format!("{ORDERS} WHERE o.agent = ?1 ORDER BY o.n DESC LIMIT ?2");
+    let now = db.now();
+    db.all(&sql, (me.n, limit), |row| read(row, now))
+}
+
 /// `GET /api/order/{order_id}`
 ///
 /// # Errors
 /// 404; 403 another agent's.
 pub fn get(db: &Db<'_>, me: &Agent, id: &str) -> Result<Order, Fault> {
-    let sql =
-        "SELECT o.id, o.status, a.id, o.total, o.payment_address, o.paid_at IS NOT NULL, o.tx, o.product_id,
-               o.options, o.design_url, o.gelato_order_id, o.tracking_url, o.expires, o.created
-               FROM orders o JOIN agents a ON a.n = o.agent WHERE o.id = ?1";
+    let sql = format!("{ORDERS} WHERE o.id = ?1");
     let now = db.now();
-    let order = db.one(sql, [id], |row| read(row, now))?;
+    let order = db.one(&sql, [id], |row| read(row, now))?;
     let order = order.ok_or_else(|| Fault::missing("there is no such order"))?;
     match order.agent_id == me.id {
         true => Ok(order),

@@ -4,16 +4,19 @@
 import { confirm } from './dialog.js';
 import { element } from './element.js';
 import { actions as identity } from './identity.js';
+import { actions as market } from './market.js';
 import { actions as members } from './members.js';
 import { go, reload } from './navigate.js';
 import { solve } from './pow.js';
+import { actions as proofs } from './proof.js';
 import { act, freshToken, isSignedIn } from './session.js';
+import { actions as shop } from './shop.js';
 import { complain, say } from './toast.js';
 import { actions as verification } from './verify.js';
 
-const ACTIONS = { vote, comment, reply, write, 'delete-post': deletePost, 'delete-comment': deleteComment, ...identity, ...members, ...verification };
+const ACTIONS = { vote, comment, reply, write, 'delete-post': deletePost, 'delete-comment': deleteComment, ...identity, ...market, ...members, ...proofs, ...shop, ...verification };
 /** These one may do without an account. */
-const FREE = new Set(Object.keys(identity));
+const FREE = new Set([...Object.keys({ ...identity, ...proofs }), 'preview']);
 
 export function start() {
   document.addEventListener('submit', (event) => {

@@ -29,15 +29,16 @@ export class Problem extends Error {
 }
 
 /**
- * The answer's JSON. A write carries a key by which it is done once, however often it is sent, and
+ * The answer's JSON; a body is sent as JSON, too, unless it is a form with files. A write carries a key by which it is done once, however often it is sent, and
  * is sent again when the connection broke.
  */
 export async function call(method, path, body, token) {
   const headers = { Accept: 'application/json' };
-  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  const form = body instanceof FormData;
+  if (body !== undefined && !form) headers['Content-Type'] = 'application/json';
   if (token) headers.Authorization = `Bearer ${token}`;
   if (method !== 'GET') headers['Idempotency-Key'] = crypto.randomUUID();
-  const request = { method, headers, body: body === undefined ? undefined : JSON.stringify(body) };
+  const request = { method, headers, body: body === undefined || form ? body : JSON.stringify(body) };
   let response;
   for (let attempt = 0; !response; attempt += 1) {
     try {

@@ -8,6 +8,7 @@ import * as navigate from './navigate.js';
 import { resume } from './session.js';
 import * as time from './time.js';
 import { complain } from './toast.js';
+import * as watch from './watch.js';
 
 /**
  * Several events within this time are shown together; a little random, so that not all readers ask
@@ -25,6 +26,7 @@ let heardOn = '';
 function attach() {
   time.refresh();
   chat.after();
+  watch.after();
   const main = document.getElementById('main');
   const { live = '', liveMode: mode, position } = main.dataset;
   const page = live + location.pathname + location.search;

@@ -1,9 +1,10 @@
 // The key: made here or brought in, kept by the browser, never shown to anybody, us included.
 //
-// The private half is a CryptoKey that cannot be exported; it lies in IndexedDB. It signs two
-// things only: logins to this service, and events of this agent.
+// The private half is a CryptoKey that cannot be exported; it lies in IndexedDB. It signs three
+// things only: logins to this service, events of this agent, and its reviews.
 
-import { concat, fromHex, fromPem, toHex, toPem, utf8 } from './bytes.js';
+import { concat, fromHex, fromPem, toBase64, toHex, toPem, utf8 } from './bytes.js';
+import { hashOf, ofReviewer } from './review-form.js';
 
 const DATABASE = 'axon';
 const STORE = 'keys';
@@ -91,6 +92,15 @@ export async function signLogin(key, nonce) {
  * the relay's nonce and address (relay.js): nobody else chooses it.
  */
 export const signRelayLogin = (key, hash) => sign(key, hash);
+
+/**
+ * Hash and signature of a review's proof. What is signed are the 64 characters of a hash that is
+ * made here: neither an event's id, which has 32 bytes, nor a login.
+ */
+export async function signProof(key, review) {
+  const hash = await hashOf(ofReviewer(review));
+  return { hash, signature: toBase64(await sign(key, utf8(hash))) };
+}
 
 /** The signature by which a new key agrees to take the place of an old one. */
 export const signRotation = (key, oldKey) => sign(key, concat(LOGIN_PREFIX, oldKey));

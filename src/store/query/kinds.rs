@@ -32,10 +32,10 @@ impl KindSet {
         let mut from = Some(0);
         while let Some(kind) = from {
             iter.seek(row_key(Prefixes::kind(kind), 0).to_be_bytes());
-            let Some(found) = iter.key().and_then(|key| key.get(6..8)) else {
+            // Behind the last kind lies nothing, unless it is damaged: `check` tells of it.
+            let Some(found) = iter.key().and_then(kind_of).filter(|found| *found >= kind) else {
                 return iter.status().map_err(|e| db.error(e));
             };
-            let found = u16::from_be_bytes([found[0], found[1]]);
             self.add(found);
             from = found.checked_add(1);
         }
@@ -55,6 +55,10 @@ impl KindSet {
         }
         None
     }
+}
+
+fn kind_of(key: &[u8]) -> Option<u16> {
+    u16::try_from(u64::from_be_bytes(*key.first_chunk()?)).ok()
 }
 
 fn place(kind: u16) -> (usize, u64) {

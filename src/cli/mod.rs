@@ -11,6 +11,7 @@ mod args;
 mod doctor;
 mod filter;
 mod follow;
+mod gather;
 mod info;
 mod keygen;
 mod output;
@@ -87,6 +88,7 @@ fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Out
         Command::Pub(flags) => return block_on(publish::run(&flags, output)),
         Command::Sub(flags) => return block_on(follow::sub(&flags, output)),
         Command::Query(flags) => return block_on(follow::query(&flags, output)),
+        Command::Gather(args) => return block_on(gather::run(args, output)),
         Command::Top(flags) => return block_on(top::run(&flags, output)),
         Command::Plan(flags) => return plan::run(&flags, output),
         Command::Info(flags) => match settings.config {

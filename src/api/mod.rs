@@ -34,6 +34,7 @@ mod pow;
 mod problem;
 mod router;
 mod schema;
+mod selection;
 pub mod serve;
 mod shop;
 mod wait;

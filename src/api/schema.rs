@@ -51,9 +51,10 @@ fn value(kind: &Kind, limit: &Limit, about: Option<&str>, default: Option<Value>
     builder.description(about).default(default).into()
 }
 
-/// A range as wide as the integers themselves is none.
+/// A bound as far away as the integers themselves is none.
 fn ranged(builder: ObjectBuilder, limit: &Limit) -> ObjectBuilder {
-    let told = limit.range.filter(|(min, max)| *min > i64::MIN as f64 && *max < i64::MAX as f64);
-    let (min, max) = told.unzip();
+    let (min, max) = limit.range.unzip();
+    let min = min.filter(|min| *min > i64::MIN as f64);
+    let max = max.filter(|max| *max < i64::MAX as f64);
     builder.minimum(min).maximum(max)
 }

@@ -178,6 +178,11 @@ impl Service {
         String::from_utf8(out.stdout).expect("text")
     }
 
+    /// Where Gather is.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     pub fn connect(&self) -> TcpStream {
         TcpStream::connect(&self.address).expect("a connection")
     }

@@ -44,20 +44,31 @@ fn next(error: &GatherError) -> Option<String> {
 }
 
 fn after_refusal(problem: &Problem) -> Option<String> {
-    if let Some(seconds) = problem.retry_seconds {
-        return Some(format!("the same again in {seconds} s"));
-    }
     let key_is_known = problem.errors.iter().any(|flaw| flaw.location == "body.public_key");
     let fixed = match problem.status {
-        400 if key_is_known => "axon gather me; this key is an agent's already",
-        402 => "axon gather balance says what is free, what it costs and where to pay in",
-        404 => "look at the id: axon gather feed, agents, channel list and skill list show them",
-        422 => "mend what is named above; --help says what each flag takes",
-        429 | 503 => "the same again in a while",
-        500 => "the same again; if that does not help, the operator's log has the reason",
-        _ => return None,
+        400 if key_is_known => Some("axon gather me; this key is an agent's already"),
+        402 => Some("axon gather balance says what is free, what it costs and where to pay in"),
+        404 => Some("look at the id: axon gather feed, agents, channel list and skill list show them"),
+        422 => Some("mend what is named above; --help says what each flag takes"),
+        500 => Some("the same again; if that does not help, the operator's log has the reason"),
+        _ => None,
     };
-    Some(fixed.to_owned())
+    let later = problem.retry_seconds.map(|seconds| format!("the same again in {}", duration(seconds)));
+    match (fixed, later) {
+        (Some(fixed), Some(later)) => Some(format!("{fixed}; or {later}")),
+        (None, None) if matches!(problem.status, 429 | 503) => Some("the same again in a while".to_owned()),
+        (fixed, later) => fixed.map(str::to_owned).or(later),
+    }
+}
+
+/// Rounded up, so that it is late enough.
+fn duration(seconds: u32) -> String {
+    match seconds {
+        0..=120 => format!("{seconds} s"),
+        121..=7_200 => format!("{} min", seconds.div_ceil(60)),
+        7_201..=172_800 => format!("{} h", seconds.div_ceil(3_600)),
+        _ => format!("{} days", seconds.div_ceil(86_400)),
+    }
 }
 
 #[cfg(test)]
@@ -87,5 +98,8 @@ mod tests {
         );
         let busy = Problem { status: 429, retry_seconds: Some(7), ..problem };
         assert!(failure(&GatherError::Refused(busy)).to_string().ends_with("next: the same again in 7 s"));
+        for (seconds, said) in [(120, "120 s"), (121, "3 min"), (7_201, "3 h"), (172_801, "3 days")] {
+            assert_eq!(duration(seconds), said);
+        }
     }
 }

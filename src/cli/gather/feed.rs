@@ -170,13 +170,15 @@ pub(super) async fn vote(
     };
     let request = Request::post(path(&["api", "posts", &flags.post, "vote"]), &json!({ "value": value }));
     let voted = session.send(&request).await?;
-    answer(output, &voted, |vote| format!("{} has {} points", vote.text("post_id"), vote.text("new_score")))?;
+    answer(output, &voted, |vote| {
+        format!("{} has the score {}", vote.text("post_id"), vote.text("new_score"))
+    })?;
     Ok(())
 }
 
 fn headline(post: Shown<'_>) -> String {
     format!(
-        "{}  {}\n    by {}, {} points, {} comments, {} {}",
+        "{}  {}\n    by {}, score {}, comments {}, {} {}",
         post.text("id"),
         post.text("title"),
         author(post),

@@ -188,14 +188,13 @@ pub(super) async fn review(
 }
 
 fn line(skill: Shown<'_>) -> String {
-    let or_none =
-        |name: &str| Some(skill.text(name)).filter(|text| !text.is_empty()).unwrap_or_else(|| "-".to_owned());
+    let number = |name: &str| skill.0[name].as_f64().map_or_else(|| "-".to_owned(), |n| format!("{n:.1}"));
     format!(
-        "{}  rank {}, score {}, security {}, {} reviews  {}",
+        "{}  rank {}, score {}, security {}, reviews {}  {}",
         skill.text("name"),
-        or_none("rank_score"),
-        or_none("avg_score"),
-        or_none("avg_security_score"),
+        number("rank_score"),
+        number("avg_score"),
+        number("avg_security_score"),
         skill.text("review_count"),
         skill.text("description"),
     )

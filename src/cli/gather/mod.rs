@@ -14,7 +14,9 @@ mod show;
 use super::output::Output;
 use super::{Failure, Outcome};
 use clap::{Args, Subcommand};
-use session::{GatherFlags, Session};
+use market::SkillCommand;
+use order::OrderCommand;
+use session::{GatherFlags, KeyUse, Session};
 
 pub(super) const EXAMPLES: &str = "\
 From nothing to a first post, beside a running `axon serve`:
@@ -79,13 +81,13 @@ enum GatherCommand {
     Inbox(inbox::InboxFlags),
     /// Find skills, add one, get a task to review one
     #[command(subcommand, after_help = market::SKILL_EXAMPLES)]
-    Skill(market::SkillCommand),
+    Skill(SkillCommand),
     /// Review a skill, with a proof signed by your key
     #[command(after_help = market::REVIEW_EXAMPLES)]
     Review(Box<market::ReviewFlags>),
     /// Have something printed and sent
     #[command(subcommand, after_help = order::EXAMPLES)]
-    Order(order::OrderCommand),
+    Order(OrderCommand),
     /// Send BCH to another agent
     #[command(
         after_help = "Examples:\n  axon gather tip AGENT 0.0001\n  axon gather tip AGENT 0.0001 --post POST --message 'good find'"
@@ -97,11 +99,23 @@ enum GatherCommand {
     Balance(money::BalanceFlags),
 }
 
+impl GatherCommand {
+    fn key_use(&self) -> KeyUse {
+        match self {
+            GatherCommand::Register(_) => KeyUse::Makes,
+            GatherCommand::Agents(_)
+            | GatherCommand::Feed(_)
+            | GatherCommand::Skill(SkillCommand::List { .. } | SkillCommand::Show { .. })
+            | GatherCommand::Order(OrderCommand::Menu { .. } | OrderCommand::Options { .. }) => KeyUse::None,
+            _ => KeyUse::Needs,
+        }
+    }
+}
+
 /// Carries out one command; what went wrong comes with what to do next.
 pub(super) async fn run(args: GatherArgs, output: &mut Output) -> Result<Outcome, Failure> {
     let GatherArgs { flags, command } = args;
-    let makes_key = matches!(command, GatherCommand::Register(_));
-    let session = &mut Session::open(&flags, makes_key)?;
+    let session = &mut Session::open(&flags, command.key_use())?;
     match command {
         GatherCommand::Register(flags) => agent::register(session, &flags, output).await?,
         GatherCommand::Login => agent::login(session, output).await?,

@@ -9,7 +9,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use std::io::{IsTerminal as _, Read as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Bytes of a text on stdin; Gather takes less of any.
@@ -31,6 +31,16 @@ pub(super) struct GatherFlags {
     ca: Option<PathBuf>,
 }
 
+/// What a command does with the key file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KeyUse {
+    /// Makes it, if there is none.
+    Makes,
+    Needs,
+    /// Everybody may do this; nothing is signed.
+    None,
+}
+
 /// An agent on a server.
 pub(super) struct Session {
     pub(super) gather: Gather,
@@ -38,28 +48,18 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// The agent of the key that the flags name, which is made if `makes_key` and there is none.
-    pub(super) fn open(flags: &GatherFlags, makes_key: bool) -> Result<Session, Failure> {
+    /// The agent of the key that the flags name.
+    pub(super) fn open(flags: &GatherFlags, key_use: KeyUse) -> Result<Session, Failure> {
         let key_path = key_path(flags.key.as_deref())?;
-        match key_path.exists() {
-            true => {}
-            false if makes_key => {
-                key_path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-                KeyPair::generate()?.save(&key_path)?;
-            }
-            false => {
-                let path = key_path.display();
-                let next = "axon gather register, which makes it; or name another with --key";
-                return Err(format!("{path}: no such key file\nnext: {next}").into());
-            }
-        }
+        let key = match key_path.exists() {
+            true => KeyPair::load(&key_path)?,
+            false => absent_key(&key_path, key_use)?,
+        };
         let roots = flags.ca.as_deref().map_or_else(|| Ok(Roots::public()), Roots::from_file)?;
-        let gather = Gather::new(&flags.url, KeyPair::load(&key_path)?, &roots);
+        let gather = Gather::new(&flags.url, key, &roots).map_err(|error| advice::failure(&error))?;
         let mut tokens = key_path.as_os_str().to_owned();
         tokens.push(".tokens");
-        let gather =
-            gather.map_err(|error| advice::failure(&error))?.keep_token(TokenFile::at(tokens.into()));
-        Ok(Session { gather, key_path })
+        Ok(Session { gather: gather.keep_token(TokenFile::at(tokens.into())), key_path })
     }
 
     pub(super) async fn send(&mut self, request: &Request) -> Result<Value, Failure> {
@@ -76,6 +76,23 @@ impl Session {
         bar.finish_and_clear();
         Ok((challenge, nonce))
     }
+}
+
+/// A key where there is no file.
+fn absent_key(path: &Path, key_use: KeyUse) -> Result<KeyPair, Failure> {
+    let key = KeyPair::generate()?;
+    match key_use {
+        KeyUse::None => {}
+        KeyUse::Makes => {
+            path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+            key.save(path)?;
+        }
+        KeyUse::Needs => {
+            let next = "axon gather register, which makes it; or name another with --key";
+            return Err(format!("{}: no such key file\nnext: {next}", path.display()).into());
+        }
+    }
+    Ok(key)
 }
 
 /// A bar for people, and what moves it. Luck decides: it may end early, or stand full for a while.

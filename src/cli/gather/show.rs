@@ -57,12 +57,15 @@ pub(super) fn answer(
 
 /// Every property that is there, a line each.
 pub(super) fn properties(shown: Shown<'_>) -> String {
+    let properties = || shown.0.as_object().into_iter().flatten();
+    let width = properties().map(|(name, _)| name.len()).max().unwrap_or(0);
     let mut text = String::new();
-    for (name, value) in shown.0.as_object().into_iter().flatten() {
+    for (name, value) in properties() {
         let value = value.as_str().map_or_else(|| value.to_string(), |text| text.trim_end().to_owned());
-        let value = value.lines().map(printable).collect::<Vec<_>>().join("\n                         ");
+        let below = format!("\n{:width$}  ", "");
+        let value = value.lines().map(printable).collect::<Vec<_>>().join(&below);
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{:<24} {value}", printable(name));
+        let _ = writeln!(text, "{:<width$}  {value}", printable(name));
     }
     text
 }

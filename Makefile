@@ -7,7 +7,7 @@ CARGO := cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test loom bench micro lint
+.PHONY: help setup build run test loom contract bench micro lint
 
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -28,6 +28,11 @@ test: setup ## Run all tests, the doc examples and the loom model
 
 loom: setup ## Check the interest table's memory order in every interleaving
 	$(CARGO) test --release --locked --manifest-path tests/loom/Cargo.toml
+
+contract: setup ## Send what the OpenAPI document allows and forbids to a running relay
+	./.ci/setup contract
+	$(CARGO) build --release --locked --bin axon
+	./tests/contract/run $(ARGS)
 
 bench: setup ## Measure the canonical set over real sockets; compares with and adds to perf/results
 	$(CARGO) build --release --locked --bins

@@ -1,5 +1,7 @@
 """Where the contract asks for more than schemathesis' own checks know."""
 
+import re
+
 import schemathesis
 from schemathesis import GenerationMode
 from schemathesis.core.parameters import ParameterLocation
@@ -24,7 +26,7 @@ MEANING = {
     "create-post": {WORK},
     "create-review": {(501, "")},
     "create-skill": {(422, "body.url")},
-    "deposit-balance": {(400, "")},
+    "deposit-balance": {(400, ""), (400, "body.tx_id")},
     "update-post": {(422, "body.tags")},
     "get-channel-messages": {CURSOR, SINCE},
     "list-inbox": {CURSOR, SINCE},
@@ -43,7 +45,8 @@ LISTS = {"list-agents", "list-channels", "list-comments", "list-proofs", "list-r
 def flaws(response):
     """Status and place of each flaw of a refusal; one of no place if it names none."""
     errors = response.json().get("errors") or [{}]
-    return [(response.status_code, error.get("location", ""), error.get("message", "")) for error in errors]
+    place = lambda error: re.sub(r"\[\d+\]", "", error.get("location", ""))
+    return [(response.status_code, place(error), error.get("message", "")) for error in errors]
 
 
 @schemathesis.check

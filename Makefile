@@ -7,7 +7,7 @@ CARGO := cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test fuzz loom bench micro lint
+.PHONY: help setup build run test fuzz loom contract bench micro lint
 
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -32,6 +32,11 @@ loom: setup ## Check the interest table's memory order in every interleaving
 
 fuzz: setup ## Run the fuzz targets, SECONDS_EACH=60 (ARGS=session: only that one)
 	CARGO=$(CARGO) ./tests/fuzz/run $(ARGS)
+
+contract: setup ## Send what the OpenAPI document allows and forbids to a running relay
+	./.ci/setup contract
+	$(CARGO) build --release --locked --bin axon
+	./tests/contract/run $(ARGS)
 
 bench: setup ## Measure the canonical set over real sockets; compares with and adds to perf/results
 	$(CARGO) build --release --locked --bins

@@ -10,6 +10,8 @@ mod agents;
 mod backup;
 #[path = "gather/channels.rs"]
 mod channels;
+#[path = "gather/commands.rs"]
+mod commands;
 #[path = "gather/documents.rs"]
 mod documents;
 #[path = "gather/door.rs"]

@@ -3,6 +3,8 @@
 use super::call::Tier;
 use super::operation::Operation;
 use super::schema;
+use super::selection;
+use crate::gather::idempotency::KEY_CHARS_MAX;
 use axum::http::Method;
 use utoipa::openapi::path::{
     HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem,
@@ -57,9 +59,13 @@ pub(super) fn document(operations: &[Operation]) -> OpenApi {
         if let Some((name, fields)) = &operation.body {
             components = components.schema(*name, schema::object(fields));
         }
-        components = components.schema(operation.answer.name.clone(), operation.answer.schema.clone());
-        for (name, part) in &operation.answer.parts {
-            components = components.schema(name.clone(), part.clone());
+        let answer = match operation.query.iter().any(|field| field.name == "fields") {
+            true => selection::of(&operation.answer),
+            false => operation.answer.clone(),
+        };
+        components = components.schema(answer.name, answer.schema);
+        for (name, part) in answer.parts {
+            components = components.schema(name, part);
         }
     }
     let info = InfoBuilder::new().title("Gather Platform API").version("1.0.0").description(Some(
@@ -81,7 +87,7 @@ fn described(operation: &Operation) -> utoipa::openapi::path::Operation {
         builder = builder.parameter(text_parameter("Authorization", ParameterIn::Header, true));
     }
     if draft.method != Method::GET {
-        builder = builder.parameter(text_parameter("Idempotency-Key", ParameterIn::Header, false));
+        builder = builder.parameter(idempotency_key());
     }
     for field in &operation.query {
         let required = if field.required { Required::True } else { Required::False };
@@ -110,7 +116,9 @@ fn described(operation: &Operation) -> utoipa::openapi::path::Operation {
             .content("application/problem+json", content);
         builder = builder.response(status.to_string(), refusal);
     }
-    builder.build()
+    // Told before it is known which operation is meant, so without a body.
+    let too_long = ResponseBuilder::new().description("Request Header Fields Too Large");
+    builder.response("431", too_long).build()
 }
 
 /// Every status of a refusal: those of all operations, of the tier, of a body, and its own.
@@ -134,6 +142,18 @@ fn text_parameter(name: &str, place: ParameterIn, required: bool) -> Parameter {
         .parameter_in(place)
         .required(if required { Required::True } else { Required::False })
         .schema(Some(ObjectBuilder::new().schema_type(SchemaType::Type(Type::String))))
+        .build()
+}
+
+fn idempotency_key() -> Parameter {
+    let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
+    let text = text.min_length(Some(1)).max_length(Some(KEY_CHARS_MAX)).pattern(Some("^[!-~]+$"));
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some("A repeated request with the same key is answered again, and not done again."))
+        .schema(Some(text))
         .build()
 }
 

@@ -47,6 +47,7 @@ pub struct Operation {
 }
 
 /// The schema of an answer.
+#[derive(Clone)]
 pub struct Answer {
     pub name: String,
     pub schema: RefOr<Schema>,

@@ -9,12 +9,30 @@ use utoipa::openapi::{RefOr, Schema};
 pub(super) fn object(fields: &[Field]) -> RefOr<Schema> {
     let mut builder = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Object));
     for field in fields {
-        builder = builder.property(field.name, of(field));
-        if field.required {
-            builder = builder.required(field.name);
-        }
+        builder = match field.required {
+            true => builder.property(field.name, of(field)).required(field.name),
+            false => builder.property(field.name, nullable(of(field))),
+        };
     }
     builder.additional_properties(Some(AdditionalProperties::FreeForm(false))).into()
+}
+
+/// In a body, null is the same as nothing (contract 1.1).
+fn nullable(mut schema: RefOr<Schema>) -> RefOr<Schema> {
+    let or_null = |kind: &mut SchemaType| {
+        if let SchemaType::Type(one) = kind {
+            *kind = SchemaType::Array(vec![one.clone(), Type::Null]);
+        }
+    };
+    match &mut schema {
+        RefOr::T(Schema::Object(object)) => {
+            or_null(&mut object.schema_type);
+            object.enum_values.iter_mut().for_each(|values| values.push(Value::Null));
+        }
+        RefOr::T(Schema::Array(array)) => or_null(&mut array.schema_type),
+        _ => {}
+    }
+    schema
 }
 
 /// The schema of one field.
@@ -51,9 +69,10 @@ fn value(kind: &Kind, limit: &Limit, about: Option<&str>, default: Option<Value>
     builder.description(about).default(default).into()
 }
 
-/// A range as wide as the integers themselves is none.
+/// A bound as far away as the integers themselves is none.
 fn ranged(builder: ObjectBuilder, limit: &Limit) -> ObjectBuilder {
-    let told = limit.range.filter(|(min, max)| *min > i64::MIN as f64 && *max < i64::MAX as f64);
-    let (min, max) = told.unzip();
+    let (min, max) = limit.range.unzip();
+    let min = min.filter(|min| *min > i64::MIN as f64);
+    let max = max.filter(|max| *max < i64::MAX as f64);
     builder.minimum(min).maximum(max)
 }

@@ -9,7 +9,7 @@ use crate::base::Clock;
 use crate::gather::auth::Bearer;
 use crate::gather::idempotency::{self, KEY_CHARS_MAX, Kept, Repeatable};
 use crate::gather::input::{check_body, check_query};
-use crate::gather::rules::{jwt, text};
+use crate::gather::rules::jwt;
 use crate::gather::{Db, Fault, FaultKind, Flaw, Gather, Tx};
 use crate::http::Peer;
 use axum::RequestPartsExt as _;
@@ -151,7 +151,8 @@ fn bearer(api: &Api, token: Option<&str>, tier: Tier) -> Result<Option<Bearer>, 
 
 fn idempotency_key(parts: &Parts, flaws: &mut Vec<Flaw>) -> Option<String> {
     let value = parts.headers.get(IDEMPOTENCY_KEY).filter(|_| parts.method != Method::GET)?;
-    let key = value.to_str().ok().filter(|key| (1..=KEY_CHARS_MAX).contains(&text::chars(key)));
+    let visible = |key: &&str| key.bytes().all(|byte| byte.is_ascii_graphic());
+    let key = value.to_str().ok().filter(visible).filter(|key| (1..=KEY_CHARS_MAX).contains(&key.len()));
     if key.is_none() {
         flaws.push(Flaw {
             message: format!("expected 1 to {KEY_CHARS_MAX} visible ASCII characters"),

@@ -30,6 +30,8 @@ From nothing to a first delivered event, in two terminals:
   2$ axon sub &                 # follows everything: stored events, then live ones
   2$ axon pub 'hello, agents'   # arrives in the line above
 
+The social layer of the same relay, for the same key: `axon gather --help`.
+
 More agents: `axon keygen` on theirs, `axon allow add PUBKEY` beside the relay.
 With --json every command prints one JSON object per line.
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
@@ -69,7 +71,7 @@ pub(super) struct Elsewhere {
 impl Elsewhere {
     pub(super) fn remote(&self) -> Result<Option<Remote>, super::Failure> {
         let Some(http) = self.at.clone() else { return Ok(None) };
-        let path = self.admin_key.clone().map_or_else(existing_key, Ok)?;
+        let path = key_path(self.admin_key.as_deref())?;
         Ok(Some(Remote { http, url: self.relay_url.clone(), key: KeyPair::load(&path)? }))
     }
 }
@@ -128,6 +130,9 @@ pub(super) enum Command {
         With --config the store's figures, from the relay of this machine."
     )]
     Info(InfoFlags),
+    /// Take part in Gather: feed, channels, inbox, skills, shop
+    #[command(after_help = super::gather::EXAMPLES)]
+    Gather(super::gather::GatherArgs),
     /// Watch a relay work: shards, log, and where its CPU time goes
     #[command(
         after_help = "Examples:\n  axon top\n  axon top --http http://127.0.0.1:8090 --interval 5\n  axon top --count 1 --json\n\n\
@@ -271,7 +276,7 @@ pub(super) struct RelayFlags {
 
 impl RelayFlags {
     pub(super) fn client(&self) -> Result<Client, super::Failure> {
-        let path = self.key.clone().map_or_else(existing_key, Ok)?;
+        let path = key_path(self.key.as_deref())?;
         Ok(Client::new(&self.url, KeyPair::load(&path)?).roots(self.trust.roots()?))
     }
 }
@@ -385,7 +390,12 @@ pub(super) fn own_key_path() -> Result<PathBuf, super::Failure> {
     Ok(home.join(".config/axon/key.pem"))
 }
 
-fn existing_key() -> Result<PathBuf, super::Failure> {
+/// The key that was named, or the operator's if it lies here, or one's own.
+pub(super) fn key_path(named: Option<&Path>) -> Result<PathBuf, super::Failure> {
     let operator = Path::new(DEFAULT_KEY);
-    if operator.exists() { Ok(operator.to_owned()) } else { own_key_path() }
+    match named {
+        Some(path) => Ok(path.to_owned()),
+        None if operator.exists() => Ok(operator.to_owned()),
+        None => own_key_path(),
+    }
 }

@@ -12,6 +12,7 @@ mod delete;
 mod doctor;
 mod filter;
 mod follow;
+mod gather;
 mod http;
 mod info;
 mod keygen;
@@ -103,6 +104,7 @@ fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Out
         Command::Sub(flags) => return block_on(follow::sub(&flags, output)),
         Command::Tail(flags) => return block_on(tail::run(&flags, output)),
         Command::Query(flags) => return block_on(follow::query(&flags, output)),
+        Command::Gather(args) => return block_on(gather::run(args, output)),
         Command::Top(flags) => return block_on(top::run(&flags, output)),
         Command::Plan(flags) => return plan::run(&flags, output),
         Command::Report(flags) => block_on(report::run(&flags, output))?,

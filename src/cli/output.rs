@@ -102,12 +102,16 @@ pub(super) fn event_text(delivery: &Delivery) -> String {
     printable(&format!("{seq:>8} {:>5} {}… {tags}{content}", kind.0, &author[..8]))
 }
 
-/// Control characters of strangers do not reach a terminal, nor those that turn a line around.
+/// Control characters of strangers do not reach a terminal, nor do those that turn the direction of
+/// writing: what is read is what was written.
 pub(super) fn printable(text: &str) -> String {
-    let turns = |c| matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let escaped = |c: char| c.is_control() || is_unseen(c);
     text.chars()
-        .flat_map(
-            |c| if c.is_control() || turns(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] },
-        )
+        .flat_map(|c| if escaped(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
         .collect()
+}
+
+/// Marks and overrides of direction, line and paragraph separators.
+fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

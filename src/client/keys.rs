@@ -1,17 +1,17 @@
 //! An agent's Ed25519 key pair: making, keeping, signing.
 
+use super::private_file;
 use super::thread::{Thread, ThreadError};
 use crate::base::admin::AdminRequest;
 use crate::base::limits::CONTENT_BYTES_MAX;
 use crate::base::{EventId, GATHER_NONCE_PREFIX, PubKey, Reason, Signature};
 use crate::event::EventBuilder;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, KeypairBytes};
+use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey as _, KeypairBytes};
 use ed25519_dalek::{Signer, SigningKey};
 use sha2::{Digest, Sha256};
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -107,7 +107,7 @@ impl KeyPair {
     /// The file exists, or cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), KeyError> {
         let pem = self.pem().map_err(|source| KeyError::Io { path: path.to_owned(), source })?;
-        write_new(path, pem.as_bytes()).map_err(|source| match source.kind() {
+        private_file::create(path, pem.as_bytes()).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => KeyError::Exists { path: path.to_owned() },
             _ => KeyError::Io { path: path.to_owned(), source },
         })
@@ -123,6 +123,12 @@ impl KeyPair {
     /// The public half: who this is to everyone else.
     pub fn pubkey(&self) -> PubKey {
         PubKey(self.signing.verifying_key().to_bytes())
+    }
+
+    /// The public half as PEM (SubjectPublicKeyInfo), as Gather takes it.
+    pub fn public_pem(&self) -> String {
+        #[allow(clippy::expect_used, reason = "the encoding of 32 bytes has a fixed, short length")]
+        self.signing.verifying_key().to_public_key_pem(LineEnding::LF).expect("a public key has a PEM form")
     }
 
     /// Signs an event as its author: its id, and the map that goes to the relay.
@@ -161,6 +167,12 @@ impl KeyPair {
         if random.len() != 32 { Err(SignError::NotGathers) } else { Ok(self.sign(nonce)) }
     }
 
+    /// The proof of a review on Gather: a signature over the 64 hex digits of its hash. No event id
+    /// and no login has that length.
+    pub fn sign_review(&self, hash: &[u8; 32]) -> Signature {
+        self.sign(hex::encode(hash).as_bytes())
+    }
+
     fn sign(&self, message: &[u8]) -> Signature {
         Signature(self.signing.sign(message).to_bytes())
     }
@@ -174,21 +186,6 @@ impl std::fmt::Debug for KeyPair {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "KeyPair({})", self.pubkey())
     }
-}
-
-/// Writes beside `path`, then links into place: a link never replaces a file.
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{:016x}", rand::random::<u64>()));
-    let beside = PathBuf::from(beside);
-    let written =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::hard_link(&beside, path)
-        });
-    let removed = fs::remove_file(&beside);
-    written.and(removed)
 }
 
 #[cfg(test)]

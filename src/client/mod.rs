@@ -34,8 +34,10 @@ mod connection;
 mod describe;
 pub mod dm;
 mod event;
+pub mod gather;
 pub mod job;
 mod keys;
+mod private_file;
 mod publisher;
 #[cfg(test)]
 pub(crate) mod relay_double;

@@ -1,7 +1,7 @@
 //! Proof of work: handing out challenges and taking solutions.
 
 use super::auth::Bearer;
-use super::input::chars;
+use super::input::one_of;
 use super::rules::pow::{Challenge, Effort, LIFETIME_SECONDS, PowError, Purpose};
 use super::settings::Settings;
 use super::{Db, Fault, Tx};
@@ -13,7 +13,7 @@ super::input! {
     /// What a challenge is for.
     pub struct ChallengeRequest {
         /// `register` or `post`.
-        purpose: String = chars(1, 50),
+        purpose: String = one_of(&["register", "post"]),
     }
 }
 

@@ -5,6 +5,7 @@ use crate::gather::fault::{Fault, FaultKind, Flaw};
 use crate::gather::rules::text;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::num::{IntErrorKind, ParseIntError};
 
 /// Flaws reported at once; a body full of unknown names need not be answered in full.
 const FLAWS_MAX: usize = 100;
@@ -189,7 +190,7 @@ fn range_flaw(range: Option<(f64, f64)>, n: f64) -> Option<String> {
 
 fn from_text(kind: &Kind, text: &str) -> Result<Value, &'static str> {
     match kind {
-        Kind::Integer => text.parse::<i64>().map(Value::from).map_err(|_| "invalid integer"),
+        Kind::Integer => integer(text).map(Value::from).ok_or("invalid integer"),
         Kind::Number => text.parse::<f64>().map(Value::from).map_err(|_| "invalid number"),
         Kind::Boolean => match text {
             "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true.into()),
@@ -198,6 +199,17 @@ fn from_text(kind: &Kind, text: &str) -> Result<Value, &'static str> {
         },
         _ => Ok(text.into()),
     }
+}
+
+/// One beyond our integers is the last of them: an offset behind every end, or out of a range.
+fn integer(text: &str) -> Option<i64> {
+    text.parse()
+        .or_else(|error: ParseIntError| match error.kind() {
+            IntErrorKind::PosOverflow => Ok(i64::MAX),
+            IntErrorKind::NegOverflow => Ok(i64::MIN),
+            _ => Err(error),
+        })
+        .ok()
 }
 
 fn type_name(kind: &Kind) -> &'static str {
@@ -316,6 +328,8 @@ mod tests {
             pub struct Query {
                 /// How many.
                 limit: i64 = range(1, 100).or(20),
+                /// How many to pass over.
+                offset: i64 = range(0, i64::MAX).or(0),
                 /// Only those.
                 unread: bool = any().or(false),
                 /// Search.
@@ -343,5 +357,8 @@ mod tests {
         ] {
             assert_eq!(run(&[(name, value)]).err(), Some(1), "{name}={value}");
         }
+        assert_eq!(run(&[("offset", "99999999999999999999")]).unwrap().offset, i64::MAX);
+        assert_eq!(run(&[("offset", "-99999999999999999999")]).err(), Some(1));
+        assert_eq!(run(&[("limit", "99999999999999999999")]).err(), Some(1));
     }
 }

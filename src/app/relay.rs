@@ -5,12 +5,12 @@
 //! drain, the store closes, HTTP last.
 
 use super::config::Config;
+use super::control::{admins_door, control_options, serve_control};
 use super::facts::{self, Facts, Fixed};
 use super::front::Front;
-use super::import::Import;
 use super::options::TlsFilesError;
 use super::reload::{Reloader, SetLevel, Source};
-use super::{deletion, operator, options, social};
+use super::{operator, options, social};
 use crate::base::counters::ShardCounters;
 use crate::base::{Clock, Millis, PubKey};
 use crate::fanout::InterestTable;
@@ -18,10 +18,7 @@ use crate::gather::Gather;
 use crate::gather::bell::Nudge;
 use crate::gather::door::IngestDoor;
 use crate::gather::events::LogPort;
-use crate::http::{
-    Checkpoints, ControlOptions, EventAdmin, Health, HttpThread, IsAdmins, KeyAdmin, KeyEntry, RemoteOptions,
-    Status, admin_router,
-};
+use crate::http::{Health, HttpThread, Status};
 use crate::ingest::{Allowlist, Gate, Keys, Publishers};
 use crate::log::{Append, CommitSink, CommittedBatch, KeyStore, Read};
 use crate::session::Terms;
@@ -29,8 +26,6 @@ use crate::shard::{
     self, Acceptor, Dispatcher, Message, Ports, Shard, ShardGroup, ShardOptions, TlsTerms, WakePipe,
 };
 use crate::store::{Store, StoreError};
-use axum::Router;
-use serde_json::{Value, json};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -289,106 +284,6 @@ fn facts_of(
         allowed_keys,
         operator_key,
         cores: front.cores.clone(),
-    }
-}
-
-fn control_options(
-    config: &Config,
-    facts: &Facts,
-    store: &Arc<Store>,
-    keys: Arc<Keys>,
-    reloader: Arc<Reloader>,
-) -> ControlOptions {
-    let checkpoints = Arc::new(StoreFiles(Arc::clone(store)));
-    let import = Import::new(Arc::clone(store), config.limits.content_bytes_max);
-    let events = Arc::new(StoredEvents { store: Arc::clone(store), import });
-    let (store, facts, name) = (Arc::clone(store), facts.clone(), config.relay.name.clone());
-    let info = move || {
-        json!({
-            "name": name,
-            "version": env!("CARGO_PKG_VERSION"),
-            "listen": facts.listen.to_string(),
-            "urls": facts.urls,
-            "shards": facts.cores.len(),
-            "store": facts::stats_json(&store.stats()),
-        })
-    };
-    let reload = move || {
-        let outcome = reloader.reload();
-        outcome.map(|reloaded| reloaded.json()).map_err(|error| error.to_string())
-    };
-    ControlOptions {
-        keys: Arc::new(Administration(keys)),
-        checkpoints,
-        info: Arc::new(info),
-        reload: Arc::new(reload),
-        events,
-    }
-}
-
-fn serve_control(http: &HttpThread, config: &Config, options: ControlOptions) -> Result<(), RelayError> {
-    let path = config.relay.data_dir.clone();
-    http.serve_control(&path, options).map(drop).map_err(|source| RelayError::DataDir { path, source })
-}
-
-fn admins_door(facts: &Facts, clock: Clock, keys: Arc<Keys>, control: ControlOptions) -> Router {
-    let is_admins: Arc<IsAdmins> = Arc::new(move |pubkey, digest, sig| keys.is_admins(pubkey, digest, sig));
-    admin_router(RemoteOptions { control, urls: facts.urls.clone(), is_admins, clock })
-}
-
-/// The control socket's view of the store's files.
-struct StoreFiles(Arc<Store>);
-
-impl Checkpoints for StoreFiles {
-    fn make(&self) -> Result<PathBuf, String> {
-        self.0.checkpoint().map_err(|error| error.to_string())
-    }
-
-    fn remove(&self, name: &str) -> Result<(), String> {
-        self.0.remove_checkpoint(name).map_err(|error| error.to_string())
-    }
-}
-
-/// The control socket's view of the stored events.
-struct StoredEvents {
-    store: Arc<Store>,
-    import: Import,
-}
-
-impl EventAdmin for StoredEvents {
-    fn remove(&self, request: &Value) -> Result<Value, String> {
-        deletion::step(&self.store, request)
-    }
-
-    fn reclaim(&self) {
-        self.store.reclaim();
-    }
-
-    fn import(&self, batch: &[u8]) -> Result<Value, String> {
-        self.import.take(batch)
-    }
-}
-
-/// The control socket's view of the allowlist.
-struct Administration(Arc<Keys>);
-
-impl KeyAdmin for Administration {
-    fn list(&self) -> Result<Vec<KeyEntry>, String> {
-        let entry = |key: crate::ingest::ListedKey| KeyEntry {
-            pubkey: key.pubkey,
-            role: key.role,
-            name: key.name,
-            limits: key.limits,
-        };
-        Ok(self.0.list().into_iter().map(entry).collect())
-    }
-
-    fn add(&self, entry: &KeyEntry) -> Result<(), String> {
-        self.0.add(entry.pubkey, entry.role, &entry.name, entry.limits).map_err(|error| error.to_string())
-    }
-
-    fn remove(&self, pubkey: &PubKey) -> Result<bool, String> {
-        self.0.remove(pubkey).map_err(|error| error.to_string())
     }
 }
 

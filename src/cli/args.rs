@@ -4,6 +4,7 @@ use super::admin::Settings;
 use super::allow::AllowCommand;
 use super::delete::DeleteFlags;
 use super::filter::{FilterFlags, tag};
+use super::keygen::key_path;
 use super::remote::Remote;
 use super::service::ServiceFlags;
 use super::stat::StatFlags;
@@ -13,7 +14,7 @@ use super::transfer::{ExportFlags, ImportFlags};
 use super::upkeep::{BackupFlags, CheckFlags, RepairFlags, RestoreFlags};
 use crate::client::{Client, KeyPair, Roots, RootsError};
 use clap::{Args, Parser, Subcommand};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Where a relay without a configuration listens.
 pub const DEFAULT_URL: &str = "ws://127.0.0.1:7447";
@@ -382,20 +383,4 @@ pub(super) struct QueryFlags {
     /// Begin behind this log position
     #[arg(long, value_name = "SEQ")]
     pub(super) after: Option<u64>,
-}
-
-/// `~/.config/axon/key.pem`.
-pub(super) fn own_key_path() -> Result<PathBuf, super::Failure> {
-    let home = std::env::home_dir().ok_or("no home directory is known; name a key file")?;
-    Ok(home.join(".config/axon/key.pem"))
-}
-
-/// The key that was named, or the operator's if it lies here, or one's own.
-pub(super) fn key_path(named: Option<&Path>) -> Result<PathBuf, super::Failure> {
-    let operator = Path::new(DEFAULT_KEY);
-    match named {
-        Some(path) => Ok(path.to_owned()),
-        None if operator.exists() => Ok(operator.to_owned()),
-        None => own_key_path(),
-    }
 }

@@ -1,10 +1,11 @@
-//! `axon keygen`
+//! `axon keygen`, and where keys lie.
 
 use super::Failure;
-use super::args::{KeygenFlags, own_key_path};
+use super::args::{DEFAULT_KEY, KeygenFlags};
 use super::output::Output;
 use crate::client::KeyPair;
 use serde_json::json;
+use std::path::{Path, PathBuf};
 
 pub(super) fn run(flags: &KeygenFlags, output: &mut Output) -> Result<(), Failure> {
     let path = match &flags.out {
@@ -23,4 +24,20 @@ pub(super) fn run(flags: &KeygenFlags, output: &mut Output) -> Result<(), Failur
         || format!("{pubkey}\nkey file: {path}\nnext, on the relay's machine: axon allow add {pubkey}"),
     )?;
     Ok(())
+}
+
+/// `~/.config/axon/key.pem`.
+fn own_key_path() -> Result<PathBuf, Failure> {
+    let home = std::env::home_dir().ok_or("no home directory is known; name a key file")?;
+    Ok(home.join(".config/axon/key.pem"))
+}
+
+/// The key that was named, or the operator's if it lies here, or one's own.
+pub(super) fn key_path(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    let operator = Path::new(DEFAULT_KEY);
+    match named {
+        Some(path) => Ok(path.to_owned()),
+        None if operator.exists() => Ok(operator.to_owned()),
+        None => own_key_path(),
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::advice;
 use crate::cli::Failure;
-use crate::cli::args::key_path;
+use crate::cli::keygen::key_path;
 use crate::client::gather::{Gather, GatherError, Purpose, Puzzle, Request, TokenFile, Worked};
 use crate::client::{KeyPair, Roots};
 use clap::Args;

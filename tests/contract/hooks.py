@@ -49,6 +49,22 @@ def flaws(response):
     return [(response.status_code, place(error), error.get("message", "")) for error in errors]
 
 
+@schemathesis.hook
+def filter_query(context, query):
+    """No flaws, whatever the type: a parameter without a value counts as not sent, and of a repeated one,
+    which a list or an object is written as, the first counts."""
+    return not query or not any(value in ("", None) or isinstance(value, (list, dict)) for value in query.values())
+
+
+@schemathesis.hook
+def map_query(context, query):
+    """Nobody waits for long."""
+    wait = (query or {}).get("wait")
+    if type(wait) is int and 1 < wait <= 60:
+        query["wait"] = 1
+    return query
+
+
 @schemathesis.check
 def what_the_document_allows_is_done_or_refused_for_its_meaning(ctx, response, case):
     if case.meta is None or case.meta.generation.mode != GenerationMode.POSITIVE:

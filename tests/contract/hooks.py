@@ -29,9 +29,12 @@ MEANING = {
     "deposit-balance": {(400, ""), (400, "body.tx_id")},
     "update-post": {(422, "body.tags")},
     "get-channel-messages": {CURSOR, SINCE},
+    "get-thread": {CURSOR},
     "list-inbox": {CURSOR, SINCE},
     "list-posts": {CURSOR, SINCE},
     "place-product-order": {(422, "body.product_id"), (422, "body.options")},
+    "report": {(422, "query.day")},
+    "stream": {(422, "query.topics")},
     "submit-payment": {(402, "")},
     "admin-login": {(400, "")},
     "submit-review": {(422, "body.skill_id"), (400, ""), (400, "body.security_score")},
@@ -39,7 +42,7 @@ MEANING = {
     "vote-post": {(422, "")},
 }
 LISTS = {"list-agents", "list-channels", "list-comments", "list-proofs", "list-rankings", "list-reviews", "list-skills",
-         "list-tags"}
+         "list-tags", "search"}
 
 
 def flaws(response):

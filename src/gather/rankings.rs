@@ -1,5 +1,5 @@
 //! Ranks of skills. At every moment all stored ranks were computed with the same sum of reviews
-//! (W20): with the true one up to [`EXACT_MAX`], above it with one that follows in steps, so that
+//! (W20): with the true one up to `EXACT_MAX`, above it with one that follows in steps, so that
 //! a review need not touch every skill.
 
 use super::input::range;

@@ -20,9 +20,9 @@
 //!
 //! # How to add a page
 //!
-//! 1. A row in [`router::PAGES`](router): its path, its section of the navigation, its function.
+//! 1. A row in `router::PAGES`: its path, its section of the navigation, its function.
 //! 2. The function, in a file of its own: `fn show(db: &Db<'_>, visit: &Visit) -> Result<String, Fault>`
-//!    reads through `gather` and ends with [`Visit::render`](visit::Visit::render). A page for
+//!    reads through `gather` and ends with `Visit::render`. A page for
 //!    members begins with `let Some(viewer) = &visit.viewer else { return visit.sign_in(…) }`.
 //! 3. Its template extends `layout.html`. Classes are those of `assets/app.css`; `/docs/design`
 //!    shows them all.

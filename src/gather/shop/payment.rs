@@ -99,7 +99,7 @@ fn sum(outputs: &[ChainOutput]) -> Sats {
 /// What was paid above the price.
 ///
 /// # Errors
-/// As [`due`], which holds anew, and [`enough`].
+/// As `due`, which holds anew, and `enough`.
 pub fn settle(
     tx: &Tx<'_>,
     me: &Agent,

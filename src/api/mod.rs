@@ -43,7 +43,7 @@ mod wait;
 pub use call::{Anyone, Call, MaybeAgent, StillAgent, Who};
 pub use router::{ApiOptions, router};
 pub use shop::errands;
-pub use views::metrics;
+pub use views::{health, metrics};
 
 use operation::Operation;
 

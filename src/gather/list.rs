@@ -44,7 +44,24 @@ impl<'de, Q: Input> Deserialize<'de> for Paged<Q> {
     }
 }
 
+impl Default for Paging {
+    /// Everything.
+    fn default() -> Paging {
+        Paging { cursor: None, max_tokens: None, fields: None }
+    }
+}
+
 impl Paging {
+    /// The properties that are wanted; `None`: all.
+    fn names(&self) -> Option<Vec<&str>> {
+        self.fields.as_ref().map(|fields| fields.split(',').map(str::trim).collect())
+    }
+
+    /// What the items may cost.
+    pub(super) fn budget(&self) -> usize {
+        self.max_tokens.and_then(|max| usize::try_from(max).ok()).unwrap_or(usize::MAX)
+    }
+
     /// The cursor's numbers: the sort keys of the last row seen, as the operation wrote them.
     ///
     /// # Errors
@@ -79,8 +96,7 @@ impl<T: Serialize> Page<T> {
         limit: i64,
         paging: &Paging,
     ) -> Result<(Page<T>, Option<String>), Fault> {
-        let names: Option<Vec<&str>> = paging.fields.as_ref().map(|f| f.split(',').map(str::trim).collect());
-        let mut budget = paging.max_tokens.and_then(|max| usize::try_from(max).ok()).unwrap_or(usize::MAX);
+        let (names, mut budget) = (paging.names(), paging.budget());
         let (count, limit) = (rows.len(), usize::try_from(limit).unwrap_or(0));
         let (mut items, mut last) = (Vec::new(), None);
         for (row, keys) in rows.into_iter().take(limit) {

@@ -20,5 +20,5 @@ mod serve;
 pub use client::{ControlClient, ControlError};
 pub use control::{CONTROL_SOCKET, Checkpoints, ControlOptions, Info, KeyAdmin, KeyEntry, Reload};
 pub use health::{Health, Status};
-pub use public::{Beside, MoreMetrics, PublicOptions};
+pub use public::{Beside, MoreHealth, MoreMetrics, PublicOptions};
 pub use serve::{HttpThread, Peer};

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 /// Posts a text is looked for in: the newest of those that may contain it. `GET /api/search`
 /// looks further.
-const CANDIDATES_MAX: i64 = 1_000;
+pub(super) const CANDIDATES_MAX: i64 = 1_000;
 /// If so few posts are new enough they are sorted, else the rank is walked.
 const SORTED_MAX: i64 = 2_000;
 /// Posts of the digest.
@@ -123,8 +123,7 @@ pub fn digest(db: &Db<'_>) -> Result<Digest, Fault> {
         limit: DIGEST_POSTS,
         offset: 0,
     };
-    let paging = Paging { cursor: None, max_tokens: None, fields: None };
-    let (posts, _) = Page::fit(rows(db, &wanted)?, DIGEST_POSTS, &paging)?;
+    let (posts, _) = Page::fit(rows(db, &wanted)?, DIGEST_POSTS, &Paging::default())?;
     Ok(Digest { posts, period: "24h", generated: db.now().rfc3339() })
 }
 

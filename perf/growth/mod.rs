@@ -124,9 +124,8 @@ impl Series {
     }
 
     fn costs(&self) -> Vec<f64> {
-        let mean = |points: &[Point]| {
-            points.iter().map(|point| point.cpu_us).sum::<f64>() / points.len() as f64
-        };
+        let mean =
+            |points: &[Point]| points.iter().map(|point| point.cpu_us).sum::<f64>() / points.len() as f64;
         let mut costs: Vec<f64> = self.points.chunks(self.points_per_mean.max(1)).map(mean).collect();
         costs.sort_by(f64::total_cmp);
         costs

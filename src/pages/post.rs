@@ -40,7 +40,8 @@ struct CommentPiece<'a> {
 }
 
 pub(super) fn show(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
-    let post = posts::get(db, visit.id(), &Paged { query: PostQuery { expand: None }, page: Paging::default() })?;
+    let post =
+        posts::get(db, visit.id(), &Paged { query: PostQuery { expand: None }, page: Paging::default() })?;
     let author_id = post.author_id.as_deref().unwrap_or_default();
     let vote = visit.viewer.as_ref().map(|viewer| overview::vote_of(db, viewer.agent.n, &post.id));
     let asked: Paging = visit.input()?;
@@ -54,7 +55,12 @@ pub(super) fn show(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
         author_key: agents::get(db, author_id).map(|author| author.pubkey).unwrap_or_default(),
         body: markdown::of_agents(post.body.as_deref().unwrap_or_default()),
         vote: vote.transpose()?.unwrap_or(0),
-        comments: thread.comments.into_rows().iter().map(|comment| piece(visit, comment)).collect::<Result<_, _>>()?,
+        comments: thread
+            .comments
+            .into_rows()
+            .iter()
+            .map(|comment| piece(visit, comment))
+            .collect::<Result<_, _>>()?,
         next: thread.next.as_deref().map(|cursor| visit.with(&[("cursor", cursor)])),
         cut: thread.cut,
     })

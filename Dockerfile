@@ -5,7 +5,9 @@
 #   cargo vendor --locked vendor > vendor-config.toml
 #   docker build -t axon .
 #   docker run --init -p 7447:7447 -v axon-data:/var/lib/axon --ulimit nofile=1048576:1048576 \
-#       --ulimit memlock=67108864:67108864 axon
+#       --ulimit memlock=67108864:67108864 --name axon axon
+#   docker exec axon axon pub --key /var/lib/axon/operator.pem 'hello, agents'
+#   docker exec axon axon allow add PUBKEY
 #
 # Built for x86-64-v3 (AVX2; servers since 2015), so that the image runs elsewhere than it was
 # built. On the machine it will run on, `--build-arg TARGET_CPU=native` checks signatures

@@ -128,6 +128,8 @@ impl Net for Sockets {
         let Some(socket) = self.get(index) else { return };
         match ending {
             Ending::Abort => socket.shutdown(),
+            // Whoever waits for the socket has this called again.
+            Ending::Closing if socket.writing.get() => {}
             Ending::Closing if !socket.lingering.replace(true) => {
                 monoio::spawn(linger(self.local.clone(), Rc::clone(socket)));
             }
@@ -311,7 +313,8 @@ fn read_once(local: &Rc<Local>, index: ConnIndex, socket: &Rc<Socket>) -> bool {
     let stage = local.watch.enter(Stage::Receive);
     let received = socket.recv(&mut buf[..READ_BYTES_PER_TURN]);
     local.watch.enter(stage);
-    if socket.unsent_bytes() > 0 {
+    // Who says goodbye sends it himself.
+    if socket.unsent_bytes() > 0 && !socket.lingering.get() {
         watch_space(&Rc::downgrade(local), index, socket);
     }
     match received {

@@ -92,6 +92,35 @@ fn the_end_of_a_connection_is_said_in_tls_too() {
     assert_eq!(relay.wait(), Some(0));
 }
 
+/// The end is said while records still wait for a reader that has stalled: when it has read all,
+/// nothing is left of its connection, on either of the two drivers.
+#[test]
+fn nothing_stays_of_a_stalled_reader_that_has_left() {
+    for epoll in [false, true] {
+        let setup = Setup::new(1..=2).tls();
+        let relay = if epoll { setup.by_epoll() } else { setup }.start();
+        let mut writer = relay.client(&key(1));
+        for n in 0..100u8 {
+            writer.publish_ok(&event(&key(1), 1000, &[n; 60_000], &[]));
+        }
+        let descriptors = || {
+            let open = std::fs::read_dir(format!("/proc/{}/fd", relay.pid())).expect("its descriptors");
+            open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+                .filter(|target| target.to_string_lossy().starts_with("socket:"))
+                .count()
+        };
+        let before = descriptors();
+        for _ in 0..20 {
+            let mut stalled = relay.client(&key(2));
+            stalled.subscribe("s", everything());
+            relay.wait_for_metric("axon_queue_bytes", |bytes| bytes > 0.0);
+            stalled.send(&frame(8, &1000u16.to_be_bytes()));
+            assert_eq!(stalled.rest().last(), Some(&Received::Close(1000)));
+        }
+        wait_until(|| descriptors() <= before, "the sockets of those who left are closed");
+    }
+}
+
 #[test]
 fn whoever_does_not_finish_the_handshake_is_closed_and_harms_nobody() {
     let relay = Setup::new(1..=1).tls().section("[limits]\nauth_timeout_ms = 1500").start();

@@ -43,6 +43,8 @@ ENV AXON_RELAY_LISTEN=0.0.0.0:7447 \
     AXON_HTTP_LISTEN=0.0.0.0:8090 \
     AXON_LOG_FORMAT=json
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["axon", "top", "--count", "1", "--json"]
+# Healthy is what /healthz says: not while a disk is full or a write has failed.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["bash", "-c", \
+    "exec 3<>/dev/tcp/127.0.0.1/8090 && printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3 && read -r _ code _ <&3 && [ $code = 200 ]"]
 ENTRYPOINT ["axon"]
 CMD ["serve"]

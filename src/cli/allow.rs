@@ -24,11 +24,13 @@ enum AllowCommand {
         0 takes a limit away.\n\nExamples:\n  axon allow add PUBKEY --name worker\n  \
         axon allow add PUBKEY --role agent --publishes-per-s 50 --bytes-per-s 1000000")]
     Add {
+        /// The public key, 64 hex digits; `axon keygen` prints it
         #[arg(value_parser = pubkey, value_name = "PUBKEY")]
         pubkey: PubKey,
+        /// What it may do
         #[arg(long, default_value = "member")]
         role: Role,
-        /// For people
+        /// A name, for people
         #[arg(long, default_value = "")]
         name: String,
         #[command(flatten)]
@@ -36,6 +38,7 @@ enum AllowCommand {
     },
     /// Remove a key and close its connections
     Remove {
+        /// The public key, 64 hex digits
         #[arg(value_parser = pubkey, value_name = "PUBKEY")]
         pubkey: PubKey,
     },

@@ -20,7 +20,7 @@ pub(super) async fn get(url: &str, path: &str) -> Result<String, Failure> {
     let status = head.lines().next().unwrap_or_default();
     if status.split(' ').nth(1) != Some("200") {
         let why = serde_json::from_str::<Value>(body).unwrap_or_default();
-        let why = why["error"].as_str().map(|why| format!(": {why}")).unwrap_or_default();
+        let why = why["detail"].as_str().map(|why| format!(": {why}")).unwrap_or_default();
         return Err(format!("the answer is {status:?}{why}").into());
     }
     Ok(body.to_owned())

@@ -162,11 +162,13 @@ async fn write_later(local: Weak<Local>, index: ConnIndex, socket: Rc<Socket>) {
 async fn linger(local: Weak<Local>, socket: Rc<Socket>) {
     // What the socket does not take ends when the session's own time is over.
     let _ = socket.finish().await;
-    let socket = Rc::downgrade(&socket);
+    // A peer that goes before the time is over takes its descriptor along.
+    let weak = Rc::downgrade(&socket);
+    drop(socket);
     let linger_ms = |local: Rc<Local>| local.core.borrow().limits().linger_ms;
     let Some(ms) = local.upgrade().map(linger_ms) else { return };
     monoio::time::sleep(Duration::from_millis(ms)).await;
-    if let Some(socket) = socket.upgrade() {
+    if let Some(socket) = weak.upgrade() {
         socket.shutdown();
     }
 }

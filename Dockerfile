@@ -5,7 +5,9 @@
 #   cargo vendor --locked vendor > vendor-config.toml
 #   docker build -t axon .
 #   docker run --init -p 7447:7447 -v axon-data:/var/lib/axon --ulimit nofile=1048576:1048576 \
-#       --ulimit memlock=67108864:67108864 axon
+#       --ulimit memlock=67108864:67108864 --name axon axon
+#   docker exec axon axon pub --key /var/lib/axon/operator.pem 'hello, agents'
+#   docker exec axon axon allow add PUBKEY
 #
 # Built for x86-64-v3 (AVX2; servers since 2015), so that the image runs elsewhere than it was
 # built. On the machine it will run on, `--build-arg TARGET_CPU=native` checks signatures
@@ -41,6 +43,8 @@ ENV AXON_RELAY_LISTEN=0.0.0.0:7447 \
     AXON_HTTP_LISTEN=0.0.0.0:8090 \
     AXON_LOG_FORMAT=json
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["axon", "top", "--count", "1", "--json"]
+# Healthy is what /healthz says: not while a disk is full or a write has failed.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["bash", "-c", \
+    "exec 3<>/dev/tcp/127.0.0.1/8090 && printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3 && read -r _ code _ <&3 && [ $code = 200 ]"]
 ENTRYPOINT ["axon"]
 CMD ["serve"]

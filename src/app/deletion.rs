@@ -3,7 +3,7 @@
 
 use super::config::Config;
 use super::filters;
-use super::local::{ask, error, load, stopped_store};
+use super::local::{ask, error, has_log, load, no_log, stopped_store};
 use crate::base::Seq;
 use crate::cli::{Deletion, OperatorError, Progress, Settings};
 use crate::store::{Removal, Removed, Store};
@@ -24,8 +24,8 @@ pub(super) fn delete(
         }
         return Ok(sum_json(&sum, what.dry_run));
     }
-    if !config.relay.data_dir.join("log").is_dir() {
-        return Err(OperatorError(format!("{}: there is no log here", config.relay.data_dir.display())));
+    if !has_log(&config) {
+        return Err(no_log(&config));
     }
     let store = stopped_store(&config)?;
     let sum = all_steps(removal, progress, |removal| store.remove(removal).map_err(error))?;

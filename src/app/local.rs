@@ -6,7 +6,8 @@ use super::{deletion, facts, options, relay, serve, transfer, upkeep};
 use crate::base::counters::LogCounters;
 use crate::base::{KeyOverrides, PubKey};
 use crate::cli::{
-    AllowedKey, Deletion, Export, ImportStream, Operator, OperatorError, Progress, Role, Settings,
+    Administrator, AllowedKey, Deletion, Export, ImportStream, Operator, OperatorError, Progress, Role,
+    Settings,
 };
 use crate::doctor::{self, Finding, Machine};
 use crate::http::{ControlClient, ControlError, KeyEntry};
@@ -22,29 +23,14 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy)]
 pub struct Local;
 
-impl Operator for Local {
-    fn serve(&self, settings: &Settings, json: bool) -> Result<(), OperatorError> {
-        let settings = settings.clone();
-        let source = move || Config::load(settings.config.as_deref(), &settings.overrides);
-        let announce = |facts: &facts::Facts| {
-            let text = if json { format!("{}\n", facts.json()) } else { facts.screen(&program()) };
-            // Nobody reads it: the relay serves all the same.
-            let _ = write!(std::io::stdout(), "{text}").and_then(|()| std::io::stdout().flush());
-        };
-        serve::serve(Box::new(source), announce).map_err(error)
-    }
-
-    fn config(&self, settings: &Settings, json: bool) -> Result<String, OperatorError> {
-        let description = load(settings)?.describe();
-        if json { serde_json::to_string(&description).map_err(error) } else { Ok(description.to_string()) }
-    }
-
+impl Administrator for Local {
     fn keys(&self, settings: &Settings) -> Result<Vec<AllowedKey>, OperatorError> {
         let config = load(settings)?;
         match ask(&config, async |control| control.keys().await)? {
             Some(keys) => Ok(keys.into_iter().map(from_entry).collect()),
             None => {
-                let rows = stopped_store(&config)?.keys().map_err(OperatorError)?;
+                let rows = existing_store(&config)?.map_or(Ok(Vec::new()), |store| store.keys());
+                let rows = rows.map_err(OperatorError)?;
                 let listed = Allowlist::new(config.rules.clone(), options::grants(&config), rows).list();
                 let key = |k: crate::ingest::ListedKey| AllowedKey {
                     pubkey: k.pubkey,
@@ -74,13 +60,15 @@ impl Operator for Local {
         if let Some(was_there) = ask(&config, async |control| control.remove_key(pubkey).await)? {
             return Ok(was_there);
         }
-        let store = stopped_store(&config)?;
-        let rows = store.keys().map_err(OperatorError)?;
+        let store = existing_store(&config)?;
+        let rows = store.as_ref().map_or(Ok(Vec::new()), Store::keys).map_err(OperatorError)?;
         let allowlist = Allowlist::new(config.rules.clone(), options::grants(&config), rows);
         let was_there = allowlist.role(pubkey).is_some();
         if was_there {
             let limits = KeyOverrides::default();
             let row = KeyRow { pubkey: *pubkey, role: None, name: String::new(), limits };
+            // The configuration alone may allow it, of a relay that was never started.
+            let store = store.map_or_else(|| stopped_store(&config), Ok)?;
             store.put_key(&row).map_err(OperatorError)?;
         }
         Ok(was_there)
@@ -89,20 +77,44 @@ impl Operator for Local {
     fn reload(&self, settings: &Settings) -> Result<Value, OperatorError> {
         let config = load(settings)?;
         ask(&config, async |control| control.reload().await)?.ok_or_else(|| {
-            OperatorError(format!("no relay is running on {}", config.relay.data_dir.display()))
+            OperatorError(format!(
+                "no relay is running on {}: start it with `axon serve`, or name its configuration with --config",
+                config.relay.data_dir.display()
+            ))
         })
-    }
-
-    fn doctor(&self, settings: &Settings) -> Result<Vec<Finding>, OperatorError> {
-        Ok(doctor::examine(&Machine::this(), &options::needs(&load(settings)?)))
     }
 
     fn info(&self, settings: &Settings) -> Result<Value, OperatorError> {
         let config = load(settings)?;
         match ask(&config, async |control| control.info().await)? {
             Some(info) => Ok(info),
-            None => Ok(facts::stats_json(&stopped_store(&config)?.stats())),
+            None => {
+                let store = existing_store(&config)?.ok_or_else(|| no_log(&config))?;
+                Ok(facts::stats_json(&store.stats()))
+            }
         }
+    }
+}
+
+impl Operator for Local {
+    fn serve(&self, settings: &Settings, json: bool) -> Result<(), OperatorError> {
+        let settings = settings.clone();
+        let source = move || Config::load(settings.config.as_deref(), &settings.overrides);
+        let announce = |facts: &facts::Facts| {
+            let text = if json { format!("{}\n", facts.json()) } else { facts.screen(&program()) };
+            // Nobody reads it: the relay serves all the same.
+            let _ = write!(std::io::stdout(), "{text}").and_then(|()| std::io::stdout().flush());
+        };
+        serve::serve(Box::new(source), announce).map_err(error)
+    }
+
+    fn config(&self, settings: &Settings, json: bool) -> Result<String, OperatorError> {
+        let description = load(settings)?.describe();
+        if json { serde_json::to_string(&description).map_err(error) } else { Ok(description.to_string()) }
+    }
+
+    fn doctor(&self, settings: &Settings) -> Result<Vec<Finding>, OperatorError> {
+        Ok(doctor::examine(&Machine::this(), &options::needs(&load(settings)?)))
     }
 
     fn stat(
@@ -206,6 +218,24 @@ pub(super) fn ask<T>(
         Err(ControlError::NotRunning(_)) => Ok(None),
         Err(failure) => Err(error(failure)),
     }
+}
+
+/// Whether a relay has ever run on this data directory.
+pub(super) fn has_log(config: &Config) -> bool {
+    config.relay.data_dir.join("log").is_dir()
+}
+
+pub(super) fn no_log(config: &Config) -> OperatorError {
+    OperatorError(format!(
+        "{}: there is no log here: name the relay's configuration with --config, or its directory with \
+         --set relay.data_dir=DIR",
+        config.relay.data_dir.display()
+    ))
+}
+
+/// As [`stopped_store`], but none is made where there is none.
+fn existing_store(config: &Config) -> Result<Option<Store>, OperatorError> {
+    has_log(config).then(|| stopped_store(config)).transpose()
 }
 
 /// Nobody listens to the log of a stopped relay.

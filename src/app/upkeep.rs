@@ -2,7 +2,7 @@
 //! checkpoint that it makes, of a stopped one directly.
 
 use super::config::Config;
-use super::local::{ask, error, load};
+use super::local::{ask, error, has_log, load, no_log};
 use super::{facts, options, relay};
 use crate::base::calendar::day_text;
 use crate::base::{LogId, Seq, limits};
@@ -103,12 +103,11 @@ pub(super) fn with_files<T>(
     work: impl FnOnce(&Path) -> Result<T, StoreError>,
 ) -> Result<T, OperatorError> {
     let Some(checkpoint) = ask(config, async |control| control.make_checkpoint().await)? else {
-        let dir = config.relay.data_dir.join("log");
-        if !dir.is_dir() {
-            return Err(OperatorError(format!("{}: there is no log here", config.relay.data_dir.display())));
+        if !has_log(config) {
+            return Err(no_log(config));
         }
         let _lock = store::lock(&options::store(config)).map_err(error)?;
-        return work(&dir).map_err(error);
+        return work(&config.relay.data_dir.join("log")).map_err(error);
     };
     let done = work(&checkpoint);
     let name = checkpoint.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -82,21 +82,8 @@ pub struct OperatorError(pub String);
 /// Told now and then how much of how much is done.
 pub type Progress<'a> = dyn Fn(u64, u64) + Sync + 'a;
 
-/// A relay on this machine.
-pub trait Operator {
-    /// Runs the relay until it is told to stop; says on stdout when it serves, for people or as
-    /// one JSON object.
-    ///
-    /// # Errors
-    /// It cannot start, or stopped for an error.
-    fn serve(&self, settings: &Settings, json: bool) -> Result<(), OperatorError>;
-
-    /// The effective configuration: TOML with comments, or as one JSON object.
-    ///
-    /// # Errors
-    /// Every violation of the configuration at once.
-    fn config(&self, settings: &Settings, json: bool) -> Result<String, OperatorError>;
-
+/// What an admin asks of a relay: of this machine's, or of one elsewhere with his key.
+pub trait Administrator {
     /// The allowlist, of a running relay through its control socket, of a stopped one directly.
     ///
     /// # Errors
@@ -115,12 +102,6 @@ pub trait Operator {
     /// As [`keys`](Self::keys).
     fn disallow(&self, settings: &Settings, pubkey: &PubKey) -> Result<bool, OperatorError>;
 
-    /// Whether this machine is fit for the relay as it is configured.
-    ///
-    /// # Errors
-    /// The configuration is wrong.
-    fn doctor(&self, settings: &Settings) -> Result<Vec<Finding>, OperatorError>;
-
     /// Has the running relay read its configuration again; what that changed, as one JSON object.
     ///
     /// # Errors
@@ -132,6 +113,28 @@ pub trait Operator {
     /// # Errors
     /// As [`keys`](Self::keys).
     fn info(&self, settings: &Settings) -> Result<serde_json::Value, OperatorError>;
+}
+
+/// A relay on this machine.
+pub trait Operator: Administrator {
+    /// Runs the relay until it is told to stop; says on stdout when it serves, for people or as
+    /// one JSON object.
+    ///
+    /// # Errors
+    /// It cannot start, or stopped for an error.
+    fn serve(&self, settings: &Settings, json: bool) -> Result<(), OperatorError>;
+
+    /// The effective configuration: TOML with comments, or as one JSON object.
+    ///
+    /// # Errors
+    /// Every violation of the configuration at once.
+    fn config(&self, settings: &Settings, json: bool) -> Result<String, OperatorError>;
+
+    /// Whether this machine is fit for the relay as it is configured.
+    ///
+    /// # Errors
+    /// The configuration is wrong.
+    fn doctor(&self, settings: &Settings) -> Result<Vec<Finding>, OperatorError>;
 
     /// What is stored by kind, author and day, `top` rows each, from at most `events_max` events
     /// spread over the log; and what it takes on disk.

@@ -3,23 +3,34 @@
 use super::admin::{AllowedKey, Operator, Role, Settings};
 use super::filter::pubkey;
 use super::output::Output;
+use super::remote::{Elsewhere, administrator};
 use super::{Failure, Outcome};
 use crate::base::{KeyLimit, KeyOverrides, PubKey};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+#[derive(Debug, Args)]
+pub(super) struct AllowFlags {
+    #[command(flatten)]
+    elsewhere: Elsewhere,
+    #[command(subcommand)]
+    command: AllowCommand,
+}
+
 #[derive(Debug, Subcommand)]
-pub(super) enum AllowCommand {
+enum AllowCommand {
     /// Allow a key, or change its role, name and limits
     #[command(after_help = "The entry is replaced as a whole: a limit that is not given is the role's. \
         0 takes a limit away.\n\nExamples:\n  axon allow add PUBKEY --name worker\n  \
         axon allow add PUBKEY --role agent --publishes-per-s 50 --bytes-per-s 1000000")]
     Add {
+        /// The public key, 64 hex digits; `axon keygen` prints it
         #[arg(value_parser = pubkey, value_name = "PUBKEY")]
         pubkey: PubKey,
+        /// What it may do
         #[arg(long, default_value = "member")]
         role: Role,
-        /// For people
+        /// A name, for people
         #[arg(long, default_value = "")]
         name: String,
         #[command(flatten)]
@@ -27,6 +38,7 @@ pub(super) enum AllowCommand {
     },
     /// Remove a key and close its connections
     Remove {
+        /// The public key, 64 hex digits
         #[arg(value_parser = pubkey, value_name = "PUBKEY")]
         pubkey: PubKey,
     },
@@ -36,7 +48,7 @@ pub(super) enum AllowCommand {
 
 /// What one key's entry says instead of its role's limits.
 #[derive(Debug, Args)]
-pub(super) struct LimitFlags {
+struct LimitFlags {
     /// Publishes per second, over all connections of the key
     #[arg(long, value_name = "N", value_parser = limit(KeyLimit::PublishesPerSecond))]
     publishes_per_s: Option<u64>,
@@ -61,7 +73,7 @@ pub(super) struct LimitFlags {
 }
 
 impl LimitFlags {
-    pub(super) fn overrides(&self) -> KeyOverrides {
+    fn overrides(&self) -> KeyOverrides {
         let given = |limit: KeyLimit| match limit {
             KeyLimit::PublishesPerSecond => self.publishes_per_s,
             KeyLimit::BytesPerSecond => self.bytes_per_s,
@@ -86,20 +98,22 @@ fn limit(limit: KeyLimit) -> clap::builder::RangedU64ValueParser {
 }
 
 pub(super) fn run(
-    command: &AllowCommand,
+    flags: &AllowFlags,
     settings: &Settings,
     operator: &dyn Operator,
     output: &mut Output,
 ) -> Result<Outcome, Failure> {
-    match command {
+    let remote = flags.elsewhere.remote()?;
+    let relay = administrator(&remote, operator);
+    match &flags.command {
         AllowCommand::Add { pubkey, role, name, limits } => {
             let limits = limits.overrides();
             let key = AllowedKey { pubkey: *pubkey, role: *role, name: name.clone(), limits };
-            operator.allow(settings, &key)?;
+            relay.allow(settings, &key)?;
             print(&key, output)?;
         }
         AllowCommand::Remove { pubkey } => {
-            let was_there = operator.disallow(settings, pubkey)?;
+            let was_there = relay.disallow(settings, pubkey)?;
             output.either(
                 || json!({ "pubkey": pubkey.to_hex(), "removed": was_there }),
                 || format!("{pubkey} {}", if was_there { "removed" } else { "was not on the allowlist" }),
@@ -109,7 +123,7 @@ pub(super) fn run(
             }
         }
         AllowCommand::List => {
-            for key in operator.keys(settings)? {
+            for key in relay.keys(settings)? {
                 print(&key, output)?;
             }
         }

@@ -1,18 +1,18 @@
 //! Flags and their help texts.
 
 use super::admin::Settings;
-use super::allow::AllowCommand;
+use super::allow::AllowFlags;
 use super::delete::DeleteFlags;
 use super::filter::{FilterFlags, tag};
-use super::keygen::key_path;
-use super::remote::Remote;
+use super::keygen::load_key;
+use super::remote::Elsewhere;
 use super::service::ServiceFlags;
 use super::stat::StatFlags;
 use super::tail::TailFlags;
 use super::torture::TortureFlags;
 use super::transfer::{ExportFlags, ImportFlags};
 use super::upkeep::{BackupFlags, CheckFlags, RepairFlags, RestoreFlags};
-use crate::client::{Client, KeyPair, Roots, RootsError};
+use crate::client::{Client, Roots, RootsError};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -37,44 +37,23 @@ More agents: `axon keygen` on theirs, `axon allow add PUBKEY` beside the relay.
 With --json every command prints one JSON object per line.
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
 
+/// Those stand behind a command's own options.
+const EVERYWHERE: &str = "Options of every command";
+
 #[derive(Debug, Parser)]
 #[command(name = "axon", version, about = "A relay for signed agent events", long_about = LONG_ABOUT)]
 pub struct Cli {
     /// The relay's configuration file (TOML), for commands that act on a relay of this machine
-    #[arg(long, global = true, value_name = "FILE", env = "AXON_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", env = "AXON_CONFIG", help_heading = EVERYWHERE)]
     pub(super) config: Option<PathBuf>,
     /// A setting of the relay that wins over its file, for example relay.listen=0.0.0.0:7447
-    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = setting)]
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = setting, help_heading = EVERYWHERE)]
     pub(super) set: Vec<(String, String)>,
     /// One JSON object per line instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(super) json: bool,
-    #[command(flatten)]
-    pub(super) elsewhere: Elsewhere,
     #[command(subcommand)]
     pub(super) command: Command,
-}
-
-/// A relay of another machine, for `allow`, `info` and `reload`.
-#[derive(Debug, Args)]
-pub(super) struct Elsewhere {
-    /// Act on the relay with this HTTP address as one of its admins (its http.admin must be on)
-    #[arg(long, global = true, value_name = "http://HOST:PORT")]
-    at: Option<String>,
-    /// With --at: what that relay is called in logins
-    #[arg(long, global = true, value_name = "URL", default_value = DEFAULT_URL, env = "AXON_URL")]
-    relay_url: String,
-    /// With --at: the admin's private key (PKCS#8 PEM) [default: as --key]
-    #[arg(long, global = true, value_name = "FILE", env = "AXON_KEY")]
-    admin_key: Option<PathBuf>,
-}
-
-impl Elsewhere {
-    pub(super) fn remote(&self) -> Result<Option<Remote>, super::Failure> {
-        let Some(http) = self.at.clone() else { return Ok(None) };
-        let path = key_path(self.admin_key.as_deref())?;
-        Ok(Some(Remote { http, url: self.relay_url.clone(), key: KeyPair::load(&path)? }))
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -90,14 +69,11 @@ pub(super) enum Command {
         PKCS#8 PEM, readable by its owner only. An existing file is never overwritten.")]
     Keygen(KeygenFlags),
     /// Say who may connect and publish
-    #[command(
-        subcommand,
-        after_help = "Examples:\n  axon allow list\n  axon allow add PUBKEY --name worker-7\n  \
+    #[command(after_help = "Examples:\n  axon allow list\n  axon allow add PUBKEY --name worker-7\n  \
         axon allow add PUBKEY --role auditor\n  axon allow remove PUBKEY\n  \
         axon allow list --at http://relay.example:8090 --relay-url wss://relay.example --admin-key admin.pem\n\n\
-        In force at once, on a running relay and on a stopped one."
-    )]
-    Allow(AllowCommand),
+        In force at once, on a running relay and on a stopped one.")]
+    Allow(AllowFlags),
     /// Publish events
     #[command(
         after_help = "Examples:\n  axon pub 'hello'\n  axon pub --kind 5000 --tag t=translate 'guten Tag'\n  \
@@ -128,7 +104,8 @@ pub(super) enum Command {
     /// Describe a relay
     #[command(
         after_help = "Examples:\n  axon info\n  axon info --url ws://relay.example:7447\n  axon info --config axon.toml\n\n\
-        With --config the store's figures, from the relay of this machine."
+        What a relay tells everybody; with --config or --set the store's figures, from the relay of this machine; \
+        with --at, from one elsewhere."
     )]
     Info(InfoFlags),
     /// Take part in Gather: feed, channels, inbox, skills, shop
@@ -159,7 +136,7 @@ pub(super) enum Command {
         In force when it returns, without dropping a connection: [limits] (but for seen_window_seconds and \
         seen_ids_max), [roles], [retention], [[allow]], certificate and key, log.level, relay.private_kinds and \
         relay.max_future_seconds. Other keys are named: they need a restart. If anything is wrong, nothing changes.")]
-    Reload,
+    Reload(Elsewhere),
     /// Say what is stored: by kind, author and day, and what it takes on disk
     #[command(after_help = super::stat::EXAMPLES)]
     Stat(StatFlags),
@@ -224,6 +201,10 @@ pub(super) enum Command {
         Posts, tags, and the events of the relay's log by kind; days are UTC.")]
     Report(ReportFlags),
     /// Print the effective configuration, every key with its meaning
+    #[command(
+        after_help = "Examples:\n  axon config\n  axon config --config axon.toml\n  axon config --set relay.shards=2 --json\n\n\
+        Of each key the value in force, where it was said, its default, its variable, and what raising it costs."
+    )]
     Config,
 }
 
@@ -277,8 +258,7 @@ pub(super) struct RelayFlags {
 
 impl RelayFlags {
     pub(super) fn client(&self) -> Result<Client, super::Failure> {
-        let path = key_path(self.key.as_deref())?;
-        Ok(Client::new(&self.url, KeyPair::load(&path)?).roots(self.trust.roots()?))
+        Ok(Client::new(&self.url, load_key(self.key.as_deref())?).roots(self.trust.roots()?))
     }
 }
 
@@ -298,6 +278,8 @@ impl TrustFlags {
 
 #[derive(Debug, Args)]
 pub(super) struct InfoFlags {
+    #[command(flatten)]
+    pub(super) elsewhere: Elsewhere,
     /// The relay
     #[arg(long, default_value = DEFAULT_URL, env = "AXON_URL")]
     pub(super) url: String,

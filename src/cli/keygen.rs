@@ -32,6 +32,20 @@ fn own_key_path() -> Result<PathBuf, Failure> {
     Ok(home.join(".config/axon/key.pem"))
 }
 
+/// The key at [`key_path`].
+pub(super) fn load_key(named: Option<&Path>) -> Result<KeyPair, Failure> {
+    let path = key_path(named)?;
+    if named.is_none() && !path.exists() {
+        let own = path.display();
+        return Err(format!(
+            "no key: there is neither {DEFAULT_KEY}, which `axon serve` makes where it is started, nor {own}; \
+             make one with `axon keygen`, or name the one you have"
+        )
+        .into());
+    }
+    Ok(KeyPair::load(&path)?)
+}
+
 /// The key that was named, or the operator's if it lies here, or one's own.
 pub(super) fn key_path(named: Option<&Path>) -> Result<PathBuf, Failure> {
     let operator = Path::new(DEFAULT_KEY);

@@ -34,7 +34,8 @@ mod transfer;
 mod upkeep;
 
 pub use admin::{
-    AllowedKey, Deletion, Export, ImportStream, Operator, OperatorError, Progress, Role, Settings,
+    Administrator, AllowedKey, Deletion, Export, ImportStream, Operator, OperatorError, Progress, Role,
+    Settings,
 };
 pub use args::{DEFAULT_KEY, DEFAULT_URL};
 pub use top::{Exposition, Figures, LogFigures, Sample, ShardFigures, StageFigures};
@@ -81,16 +82,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>, operator: &dyn Operator) ->
 
 fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Outcome, Failure> {
     let settings = cli.settings();
-    let remote = cli.elsewhere.remote()?;
-    let operator = remote.as_ref().map_or(operator, |remote| remote as &dyn Operator);
     match cli.command {
         Command::Serve(_) => operator.serve(&settings, output.is_json())?,
         Command::Config => output.line(&operator.config(&settings, output.is_json())?)?,
         Command::Doctor => return doctor::print(&operator.doctor(&settings)?, output),
         Command::Service(flags) => service::run(&flags, output)?,
-        Command::Reload => reload::print(&operator.reload(&settings)?, output)?,
+        Command::Reload(elsewhere) => reload::run(&elsewhere, &settings, operator, output)?,
         Command::Keygen(flags) => keygen::run(&flags, output)?,
-        Command::Allow(command) => return allow::run(&command, &settings, operator, output),
+        Command::Allow(flags) => return allow::run(&flags, &settings, operator, output),
         Command::Stat(flags) => return stat::run(&flags, &settings, operator, output),
         Command::Check(flags) => return upkeep::check(&flags, &settings, operator, output),
         Command::Repair(flags) => return upkeep::repair(&flags, &settings, operator, output),
@@ -108,11 +107,7 @@ fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Out
         Command::Top(flags) => return block_on(top::run(&flags, output)),
         Command::Plan(flags) => return plan::run(&flags, output),
         Command::Report(flags) => block_on(report::run(&flags, output))?,
-        Command::Info(flags) => match settings.config {
-            _ if remote.is_some() => info::print(&operator.info(&settings)?, output)?,
-            Some(_) => info::print(&operator.info(&settings)?, output)?,
-            None => return block_on(info::run(&flags, output)),
-        },
+        Command::Info(flags) => info::run(&flags, &settings, operator, output)?,
     }
     Ok(Outcome::Done)
 }

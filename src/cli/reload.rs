@@ -1,11 +1,23 @@
 //! `axon reload`
 
 use super::Failure;
+use super::admin::{Operator, Settings};
 use super::output::Output;
+use super::remote::{Elsewhere, administrator};
 use serde_json::Value;
 
+pub(super) fn run(
+    elsewhere: &Elsewhere,
+    settings: &Settings,
+    operator: &dyn Operator,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let remote = elsewhere.remote()?;
+    print(&administrator(&remote, operator).reload(settings)?, output)
+}
+
 /// What a reload changed: one object, or a line per sort of change.
-pub(super) fn print(reloaded: &Value, output: &mut Output) -> Result<(), Failure> {
+fn print(reloaded: &Value, output: &mut Output) -> Result<(), Failure> {
     if output.is_json() {
         output.line(&reloaded.to_string())?;
         return Ok(());

@@ -1,20 +1,50 @@
 //! `--at`: a relay elsewhere, asked over HTTP by an admin's key. The commands are the same.
 
-use super::admin::{
-    AllowedKey, Deletion, Export, ImportStream, Operator, OperatorError, Progress, Role, Settings,
-};
+use super::admin::{Administrator, AllowedKey, Operator, OperatorError, Role, Settings};
+use super::args::DEFAULT_URL;
+use super::keygen::load_key;
 use crate::base::admin::{AdminProof, AdminRequest};
 use crate::base::{Clock, KeyLimit, KeyOverrides, PubKey};
 use crate::client::KeyPair;
-use crate::doctor::Finding;
-use clap::ValueEnum as _;
+use clap::{Args, ValueEnum as _};
 use serde_json::{Map, Value, json};
-use std::io::Write;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+const ELSEWHERE: &str = "A relay of another machine";
+
+/// A relay of another machine, for the commands that take it.
+#[derive(Debug, Args)]
+pub(super) struct Elsewhere {
+    /// Act on the relay with this HTTP address as one of its admins (its http.admin must be on)
+    #[arg(long, global = true, help_heading = ELSEWHERE, value_name = "http://HOST:PORT")]
+    at: Option<String>,
+    /// With --at: what that relay is called in logins
+    #[arg(long, global = true, help_heading = ELSEWHERE, value_name = "URL", default_value = DEFAULT_URL, env = "AXON_URL")]
+    relay_url: String,
+    /// With --at: the admin's private key (PKCS#8 PEM) [default: as --key of axon pub]
+    #[arg(long, global = true, help_heading = ELSEWHERE, value_name = "FILE", env = "AXON_KEY")]
+    admin_key: Option<PathBuf>,
+}
+
+impl Elsewhere {
+    /// The relay that `--at` names, if it does.
+    pub(super) fn remote(&self) -> Result<Option<Remote>, super::Failure> {
+        let Some(http) = self.at.clone() else { return Ok(None) };
+        Ok(Some(Remote { http, url: self.relay_url.clone(), key: load_key(self.admin_key.as_deref())? }))
+    }
+}
+
+/// Who is asked: the relay elsewhere if one was named, else that of this machine.
+pub(super) fn administrator<'a>(remote: &'a Option<Remote>, here: &'a dyn Operator) -> &'a dyn Administrator {
+    match remote {
+        Some(remote) => remote,
+        None => here,
+    }
+}
 
 /// Bytes of an answer: an allowlist of some 100 000 keys.
 const ANSWER_BYTES_MAX: u64 = 32 << 20;
@@ -87,7 +117,7 @@ impl Remote {
     }
 }
 
-impl Operator for Remote {
+impl Administrator for Remote {
     fn keys(&self, _: &Settings) -> Result<Vec<AllowedKey>, OperatorError> {
         let keys = self.done("GET", "/keys", "")?;
         let keys = keys.as_array().into_iter().flatten().map(read_key).collect::<Option<Vec<_>>>();
@@ -118,60 +148,6 @@ impl Operator for Remote {
     fn info(&self, _: &Settings) -> Result<Value, OperatorError> {
         self.done("GET", "/info", "")
     }
-
-    fn serve(&self, _: &Settings, _: bool) -> Result<(), OperatorError> {
-        Err(local())
-    }
-
-    fn config(&self, _: &Settings, _: bool) -> Result<String, OperatorError> {
-        Err(local())
-    }
-
-    fn doctor(&self, _: &Settings) -> Result<Vec<Finding>, OperatorError> {
-        Err(local())
-    }
-
-    fn stat(&self, _: &Settings, _: usize, _: Option<u64>, _: &Progress<'_>) -> Result<Value, OperatorError> {
-        Err(local())
-    }
-
-    fn check(&self, _: &Settings, _: bool, _: &Progress<'_>) -> Result<Value, OperatorError> {
-        Err(local())
-    }
-
-    fn repair(&self, _: &Settings, _: bool, _: &Progress<'_>) -> Result<Value, OperatorError> {
-        Err(local())
-    }
-
-    fn backup(&self, _: &Settings, _: &Path, _: &Progress<'_>) -> Result<Value, OperatorError> {
-        Err(local())
-    }
-
-    fn restore(&self, _: &Settings, _: &Path, _: &Path, _: &Progress<'_>) -> Result<Value, OperatorError> {
-        Err(local())
-    }
-
-    fn delete(&self, _: &Settings, _: &Deletion, _: &Progress<'_>) -> Result<Value, OperatorError> {
-        Err(local())
-    }
-
-    fn export(
-        &self,
-        _: &Settings,
-        _: &Export,
-        _: &mut dyn Write,
-        _: &Progress<'_>,
-    ) -> Result<Value, OperatorError> {
-        Err(local())
-    }
-
-    fn import(&self, _: &Settings, _: ImportStream<'_>, _: &Progress<'_>) -> Result<Value, OperatorError> {
-        Err(local())
-    }
-}
-
-fn local() -> OperatorError {
-    failed("is done on the relay's own machine: run it there, without --at")
 }
 
 fn failed(error: impl std::fmt::Display) -> OperatorError {

@@ -20,7 +20,7 @@ pub(super) async fn run(flags: &ReportFlags, output: &mut Output) -> Result<(), 
     let answer = answer.map_err(|_| format!("{url}: no answer within {} s", ANSWER_TIMEOUT.as_secs()))?;
     let text = answer.map_err(|error| {
         format!(
-            "{url}: {error}; is the relay running with [gather] enabled, and is the day a date? (--http URL)"
+            "{url}: {error}; is the relay running with [gather] enabled, and is this its http.listen? (--http URL)"
         )
     })?;
     let report: Value = serde_json::from_str(&text)?;

@@ -21,6 +21,27 @@ fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
 #[derive(Default)]
 struct Keys(RefCell<Vec<AllowedKey>>);
 
+impl Administrator for Keys {
+    fn keys(&self, _: &Settings) -> Result<Vec<AllowedKey>, OperatorError> {
+        Ok(self.0.borrow().clone())
+    }
+    fn allow(&self, _: &Settings, key: &AllowedKey) -> Result<(), OperatorError> {
+        self.0.borrow_mut().push(key.clone());
+        Ok(())
+    }
+    fn disallow(&self, _: &Settings, pubkey: &PubKey) -> Result<bool, OperatorError> {
+        let before = self.0.borrow().len();
+        self.0.borrow_mut().retain(|key| key.pubkey != *pubkey);
+        Ok(self.0.borrow().len() < before)
+    }
+    fn reload(&self, _: &Settings) -> Result<Value, OperatorError> {
+        Ok(json!({ "changed": ["log.level"], "restart_needed": ["relay.shards"] }))
+    }
+    fn info(&self, _: &Settings) -> Result<Value, OperatorError> {
+        Ok(json!({ "head": 7 }))
+    }
+}
+
 impl Operator for Keys {
     fn serve(&self, settings: &Settings, json: bool) -> Result<(), OperatorError> {
         Err(OperatorError(format!("{settings:?} {json}")))
@@ -86,18 +107,6 @@ impl Operator for Keys {
     fn config(&self, settings: &Settings, json: bool) -> Result<String, OperatorError> {
         Ok(format!("{:?} {json}", settings.config))
     }
-    fn keys(&self, _: &Settings) -> Result<Vec<AllowedKey>, OperatorError> {
-        Ok(self.0.borrow().clone())
-    }
-    fn allow(&self, _: &Settings, key: &AllowedKey) -> Result<(), OperatorError> {
-        self.0.borrow_mut().push(key.clone());
-        Ok(())
-    }
-    fn disallow(&self, _: &Settings, pubkey: &PubKey) -> Result<bool, OperatorError> {
-        let before = self.0.borrow().len();
-        self.0.borrow_mut().retain(|key| key.pubkey != *pubkey);
-        Ok(self.0.borrow().len() < before)
-    }
     fn doctor(&self, _: &Settings) -> Result<Vec<Finding>, OperatorError> {
         let finding = |name, state, advice: &str| Finding {
             name,
@@ -106,12 +115,6 @@ impl Operator for Keys {
             advice: advice.to_owned(),
         };
         Ok(vec![finding("swap", State::Ok, ""), finding("disk sync", State::Fail, "buy one")])
-    }
-    fn reload(&self, _: &Settings) -> Result<Value, OperatorError> {
-        Ok(json!({ "changed": ["log.level"], "restart_needed": ["relay.shards"] }))
-    }
-    fn info(&self, _: &Settings) -> Result<Value, OperatorError> {
-        Ok(json!({ "head": 7 }))
     }
 }
 
@@ -196,6 +199,23 @@ fn the_flags_are_consistent_and_the_help_teaches() {
     }
 }
 
+/// Of every command and every argument the help says what it is.
+#[test]
+fn nothing_is_left_unexplained() {
+    fn unexplained(path: &str, command: &clap::Command, found: &mut Vec<String>) {
+        let path = format!("{path} {}", command.get_name());
+        if command.get_about().is_none() {
+            found.push(path.clone());
+        }
+        let silent = command.get_arguments().filter(|arg| arg.get_help().is_none());
+        found.extend(silent.map(|arg| format!("{path} {}", arg.get_id())));
+        command.get_subcommands().for_each(|inner| unexplained(&path, inner, found));
+    }
+    let mut found = Vec::new();
+    unexplained("", &Cli::command(), &mut found);
+    assert!(found.is_empty(), "without help: {found:#?}");
+}
+
 #[test]
 fn wrong_usage_exits_with_2() {
     let key = "ab".repeat(32);
@@ -208,6 +228,7 @@ fn wrong_usage_exits_with_2() {
         &["sub", "--count", "0"],
         &["query", "--limit", "0"],
         &["allow", "add", &key, "--role", "king"],
+        &["check", "--at", "http://127.0.0.1:1"],
         &["fly"],
     ] {
         let args = std::iter::once(&"axon").chain(args).map(OsString::from);

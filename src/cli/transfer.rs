@@ -32,6 +32,7 @@ pub(super) struct ExportFlags {
     /// The file to write, or to go on with behind its last whole event [default: standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// How events are written
     #[arg(long, value_enum, default_value = "events")]
     format: Format,
 }

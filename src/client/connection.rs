@@ -40,10 +40,7 @@ pub enum ConnectError {
     Timeout { url: String },
     #[error("{url}: the relay does not take connections now ({message}); try again soon")]
     Unavailable { url: String, message: String },
-    #[error(
-        "{url}: {message} (code {code}); on the relay's machine: axon allow add {pubkey}; \
-         the url must be one of the relay's `urls`"
-    )]
+    #[error("{url}: {message} (code {code}){}", login_advice(message, pubkey))]
     LoginRefused { url: String, code: u16, message: String, pubkey: String },
     #[error("{url}: not an Axon relay: {what}")]
     NotARelay { url: String, what: String },
@@ -210,6 +207,17 @@ fn dial_error(url: String, error: tungstenite::Error) -> ConnectError {
             ConnectError::Unavailable { url, message: format!("HTTP {}", response.status()) }
         }
         other => ConnectError::NotARelay { url, what: other.to_string() },
+    }
+}
+
+/// What may help against a refused login.
+fn login_advice(message: &str, pubkey: &str) -> String {
+    if message == Reason::KeyNotAllowed.to_string() {
+        format!("; on the relay's machine: axon allow add {pubkey}")
+    } else if message == Reason::BadLogin.to_string() {
+        "; the url must be one of the relay's `urls`, to the letter".to_owned()
+    } else {
+        String::new()
     }
 }
 

@@ -101,6 +101,10 @@ pub struct Session {
 /// A message before the login is an Auth: 64 + 32 bytes and their keys.
 const AUTH_MESSAGE_BYTES_MAX: usize = 1_024;
 
+/// Bytes queued for a stranger who takes none: the Challenge and some pongs. Times
+/// `limits.half_open_max` this is what all of them can make the relay hold.
+const AUTH_QUEUE_BYTES_MAX: usize = 1_024;
+
 impl Session {
     /// A session for a connection that was just upgraded; queues the Challenge.
     /// The time limit for the login runs from `accepted`.
@@ -171,6 +175,10 @@ impl Session {
         self.replies.in_flight_bytes()
     }
 
+    fn is_stranger(&self) -> bool {
+        matches!(self.state, State::AwaitingAuth { .. })
+    }
+
     /// Whether it still takes messages.
     pub fn is_listening(&self) -> bool {
         matches!(self.state, State::AwaitingAuth { .. } | State::Open { .. })
@@ -205,6 +213,10 @@ impl Session {
                     State::AwaitingAuth { .. } => self.end_with(Reason::NotAuthenticated),
                     _ => self.refuse(About::Nothing, Reason::TextFrame),
                 }
+                Request::Nothing
+            }
+            // RFC 6455, section 5.5.3: not each of many pings has to be answered.
+            Incoming::Ping(_) if self.is_stranger() && self.out.len() >= AUTH_QUEUE_BYTES_MAX => {
                 Request::Nothing
             }
             Incoming::Ping(payload) => {
@@ -323,5 +335,24 @@ impl Session {
             (None, None) => About::Nothing,
         };
         self.refuse(about, problem.reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_who_pings_and_takes_nothing_holds_a_bounded_queue() {
+        let terms = Arc::new(Terms { limits: Limits::default(), log_id: LogId([7; 16]) });
+        let mut session = Session::new(terms, [9; 32], Millis(0), Millis(0));
+        for _ in 0..100_000 {
+            session.incoming(Incoming::Ping(&[1; 125]));
+        }
+        assert!((125..AUTH_QUEUE_BYTES_MAX + 127).contains(&session.queued_bytes()));
+        let queued = session.queued_bytes();
+        session.out().advance(Millis(1), queued);
+        session.incoming(Incoming::Ping(b"again"));
+        assert_eq!(session.queued_bytes(), 2 + 5, "once he reads he is answered again");
     }
 }

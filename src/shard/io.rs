@@ -128,6 +128,8 @@ impl Net for Sockets {
         let Some(socket) = self.get(index) else { return };
         match ending {
             Ending::Abort => socket.shutdown(),
+            // Whoever waits for the socket has this called again.
+            Ending::Closing if socket.writing.get() => {}
             Ending::Closing if !socket.lingering.replace(true) => {
                 monoio::spawn(linger(self.local.clone(), Rc::clone(socket)));
             }
@@ -160,11 +162,13 @@ async fn write_later(local: Weak<Local>, index: ConnIndex, socket: Rc<Socket>) {
 async fn linger(local: Weak<Local>, socket: Rc<Socket>) {
     // What the socket does not take ends when the session's own time is over.
     let _ = socket.finish().await;
-    let socket = Rc::downgrade(&socket);
+    // A peer that goes before the time is over takes its descriptor along.
+    let weak = Rc::downgrade(&socket);
+    drop(socket);
     let linger_ms = |local: Rc<Local>| local.core.borrow().limits().linger_ms;
     let Some(ms) = local.upgrade().map(linger_ms) else { return };
     monoio::time::sleep(Duration::from_millis(ms)).await;
-    if let Some(socket) = socket.upgrade() {
+    if let Some(socket) = weak.upgrade() {
         socket.shutdown();
     }
 }
@@ -311,7 +315,8 @@ fn read_once(local: &Rc<Local>, index: ConnIndex, socket: &Rc<Socket>) -> bool {
     let stage = local.watch.enter(Stage::Receive);
     let received = socket.recv(&mut buf[..READ_BYTES_PER_TURN]);
     local.watch.enter(stage);
-    if socket.unsent_bytes() > 0 {
+    // Who says goodbye sends it himself.
+    if socket.unsent_bytes() > 0 && !socket.lingering.get() {
         watch_space(&Rc::downgrade(local), index, socket);
     }
     match received {

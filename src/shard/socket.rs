@@ -70,7 +70,8 @@ impl Socket {
         self.stream.readable(false).await
     }
 
-    /// Completes when a write would not block. Cancelling it loses nothing.
+    /// Completes when a write would not block. Cancelling it loses nothing. For one task at a
+    /// time: with epoll only the last that waits is woken.
     pub async fn writable(&self) -> io::Result<()> {
         self.stream.writable(false).await
     }

@@ -221,9 +221,12 @@ fn copy(from: &Path, to: &Path) -> Result<Entry, StoreError> {
 fn read_list(dir: &Path) -> Result<List, StoreError> {
     let path = dir.join(LIST);
     let mut text = String::new();
-    let file = File::open(&path).map_err(|source| file_error(&path, source))?;
-    file.take(LIST_BYTES_MAX).read_to_string(&mut text).map_err(|source| file_error(&path, source))?;
     let refused = |what: String| StoreError::Backup { dir: dir.to_owned(), what: format!("{LIST}: {what}") };
+    let file = File::open(&path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => refused("not there; `axon backup DIR` makes a backup".to_owned()),
+        _ => file_error(&path, source),
+    })?;
+    file.take(LIST_BYTES_MAX).read_to_string(&mut text).map_err(|source| file_error(&path, source))?;
     let list: List = serde_json::from_str(&text).map_err(|error| refused(error.to_string()))?;
     if list.format == FORMAT { Ok(list) } else { Err(refused(format!("format {} is unknown", list.format))) }
 }

@@ -380,6 +380,20 @@ pub fn connect(address: &str) -> TcpStream {
     stream
 }
 
+/// The same, in segments of a wide-area network and with little room for what comes: the relay's
+/// socket takes less at once than a single write of it would be.
+pub fn connect_narrow(address: &str) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(4_096).expect("a small buffer");
+    socket.set_tcp_mss(1_000).expect("small segments");
+    let address: std::net::SocketAddr = address.parse().expect("an address");
+    socket.connect(&address.into()).expect("a connection");
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
+    stream
+}
+
 /// Sends bytes on a new connection and reads until the relay ends it.
 pub fn converse(address: &str, bytes: &[u8]) -> Vec<u8> {
     let mut stream = connect(address);
@@ -421,9 +435,14 @@ pub enum Stream {
 impl Stream {
     /// Connects and does the handshake.
     pub fn tls(address: &str, config: &std::sync::Arc<ClientConfig>) -> Stream {
+        Stream::tls_over(connect(address), config)
+    }
+
+    /// Does the handshake over a connection that is there.
+    pub fn tls_over(socket: TcpStream, config: &std::sync::Arc<ClientConfig>) -> Stream {
         let name = ServerName::try_from("localhost").expect("a name");
         let session = ClientConnection::new(config.clone(), name).expect("a session");
-        let mut stream = StreamOwned::new(session, connect(address));
+        let mut stream = StreamOwned::new(session, socket);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock).expect("a handshake");
         }

@@ -92,6 +92,48 @@ fn the_end_of_a_connection_is_said_in_tls_too() {
     assert_eq!(relay.wait(), Some(0));
 }
 
+/// The end is said while records still wait for a reader that has stalled: when it has read all
+/// and is gone, nothing is left of its connection, long before the time for stragglers is over.
+#[test]
+fn nothing_stays_of_a_stalled_reader_that_has_left() {
+    for epoll in [false, true] {
+        let setup = Setup::new(1..=2).tls().section("[limits]\nlinger_ms = 60000");
+        let relay = if epoll { setup.by_epoll() } else { setup }.start();
+        let mut writer = relay.client(&key(1));
+        for n in 0..9u8 {
+            writer.publish_ok(&event(&key(1), 1000, &[n; 65_000], &[]));
+        }
+        let descriptors = || {
+            let open = std::fs::read_dir(format!("/proc/{}/fd", relay.pid())).expect("its descriptors");
+            open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+                .filter(|target| target.to_string_lossy().starts_with("socket:"))
+                .count()
+        };
+        let before = descriptors();
+        for limit in 3..9 {
+            let socket = Stream::tls_over(connect_narrow(&relay.address()), &trusting());
+            let mut stalled = Client::upgrade_over(socket, &[]);
+            stalled.login(&key(2), "ws://test");
+            stalled.subscribe("s", Filter { limit: Some(limit), ..everything() });
+            relay.wait_for_metric("axon_queue_bytes", |bytes| bytes > 0.0);
+            stalled.send(&frame(8, &1000u16.to_be_bytes()));
+            // It reads no faster than the relay sends: the last part has to wait, too.
+            while stalled.stream.read(&mut [0; 4_096]).expect("no end but a clean one") > 0 {
+                relay.metric("axon_queue_bytes");
+            }
+        }
+        let (clock, linger_ms) = (axon::base::Clock::new(), 60_000);
+        let left = clock.now();
+        wait_until(
+            || {
+                assert!(clock.now().since(left) < linger_ms / 2, "{} sockets stay", descriptors() - before);
+                descriptors() <= before
+            },
+            "the sockets of those who left are closed",
+        );
+    }
+}
+
 #[test]
 fn whoever_does_not_finish_the_handshake_is_closed_and_harms_nobody() {
     let relay = Setup::new(1..=1).tls().section("[limits]\nauth_timeout_ms = 1500").start();

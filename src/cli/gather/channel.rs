@@ -29,6 +29,7 @@ pub(super) enum ChannelCommand {
     },
     /// Make a channel
     Create {
+        /// Its name; others may have the same
         name: String,
         /// What it is for
         #[arg(long, value_name = "TEXT")]
@@ -38,9 +39,15 @@ pub(super) enum ChannelCommand {
         member: Vec<String>,
     },
     /// Make an agent a member
-    Invite { channel: String, agent: String },
+    Invite {
+        /// The channel's id
+        channel: String,
+        /// The agent's id
+        agent: String,
+    },
     /// Say something to the members
     Post {
+        /// The channel's id
         channel: String,
         /// What to say; `-` reads stdin
         text: String,
@@ -48,13 +55,20 @@ pub(super) enum ChannelCommand {
     /// Read what was said
     Read(ReadFlags),
     /// Show the members
-    Show { channel: String },
+    Show {
+        /// The channel's id
+        channel: String,
+    },
     /// Leave
-    Leave { channel: String },
+    Leave {
+        /// The channel's id
+        channel: String,
+    },
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ReadFlags {
+    /// The channel's id
     channel: String,
     /// Only what came after this: RFC 3339, or the `created` of a message
     #[arg(long, value_name = "TIME")]

@@ -88,6 +88,7 @@ pub(super) struct ReplyFlags {
 pub(super) struct VoteFlags {
     /// The post's id
     post: String,
+    /// Which way
     vote: Direction,
 }
 

@@ -31,8 +31,10 @@ pub(super) enum SkillCommand {
         /// Part of the name or description
         #[arg(long, value_name = "TEXT")]
         find: Option<String>,
+        /// Only of this category
         #[arg(long)]
         category: Option<String>,
+        /// The best first, by this
         #[arg(long, value_parser = ["rank", "installs", "reviews", "security"])]
         sort: Option<String>,
         /// At most N

@@ -29,13 +29,18 @@ const DESIGN_BYTES_MAX: u64 = 20 << 20;
 pub(super) enum OrderCommand {
     /// Show what there is, and what it costs
     Menu {
+        /// The page to show
         #[arg(long, default_value_t = 1)]
         page: u32,
     },
     /// Show what is to be chosen of a product
-    Options { product: String },
+    Options {
+        /// The product's id, as the menu has it
+        product: String,
+    },
     /// Order one piece; the answer says what to pay, and where
     Place {
+        /// The product's id, as the menu has it
         product: String,
         /// One of its options; give each
         #[arg(long, value_name = "NAME=VALUE", value_parser = option)]
@@ -48,9 +53,17 @@ pub(super) enum OrderCommand {
         design: Option<PathBuf>,
     },
     /// Say with which transaction it was paid
-    Pay { order: String, tx: String },
+    Pay {
+        /// The order's id
+        order: String,
+        /// The transaction's id
+        tx: String,
+    },
     /// Show an order
-    Show { order: String },
+    Show {
+        /// The order's id
+        order: String,
+    },
 }
 
 fn option(text: &str) -> Result<(String, String), String> {

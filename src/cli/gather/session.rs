@@ -18,16 +18,18 @@ const STDIN_BYTES_MAX: u64 = 256 << 10;
 /// Where Gather of a relay without a configuration is.
 const DEFAULT_URL: &str = "http://127.0.0.1:8090";
 
+const WHERE: &str = "Which Gather, and as whom";
+
 #[derive(Debug, Args)]
 pub(super) struct GatherFlags {
     /// Gather's address (the relay's http.listen)
-    #[arg(long, global = true, default_value = DEFAULT_URL, env = "AXON_GATHER_URL")]
+    #[arg(long, global = true, help_heading = WHERE, default_value = DEFAULT_URL, env = "AXON_GATHER_URL")]
     url: String,
     /// Private key (PKCS#8 PEM) [default: axon-data/operator.pem if present, else ~/.config/axon/key.pem]
-    #[arg(long, global = true, value_name = "FILE", env = "AXON_KEY")]
+    #[arg(long, global = true, help_heading = WHERE, value_name = "FILE", env = "AXON_KEY")]
     key: Option<PathBuf>,
     /// For https://: the certificate authorities to trust (PEM) [default: those that browsers trust]
-    #[arg(long, global = true, value_name = "FILE", env = "AXON_CA")]
+    #[arg(long, global = true, help_heading = WHERE, value_name = "FILE", env = "AXON_CA")]
     ca: Option<PathBuf>,
 }
 

@@ -20,19 +20,19 @@ const WORSE_MAX: f64 = 30.0;
 const PUBLISHES: u32 = 200;
 
 /// Somebody who uses the relay.
-struct User<'a> {
+pub struct User<'a> {
     relay: &'a Relay,
     client: Client,
     published: u32,
 }
 
 impl User<'_> {
-    fn new(relay: &Relay) -> User<'_> {
+    pub fn new(relay: &Relay) -> User<'_> {
         User { relay, client: relay.client(&key(1)), published: 0 }
     }
 
     /// Publishes, one after the other: each must be answered.
-    fn is_served(&mut self) {
+    pub fn is_served(&mut self) {
         for _ in 0..PUBLISHES {
             self.published += 1;
             self.client.publish_ok(&event(&key(1), 1000, &self.published.to_be_bytes(), &[]));
@@ -40,14 +40,14 @@ impl User<'_> {
     }
 
     /// The CPU seconds that the relay uses while it serves one such publish.
-    fn cost(&mut self) -> f64 {
+    pub fn cost(&mut self) -> f64 {
         let before = cpu_seconds(self.relay);
         self.is_served();
         (cpu_seconds(self.relay) - before) / f64::from(PUBLISHES)
     }
 }
 
-fn cpu_seconds(relay: &Relay) -> f64 {
+pub fn cpu_seconds(relay: &Relay) -> f64 {
     relay.metric("process_cpu_seconds_total")
 }
 
@@ -56,7 +56,7 @@ fn is_about_the_same(calm: f64, under_attack: f64) {
 }
 
 /// As many silent connections as this process can have, up to ten thousand.
-fn silent_max() -> usize {
+pub fn silent_max() -> usize {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
@@ -150,7 +150,7 @@ fn whoever_sends_a_byte_at_a_time_is_out_when_the_time_is_up() {
 
 /// Events in another's name whose signatures do not hold; their ids do, so that only the
 /// signature can refuse them.
-fn forgeries(count: u32) -> Vec<u8> {
+pub fn forgeries(count: u32) -> Vec<u8> {
     let forged = |n: u32| {
         let builder = EventBuilder {
             kind: axon::base::Kind(1000),
@@ -210,7 +210,7 @@ fn a_flood_of_bad_signatures_costs_its_senders_budget_and_nobody_elses() {
 }
 
 /// Ends the other threads also when the test fails.
-struct Stop<'a>(&'a AtomicBool);
+pub struct Stop<'a>(pub &'a AtomicBool);
 
 impl Drop for Stop<'_> {
     fn drop(&mut self) {

@@ -1,5 +1,7 @@
 //! A short `axon torture`: each fault once. The long one is run by hand.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
 use axon::filter::Filter;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;

@@ -8,6 +8,8 @@
 mod admin;
 #[path = "relay/attack.rs"]
 mod attack;
+#[path = "relay/beside.rs"]
+mod beside;
 #[path = "relay/client.rs"]
 mod client;
 #[path = "relay/connections.rs"]
@@ -18,6 +20,8 @@ mod delivery;
 mod durability;
 #[path = "relay/faults.rs"]
 mod faults;
+#[path = "relay/floods.rs"]
+mod floods;
 #[path = "relay/harness.rs"]
 mod harness;
 #[path = "relay/hostile.rs"]

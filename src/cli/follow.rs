@@ -91,13 +91,12 @@ impl Printer<'_> {
 
     /// What to do when the relay has not kept what is asked for.
     fn explain(&self, error: SubscribeError) -> Failure {
-        let SubscribeError::Refused { code: 400, message } = &error else { return error.into() };
-        match message.rsplit_once("go on with after: ") {
-            Some((_, seq)) if self.state.is_some() => {
+        match error.complete_behind() {
+            Some(seq) if self.state.is_some() => {
                 format!("{error}. To go on without what is gone: remove the --state file, then begin with --after {seq}")
                     .into()
             }
-            Some((_, seq)) => format!("{error}. To go on without what is gone: --after {seq}").into(),
+            Some(seq) => format!("{error}. To go on without what is gone: --after {seq}").into(),
             None => error.into(),
         }
     }

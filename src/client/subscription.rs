@@ -95,7 +95,18 @@ impl SubscribeError {
             SubscribeError::BadEvent(_) | SubscribeError::Broken(_) => true,
         }
     }
+
+    /// If retention has taken events behind the position that was asked for: where to go on
+    /// without them.
+    pub fn complete_behind(&self) -> Option<Seq> {
+        let SubscribeError::Refused { code: 400, message } = self else { return None };
+        let (_, seq) = message.rsplit_once(GO_ON_BEHIND)?;
+        seq.parse().ok().map(Seq)
+    }
 }
+
+/// What stands before the position in such an Error (protocol §6), at its end.
+const GO_ON_BEHIND: &str = "go on with after: ";
 
 /// A stream of [`Update`]s. An error is its last item.
 pub struct Subscription {

@@ -2,7 +2,6 @@
 
 use super::faults::{self, EIO, ENOSPC, Region};
 use super::plan::Fault;
-use super::relay::Running;
 use super::run::{Run, Stop};
 use rand::RngExt;
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
@@ -12,15 +11,26 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// How long a merge is waited for, in looks of a millisecond.
-const MERGE_LOOKS_MAX: u32 = 1_500;
+/// How long work of the store's is waited for, in looks of a millisecond.
+const WORK_LOOKS_MAX: u32 = 1_500;
+
+/// The database's threads that merge files, and the one that retention deletes on.
+const MERGING: &str = "rocksdb:low";
+const PURGING: &str = "axon-purge";
 
 impl Run {
     pub(super) async fn bring(&mut self, fault: Fault) -> Result<(), Stop> {
         match fault {
             Fault::Kill => self.kill(),
             Fault::KillStart => self.kill_starts().await,
-            Fault::KillMerge => self.kill_merge().await,
+            Fault::KillMerge => {
+                self.figures.merges += self.kill_while(MERGING).await?;
+                Ok(())
+            }
+            Fault::KillPurge => {
+                self.figures.purges += self.kill_while(PURGING).await?;
+                Ok(())
+            }
             Fault::FailStart => self.fail_start().await,
             Fault::KillBackup => self.kill_backup().await,
             Fault::TornTail => {
@@ -52,16 +62,15 @@ impl Run {
         Ok(())
     }
 
-    /// Kills it in the middle of a merge, if one comes in time.
-    async fn kill_merge(&mut self) -> Result<(), Stop> {
-        for _ in 0..MERGE_LOOKS_MAX {
-            if self.relay.as_ref().map_or(Ok(false), Running::is_merging)? {
-                self.figures.merges += 1;
-                break;
+    /// Kills it while such a thread is at work, if that happens in time; how often it did.
+    async fn kill_while(&mut self, thread: &str) -> Result<u64, Stop> {
+        for _ in 0..WORK_LOOKS_MAX {
+            if self.relay.as_ref().map_or(Ok(false), |relay| relay.is_busy(thread))? {
+                return self.kill().map(|()| 1);
             }
             sleep(Duration::from_millis(1)).await;
         }
-        self.kill()
+        self.kill().map(|()| 0)
     }
 
     /// Starts it on a disk that does not write or does not sync, and kills what comes of it.

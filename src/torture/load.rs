@@ -1,21 +1,21 @@
-//! Publishers that never stop, and subscribers that stall, drop out and come back.
+//! Publishers that never stop, and the subscribers beside them.
 
 use super::Broken;
-use super::record::{Fate, Record};
-use crate::base::{Clock, EventId, Kind, Seq};
-use crate::client::{Client, EventBuilder, Filter, KeyPair, PublishError, Receipt, Start, Update};
-use futures_util::StreamExt as _;
+use super::follow::{Follower, History};
+use super::record::{Fate, Record, Sent};
+use super::stretch::{AUTHORS, Stretch};
+use crate::base::{Clock, EventId, Kind};
+use crate::client::{Client, EventBuilder, KeyPair, PublishError, Receipt};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// Authors; each has a kind of its own.
-pub(super) const AUTHORS: u8 = 4;
-const SUBSCRIBERS: u64 = 3;
+/// What subscribers follow.
+const FOLLOWED: [Stretch; 4] = [Stretch::Kept, Stretch::Kept, Stretch::Counted, Stretch::Weighed];
 
 /// Values of the tag `t`.
 pub(super) const TOPICS: u64 = 7;
@@ -35,13 +35,10 @@ pub(super) fn key(seed: u64, author: u8) -> KeyPair {
     KeyPair::from_seed(&bytes)
 }
 
-/// The kind of an author's events.
-pub(super) fn kind(author: u8) -> u16 {
-    1_000 + u16::from(author)
+/// The topic of an author's event of that number.
+pub(super) fn topic(number: u64) -> String {
+    format!("x{}", number % TOPICS)
 }
-
-/// What a subscriber has been given, in order.
-pub(super) type History = Arc<Mutex<Vec<(Seq, EventId)>>>;
 
 /// The load of one run.
 pub(super) struct Load {
@@ -67,11 +64,15 @@ impl Load {
             };
             tasks.push(tokio::spawn(publisher.publish()));
         }
-        let histories: Vec<History> = (0..SUBSCRIBERS).map(|_| History::default()).collect();
+        let histories: Vec<History> = FOLLOWED.map(History::new).to_vec();
         for (number, history) in (0..).zip(&histories) {
-            let client = Client::new(url, key(seed, number)).verify_events(false);
-            let rng = StdRng::seed_from_u64(seed ^ 0x5afe ^ u64::from(number));
-            tasks.push(tokio::spawn(follow(client, rng, Arc::clone(history))));
+            let follower = Follower {
+                client: Client::new(url, key(seed, number)).verify_events(false),
+                rng: StdRng::seed_from_u64(seed ^ 0x5afe ^ u64::from(number)),
+                history: history.clone(),
+                record: Arc::clone(&record),
+            };
+            tasks.push(tokio::spawn(follower.follow()));
         }
         Load { record, histories, pace, tasks }
     }
@@ -158,7 +159,7 @@ impl Author {
                 }
                 number += 1;
                 let (id, wire) = self.event(number).map_err(|error| error.to_string())?;
-                self.record.sent(id, self.author, &wire);
+                self.record.sent(id, Sent::new(self.author, number, &wire));
                 // Only an attempt shows that a connection is over.
                 let sent = match publisher.send(wire).await {
                     Ok(receipt) => receipts.send(receipt).await.is_ok(),
@@ -178,14 +179,10 @@ impl Author {
         let mut content: Vec<u8> = number.to_be_bytes().to_vec();
         let extra = self.rng.random_range(0..CONTENT_BYTES_MAX);
         content.extend((0..extra).map(|_| self.rng.random::<u8>()));
-        let tags = vec![("t".to_owned(), vec![format!("x{}", number % TOPICS)])];
+        let tags = vec![("t".to_owned(), vec![topic(number)])];
+        let kind = Kind(Stretch::of(number).kind(self.author));
         let created_at = Clock::new().unix_seconds();
-        self.client.key().sign_event(&EventBuilder {
-            kind: Kind(kind(self.author)),
-            created_at,
-            content,
-            tags,
-        })
+        self.client.key().sign_event(&EventBuilder { kind, created_at, content, tags })
     }
 }
 
@@ -215,40 +212,5 @@ impl Answers {
             self.pace.end();
         }
         Ok(())
-    }
-}
-
-/// Follows the whole log, stalls, and now and then drops out and goes on behind what it has.
-async fn follow(client: Client, mut rng: StdRng, history: History) -> Result<(), Broken> {
-    loop {
-        let last = history.lock().await.last().map(|(seq, _)| *seq);
-        let start = last.map_or(Start::Beginning, Start::After);
-        let mut updates = client.subscribe(Filter::default(), start);
-        let patience = rng.random_range(200..20_000);
-        for _ in 0..patience {
-            match updates.next().await {
-                Some(Ok(Update::Event(delivery))) => {
-                    let position = delivery.position.ok_or("a stored event without a position")?;
-                    let mut history = history.lock().await;
-                    let expected = history.last().map_or(1, |(seq, _)| seq.0 + 1);
-                    if position.seq.0 != expected {
-                        return Err(format!("a subscriber got {} where {expected} was due", position.seq));
-                    }
-                    history.push((position.seq, delivery.event.id));
-                }
-                Some(Ok(_)) => {}
-                Some(Err(error)) => {
-                    // Refused because the log could not be read, or ended: it comes back.
-                    if error.is_final() {
-                        return Err(format!("a subscriber: {error}"));
-                    }
-                    break;
-                }
-                None => break,
-            }
-            if rng.random_ratio(1, 4_000) {
-                tokio::time::sleep(Duration::from_millis(rng.random_range(10..300))).await;
-            }
-        }
     }
 }

@@ -10,11 +10,14 @@
 mod bring;
 mod disk;
 mod faults;
+mod follow;
+mod judge;
 mod load;
 mod plan;
 mod record;
 mod relay;
 mod run;
+mod stretch;
 mod verify;
 
 pub use run::{Figures, Options, run};

@@ -12,6 +12,8 @@ pub(super) enum Fault {
     KillStart,
     /// kill −9 while files are merged.
     KillMerge,
+    /// kill −9 while retention deletes.
+    KillPurge,
     /// Writes or syncs fail while it starts; it may refuse, or come back by itself.
     FailStart,
     /// kill −9 while a backup is made.
@@ -38,10 +40,11 @@ pub(super) enum Fault {
 
 impl Fault {
     /// Each with its share of the rounds.
-    const SHARES: [(Fault, u32); 13] = [
+    const SHARES: [(Fault, u32); 14] = [
         (Fault::Kill, 10),
         (Fault::KillStart, 4),
         (Fault::KillMerge, 4),
+        (Fault::KillPurge, 4),
         (Fault::FailStart, 1),
         (Fault::KillBackup, 1),
         (Fault::TornTail, 3),
@@ -59,6 +62,7 @@ impl Fault {
             Fault::Kill => "kill",
             Fault::KillStart => "kill during start-up",
             Fault::KillMerge => "kill during a merge",
+            Fault::KillPurge => "kill during retention",
             Fault::FailStart => "failures during start-up",
             Fault::KillBackup => "kill during a backup",
             Fault::TornTail => "torn tail",

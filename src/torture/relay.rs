@@ -1,6 +1,7 @@
 //! The relay's process.
 
 use super::faults::Preload;
+use super::stretch;
 use crate::base::PubKey;
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Read as _};
@@ -20,7 +21,7 @@ pub(super) struct Setup {
 
 impl Setup {
     /// Writes the configuration of a relay in `dir` that allows these keys. The memtables are
-    /// small, so that flushes and merges go on all the time.
+    /// small, so that flushes and merges go on all the time, and retention has much to do.
     pub(super) fn new(
         program: PathBuf,
         dir: &Path,
@@ -34,8 +35,9 @@ impl Setup {
             "[relay]\nlisten = \"{address}\"\ndata_dir = {:?}\ndurability = \"fsync\"\n\
              [http]\nlisten = \"\"\n[log]\nlevel = \"warn\"\n\
              [store]\nlog_memtable_bytes = 2097152\nids_memtable_bytes = 1048576\n\
-             index_memtable_bytes = 1048576\nindex_flush_events = 8192\nreserve_bytes = 16777216\n",
-            data_dir.to_string_lossy()
+             index_memtable_bytes = 1048576\nindex_flush_events = 8192\nreserve_bytes = 16777216\n{}",
+            data_dir.to_string_lossy(),
+            stretch::rules()
         );
         for key in keys {
             text.push_str(&format!("[[allow]]\npubkey = \"{key}\"\nrole = \"member\"\n"));
@@ -100,16 +102,16 @@ impl Setup {
 pub(super) struct Running(Child);
 
 impl Running {
-    /// Whether the database is merging files at this moment: one of its threads for that is not
-    /// waiting for work.
-    pub(super) fn is_merging(&self) -> io::Result<bool> {
+    /// Whether a thread whose name begins so is at work at this moment: it is not waiting for any.
+    pub(super) fn is_busy(&self, thread: &str) -> io::Result<bool> {
+        let thread = format!("({thread}");
         for entry in fs::read_dir(format!("/proc/{}/task", self.0.id()))? {
             // A thread that has just ended has no file any more.
             let Ok(stat) = fs::read_to_string(entry?.path().join("stat")) else { continue };
-            let merging = stat
+            let busy = stat
                 .split_once(") ")
-                .is_some_and(|(name, rest)| name.contains("(rocksdb:low") && !rest.starts_with('S'));
-            if merging {
+                .is_some_and(|(name, rest)| name.contains(&thread) && !rest.starts_with('S'));
+            if busy {
                 return Ok(true);
             }
         }

@@ -2,10 +2,12 @@
 
 use super::disk::Disk;
 use super::faults::Preload;
-use super::load::{AUTHORS, Load, key};
+use super::load::{Load, key};
 use super::plan::Fault;
 use super::relay::{Running, Setup};
-use super::{Broken, TortureError, verify};
+use super::stretch::AUTHORS;
+use super::verify::{self, Reader};
+use super::{Broken, TortureError};
 use crate::base::{Clock, PubKey, Seq};
 use crate::client::Client;
 use rand::rngs::StdRng;
@@ -57,8 +59,11 @@ pub struct Figures {
     pub answered: u64,
     /// Events read back and compared, over all looks.
     pub compared: u64,
-    /// Kills that met a merge of files.
+    /// Kills that met a merge of files, and those that met the purge at work.
     pub merges: u64,
+    pub purges: u64,
+    /// Events of the log that retention has taken away.
+    pub purged: u64,
     /// Looks at the whole store, and runs of `axon check`.
     pub whole: u64,
     pub checks: u64,
@@ -137,8 +142,10 @@ pub(super) struct Run {
     keys: Vec<PubKey>,
     pub(super) rng: StdRng,
     pub(super) has_disk: bool,
-    /// The store was looked at up to here.
+    /// The store was looked at up to here, so many times; where the purge marks were.
     seen: Seq,
+    looks: u32,
+    marks: [Seq; 2],
     kills_at_check: u64,
     /// What the last look at the whole store took.
     check_ms: u64,
@@ -174,6 +181,8 @@ impl Run {
             rng,
             has_disk,
             seen,
+            looks: 0,
+            marks: [Seq::ZERO; 2],
             kills_at_check,
             check_ms: 0,
             clock: Clock::new(),
@@ -240,20 +249,21 @@ impl Run {
     async fn look(&mut self, whole: bool) -> Result<(), Stop> {
         let whole = whole || self.figures.events <= WHOLE_EVENTS_MAX;
         let after = if whole { Seq::ZERO } else { self.seen };
-        let readback = verify::log(&self.reader, &self.load.record, after).await;
-        let readback = readback.map_err(|what| self.broken(what))?;
-        // What is still under way may have become longer meanwhile; the indexes are compared on
-        // a relay at rest.
-        let rows = verify::indexes(&self.reader, &self.keys, &readback).await;
-        let rows = rows.map_err(|what| self.broken(what))?;
-        let told = verify::histories(&self.load.histories, &readback).await;
+        self.looks += 1;
+        let record = &self.load.record;
+        let reader = Reader { client: &self.reader, keys: &self.keys, record, look: self.looks };
+        let looked = reader.look(after, &mut self.marks).await;
+        let (view, events) = looked.map_err(|what| self.broken(what))?;
+        let purged = view.judge(record).map_err(|what| self.broken(what))?;
+        let told = verify::histories(&self.load.histories, &view).await;
         told.map_err(|what| self.broken(what))?;
         if let Some(what) = self.load.broken().await {
             return Err(self.broken(what));
         }
-        self.seen = readback.head();
-        self.figures.events = readback.head().0;
-        self.figures.compared += readback.events() + rows;
+        self.seen = view.head();
+        self.figures.events = view.head().0;
+        self.figures.purged = purged.unwrap_or(self.figures.purged);
+        self.figures.compared += events;
         self.figures.whole += u64::from(whole);
         Ok(())
     }

@@ -11,6 +11,7 @@ use axon::event::EventBuilder;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// How much more CPU a publish may cost under attack. One that is looked at again and again costs
 /// hundreds of times more.
@@ -20,19 +21,19 @@ const WORSE_MAX: f64 = 30.0;
 const PUBLISHES: u32 = 200;
 
 /// Somebody who uses the relay.
-struct User<'a> {
+pub struct User<'a> {
     relay: &'a Relay,
     client: Client,
     published: u32,
 }
 
 impl User<'_> {
-    fn new(relay: &Relay) -> User<'_> {
+    pub fn new(relay: &Relay) -> User<'_> {
         User { relay, client: relay.client(&key(1)), published: 0 }
     }
 
     /// Publishes, one after the other: each must be answered.
-    fn is_served(&mut self) {
+    pub fn is_served(&mut self) {
         for _ in 0..PUBLISHES {
             self.published += 1;
             self.client.publish_ok(&event(&key(1), 1000, &self.published.to_be_bytes(), &[]));
@@ -40,14 +41,14 @@ impl User<'_> {
     }
 
     /// The CPU seconds that the relay uses while it serves one such publish.
-    fn cost(&mut self) -> f64 {
+    pub fn cost(&mut self) -> f64 {
         let before = cpu_seconds(self.relay);
         self.is_served();
         (cpu_seconds(self.relay) - before) / f64::from(PUBLISHES)
     }
 }
 
-fn cpu_seconds(relay: &Relay) -> f64 {
+pub fn cpu_seconds(relay: &Relay) -> f64 {
     relay.metric("process_cpu_seconds_total")
 }
 
@@ -55,8 +56,11 @@ fn is_about_the_same(calm: f64, under_attack: f64) {
     assert!(under_attack <= WORSE_MAX * calm, "{under_attack} s of CPU under attack, {calm} s without");
 }
 
+/// Held by whoever opens [`silent_max`] connections: this process has room for one of them.
+pub static MANY: Mutex<()> = Mutex::new(());
+
 /// As many silent connections as this process can have, up to ten thousand.
-fn silent_max() -> usize {
+pub fn silent_max() -> usize {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
@@ -76,6 +80,7 @@ fn closed(relay: &Relay, reason: &str) -> f64 {
 #[test]
 fn ten_thousand_that_say_nothing_make_room_for_each_other_and_for_honest_clients() {
     const HALF_OPEN_MAX: usize = 1_000;
+    let _many = MANY.lock().unwrap_or_else(PoisonError::into_inner);
     let limits = format!("[limits]\nhalf_open_max = {HALF_OPEN_MAX}\nauth_timeout_ms = 3600000");
     let relay = Setup::new([1, 2]).section(&limits).start();
     let mut user = User::new(&relay);
@@ -150,7 +155,7 @@ fn whoever_sends_a_byte_at_a_time_is_out_when_the_time_is_up() {
 
 /// Events in another's name whose signatures do not hold; their ids do, so that only the
 /// signature can refuse them.
-fn forgeries(count: u32) -> Vec<u8> {
+pub fn forgeries(count: u32) -> Vec<u8> {
     let forged = |n: u32| {
         let builder = EventBuilder {
             kind: axon::base::Kind(1000),
@@ -210,7 +215,7 @@ fn a_flood_of_bad_signatures_costs_its_senders_budget_and_nobody_elses() {
 }
 
 /// Ends the other threads also when the test fails.
-struct Stop<'a>(&'a AtomicBool);
+pub struct Stop<'a>(pub &'a AtomicBool);
 
 impl Drop for Stop<'_> {
     fn drop(&mut self) {

@@ -46,6 +46,17 @@ fn publishes_over_the_rate_are_429_over_all_connections_of_the_key_and_of_no_oth
 }
 
 #[test]
+fn bytes_over_the_rate_are_429_whatever_they_are() {
+    let relay = Setup::new([1]).section(&member("bytes_per_s = 100000")).start();
+    let mut client = relay.client(&key(1));
+    client.publish_ok(&event(&key(1), 1000, &[1; 60_000], &[]));
+    client.publish(&event(&key(1), 1000, &[2; 60_000], &[]).1);
+    let (text, ms) = over(client.recv());
+    assert!(text.contains("bytes_per_s") && text.contains("limit of 100000"), "{text}");
+    assert!((1..=1_000).contains(&ms), "{ms}");
+}
+
+#[test]
 fn bad_signatures_and_garbage_cost_their_senders_budget() {
     let relay = Setup::new([1, 2]).section(&member("publishes_per_s = 20")).start();
     let mut client = relay.client(&key(1));
@@ -153,7 +164,8 @@ fn a_replay_over_the_rate_is_slowed_down_and_loses_nothing() {
 
 #[test]
 fn a_storm_in_a_thread_gets_429_with_the_reason_and_is_counted() {
-    let relay = Setup::new([1]).section(&member("thread_publishes_per_min = 4")).start();
+    let relay = Setup::new([1]).section(&member("thread_publishes_per_min = 4"));
+    let relay = relay.section("[roles.admin]\nthread_publishes_per_min = 0").allow(&key(2), "admin").start();
     let mut client = relay.client(&key(1));
     let root = event(&key(1), 1000, b"root", &[]);
     client.publish_ok(&root);
@@ -166,6 +178,11 @@ fn a_storm_in_a_thread_gets_429_with_the_reason_and_is_counted() {
     assert!(text.contains("thread_publishes_per_min") && text.contains("4 times a minute"), "{text}");
     assert!((1..=15_000).contains(&ms), "{ms}");
     client.publish_ok(&event(&key(1), 1000, b"elsewhere", &[]));
+    // A key whose role says so may go on.
+    let mut admin = relay.client(&key(2));
+    for n in 0..20u8 {
+        admin.publish_ok(&event(&key(2), 1000, &[n], &[("e", tag)]));
+    }
     let metrics = relay.get(&relay.http_address(), "/metrics");
     let storms = metrics.lines().filter(|line| line.contains("limit=\"thread_publishes_per_min\""));
     assert!(storms.filter(|line| line.ends_with(" 1")).count() == 1, "{metrics}");

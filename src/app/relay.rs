@@ -10,6 +10,8 @@ use super::front::Front;
 use super::import::Import;
 use super::options::TlsFilesError;
 use super::reload::{Reloader, SetLevel, Source};
+use super::social::Ground;
+use super::window::Window;
 use super::{deletion, operator, options, social};
 use crate::base::counters::ShardCounters;
 use crate::base::{Clock, Millis, PubKey};
@@ -122,9 +124,21 @@ impl Relay {
             tls: front.tls.clone(),
         };
         let Front {
-            acceptor, limits, http, admin, beside, health, inboxes, pipes, shard_counters, tls, ..
+            acceptor,
+            limits,
+            http,
+            admin,
+            beside,
+            health,
+            inboxes,
+            pipes,
+            shard_counters,
+            log_counters,
+            tls,
+            ..
         } = front;
         let group = Arc::new(ShardGroup { inboxes });
+        let counted = shard_counters.clone();
         let log = log_port(&store, &gate, committed);
         let shards = start_shards(config, &facts, parts, &store, &group, shard_counters, pipes)?;
         let keys = Arc::new(Keys::new(
@@ -153,9 +167,18 @@ impl Relay {
             let _ = admin.set(admins_door(&facts, clock, Arc::clone(&keys), control.clone()));
         }
         serve_control(&http, config, control)?;
-        let door = IngestDoor::new(keys, allowlist);
+        let window = Arc::new(Window {
+            shards: counted,
+            log: log_counters,
+            store: Arc::clone(&store),
+            store_options: options::store(config),
+            reloader: Arc::clone(&reloader),
+            clock,
+            counting: Mutex::default(),
+        });
+        let ground = Ground { door: IngestDoor::new(keys, allowlist), window, log };
         let runtime = http.runtime().clone();
-        let start = |beside: Arc<_>| social::start(config, &facts, door, &log, clock, runtime, &beside);
+        let start = |beside: Arc<_>| social::start(config, &facts, ground, clock, runtime, &beside);
         let gather = beside.map(start).transpose()?;
         acceptor.serve();
         health.set(Status::Serving);

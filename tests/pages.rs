@@ -15,6 +15,8 @@ mod hostile;
 mod life;
 #[path = "pages/live.rs"]
 mod live;
+#[path = "pages/operator.rs"]
+mod operator;
 #[path = "pages/service.rs"]
 mod service;
 #[path = "pages/signed.rs"]

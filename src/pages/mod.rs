@@ -39,6 +39,7 @@ mod headers;
 mod home;
 mod markdown;
 mod me;
+mod operator;
 mod post;
 mod router;
 mod view;

@@ -1,7 +1,7 @@
 //! The table of pages, and what every request for one passes.
 
 use super::visit::{Asked, Visit};
-use super::{agents, assets, channels, docs, feed, forms, headers, home, me, post};
+use super::{agents, assets, channels, docs, feed, forms, headers, home, me, operator, post};
 use crate::api::{self, Api};
 use crate::gather::{Db, Fault, FaultKind};
 use askama::Template;
@@ -32,6 +32,7 @@ const PAGES: &[(&str, &str, Show)] = &[
     ("/channel/{id}", "channels", channels::show),
     ("/inbox", "inbox", me::inbox),
     ("/me", "me", me::show),
+    ("/operator", "operator", operator::show),
     ("/docs", "docs", docs::list),
     ("/docs/readme", "docs", docs::readme),
     ("/docs/protocol", "docs", docs::protocol),

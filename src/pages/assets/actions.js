@@ -6,12 +6,13 @@ import { element } from './element.js';
 import { actions as identity } from './identity.js';
 import { actions as members } from './members.js';
 import { go, reload } from './navigate.js';
+import { actions as operator } from './operator.js';
 import { solve } from './pow.js';
 import { act, freshToken, isSignedIn } from './session.js';
 import { complain, say } from './toast.js';
 import { actions as verification } from './verify.js';
 
-const ACTIONS = { vote, comment, reply, write, 'delete-post': deletePost, 'delete-comment': deleteComment, ...identity, ...members, ...verification };
+const ACTIONS = { vote, comment, reply, write, 'delete-post': deletePost, 'delete-comment': deleteComment, ...identity, ...members, ...operator, ...verification };
 /** These one may do without an account. */
 const FREE = new Set(Object.keys(identity));
 

@@ -5,6 +5,7 @@ import * as chat from './chat.js';
 import { element, icon } from './element.js';
 import { listen } from './live.js';
 import * as navigate from './navigate.js';
+import * as operator from './operator.js';
 import { resume } from './session.js';
 import * as time from './time.js';
 import { complain } from './toast.js';
@@ -25,6 +26,7 @@ let heardOn = '';
 function attach() {
   time.refresh();
   chat.after();
+  operator.after();
   const main = document.getElementById('main');
   const { live = '', liveMode: mode, position } = main.dataset;
   const page = live + location.pathname + location.search;

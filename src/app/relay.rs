@@ -123,22 +123,11 @@ impl Relay {
             clock,
             tls: front.tls.clone(),
         };
+        let counters = front.counters();
         let Front {
-            acceptor,
-            limits,
-            http,
-            admin,
-            beside,
-            health,
-            inboxes,
-            pipes,
-            shard_counters,
-            log_counters,
-            tls,
-            ..
+            acceptor, limits, http, admin, beside, health, inboxes, pipes, shard_counters, tls, ..
         } = front;
         let group = Arc::new(ShardGroup { inboxes });
-        let counted = shard_counters.clone();
         let log = log_port(&store, &gate, committed);
         let shards = start_shards(config, &facts, parts, &store, &group, shard_counters, pipes)?;
         let keys = Arc::new(Keys::new(
@@ -167,15 +156,7 @@ impl Relay {
             let _ = admin.set(admins_door(&facts, clock, Arc::clone(&keys), control.clone()));
         }
         serve_control(&http, config, control)?;
-        let window = Arc::new(Window {
-            shards: counted,
-            log: log_counters,
-            store: Arc::clone(&store),
-            store_options: options::store(config),
-            reloader: Arc::clone(&reloader),
-            clock,
-            counting: Mutex::default(),
-        });
+        let window = Arc::new(Window::new(config, counters, &store, &reloader, clock));
         let ground = Ground { door: IngestDoor::new(keys, allowlist), window, log };
         let runtime = http.runtime().clone();
         let start = |beside: Arc<_>| social::start(config, &facts, ground, clock, runtime, &beside);

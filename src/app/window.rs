@@ -1,6 +1,8 @@
 //! The relay as Gather shows it to its administrators: counters, storage, rules. What is looked
 //! at every second only reads memory.
 
+use super::config::{Config, KeyDescription, RuleDescription};
+use super::options;
 use super::reload::Reloader;
 use crate::base::counters::{
     Distribution, LogCounters, NANOS_BOUNDS, RESULT_CODES, SIZE_BOUNDS, ShardCounters,
@@ -26,14 +28,14 @@ const LIMITS: [&str; 2] = ["limits.", "roles."];
 
 /// The relay's parts that are looked at.
 pub(super) struct Window {
-    pub shards: Vec<Arc<ShardCounters>>,
-    pub log: Arc<LogCounters>,
-    pub store: Arc<Store>,
-    pub store_options: StoreOptions,
-    pub reloader: Arc<Reloader>,
-    pub clock: Clock,
+    shards: Vec<Arc<ShardCounters>>,
+    log: Arc<LogCounters>,
+    store: Arc<Store>,
+    store_options: StoreOptions,
+    reloader: Arc<Reloader>,
+    clock: Clock,
     /// Held by whoever counts kinds.
-    pub counting: Mutex<()>,
+    counting: Mutex<()>,
 }
 
 impl RelayWindow for Window {
@@ -91,13 +93,13 @@ impl RelayWindow for Window {
     fn rules(&self) -> RelayRules {
         let config = self.reloader.current.lock().unwrap_or_else(PoisonError::into_inner).describe();
         let limits = config.keys.into_iter().filter(|key| LIMITS.iter().any(|of| key.key.starts_with(of)));
-        let setting = |key: super::config::KeyDescription| Setting {
+        let setting = |key: KeyDescription| Setting {
             name: key.key,
             value: key.value.to_string(),
             meaning: key.meaning,
             is_default: key.origin == "default",
         };
-        let rule = |rule: super::config::RuleDescription| RetentionRule {
+        let rule = |rule: RuleDescription| RetentionRule {
             kinds: rule.kinds,
             age_seconds_max: rule.age_seconds_max,
             bytes_max: rule.bytes_max,
@@ -109,6 +111,18 @@ impl RelayWindow for Window {
 }
 
 impl Window {
+    pub fn new(
+        config: &Config,
+        (shards, log): (Vec<Arc<ShardCounters>>, Arc<LogCounters>),
+        store: &Arc<Store>,
+        reloader: &Arc<Reloader>,
+        clock: Clock,
+    ) -> Window {
+        let (store, reloader) = (Arc::clone(store), Arc::clone(reloader));
+        let store_options = options::store(config);
+        Window { shards, log, store, store_options, reloader, clock, counting: Mutex::default() }
+    }
+
     fn of_shards<const N: usize>(
         &self,
         of: fn(&ShardCounters) -> &Distribution,

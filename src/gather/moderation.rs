@@ -271,9 +271,7 @@ pub struct SuspendedAgent {
 /// The database's.
 pub fn suspended(db: &Db<'_>, limit: i64) -> Result<Vec<SuspendedAgent>, Fault> {
     let sql = "SELECT id, name, suspend_reason FROM agents WHERE suspended = 1 ORDER BY name LIMIT ?1";
-    db.all(sql, [limit], |row| {
-        Ok(SuspendedAgent { id: row.get(0)?, name: row.get(1)?, reason: row.get(2)? })
-    })
+    db.all(sql, [limit], |row| Ok(SuspendedAgent { id: row.get(0)?, name: row.get(1)?, reason: row.get(2)? }))
 }
 
 /// `GET /api/admin/audit`

@@ -5,7 +5,7 @@ use super::visit::Visit;
 use crate::base::Stage;
 use crate::gather::list::{Paged, Paging};
 use crate::gather::moderation::{self, AdminStats, AuditLine, AuditQuery, SuspendedAgent};
-use crate::gather::operator::{self, AllowedKeys, KeyQuery, RelayRules, RelayStorage, RetentionRule};
+use crate::gather::operator::{self, AllowedKeys, KeyQuery, RelayStorage, RetentionRule, Setting};
 use crate::gather::settings::Settings;
 use crate::gather::{Admin, Db, Fault};
 use askama::Template;
@@ -34,7 +34,9 @@ struct Operator<'a> {
     stages: Vec<&'static str>,
     shards: Vec<usize>,
     storage: RelayStorage,
-    rules: RelayRules,
+    limits: Vec<Setting>,
+    /// A sentence for each rule.
+    retention: Vec<String>,
     keys: AllowedKeys,
     text: &'a str,
     settings: Settings,
@@ -51,13 +53,15 @@ pub(super) fn show(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
     let page = Paging { cursor: None, max_tokens: None, fields: None };
     let text = visit.asked("q");
     let journal = moderation::journal(db, &Paged { query: AuditQuery { limit: LINES }, page })?;
+    let rules = window.rules();
     visit.render(&Operator {
         visit,
         latencies: LATENCIES,
         stages: Stage::ALL.map(Stage::name).to_vec(),
         shards: (0..window.figures().shards.len()).collect(),
         storage: window.storage(),
-        rules: window.rules(),
+        limits: rules.limits,
+        retention: rules.retention.iter().map(sentence).collect(),
         keys: operator::keys(db, &KeyQuery { q: text.to_owned(), limit: KEYS }),
         text,
         settings: Settings::load(db)?,

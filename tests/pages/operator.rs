@@ -42,7 +42,11 @@ fn an_operator_suspends_an_agent_and_sees_its_connection_close() {
     olga.type_into("#reason", "It shouts at night");
     olga.click("[data-action=suspend] button[type=submit]");
     olga.wait("document.getElementById('suspended')?.textContent.includes('It shouts at night')");
-    olga.wait(&format!("{} === '0' && {}.includes('key removed 1')", figure("connections"), figure("closed")));
+    olga.wait(&format!(
+        "{} === '0' && {}.includes('key removed 1')",
+        figure("connections"),
+        figure("closed")
+    ));
     olga.wait("document.querySelector('#journal td + td').textContent === 'suspend'");
     drop(open);
     assert!(runtime.block_on(client.publisher()).is_err(), "it is not let in again");

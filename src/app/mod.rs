@@ -16,6 +16,7 @@ mod serve;
 mod social;
 mod transfer;
 mod upkeep;
+mod window;
 
 pub use crate::http::{ControlClient, ControlError, KeyEntry};
 pub use facts::Facts;

@@ -10,6 +10,8 @@ use super::facts::{self, Facts, Fixed};
 use super::front::Front;
 use super::options::TlsFilesError;
 use super::reload::{Reloader, SetLevel, Source};
+use super::social::Ground;
+use super::window::Window;
 use super::{operator, options, social};
 use crate::base::counters::ShardCounters;
 use crate::base::{Clock, Millis, PubKey};
@@ -116,6 +118,7 @@ impl Relay {
             clock,
             tls: front.tls.clone(),
         };
+        let counters = front.counters();
         let Front {
             acceptor, limits, http, admin, beside, health, inboxes, pipes, shard_counters, tls, ..
         } = front;
@@ -148,9 +151,10 @@ impl Relay {
             let _ = admin.set(admins_door(&facts, clock, Arc::clone(&keys), control.clone()));
         }
         serve_control(&http, config, control)?;
-        let door = IngestDoor::new(keys, allowlist);
+        let window = Arc::new(Window::new(config, counters, &store, &reloader, clock));
+        let ground = Ground { door: IngestDoor::new(keys, allowlist), window, log };
         let runtime = http.runtime().clone();
-        let start = |beside: Arc<_>| social::start(config, &facts, door, &log, clock, runtime, &beside);
+        let start = |beside: Arc<_>| social::start(config, &facts, ground, clock, runtime, &beside);
         let gather = beside.map(start).transpose()?;
         acceptor.serve();
         health.set(Status::Serving);

@@ -1,7 +1,7 @@
 //! The table of pages, and what every request for one passes.
 
 use super::visit::{Asked, Visit};
-use super::{agents, assets, channels, docs, feed, forms, headers, home, me, post, proof, shop, skills};
+use super::{agents, assets, channels, docs, feed, forms, headers, home, me, operator, post, proof, shop, skills};
 use crate::api::{self, Api, Stock};
 use crate::gather::{Db, Fault, FaultKind};
 use askama::Template;
@@ -39,6 +39,7 @@ const PAGES: &[(&str, &str, Show)] = &[
     ("/order/{id}", "shop", shop::order),
     ("/inbox", "inbox", me::inbox),
     ("/me", "me", me::show),
+    ("/operator", "operator", operator::show),
     ("/docs", "docs", docs::list),
     ("/docs/readme", "docs", docs::readme),
     ("/docs/protocol", "docs", docs::protocol),

@@ -100,7 +100,8 @@ fn the_first_page_is_small_and_does_not_move() {
     assert_eq!(moved, serde_json::json!([]), "the layout shifts");
 }
 
-fn look_at(browser: &Browser, service: &Service, who: &str, pages: Vec<(&str, String)>) -> Vec<String> {
+/// What is wrong with these pages.
+pub fn look_at(browser: &Browser, service: &Service, who: &str, pages: Vec<(&str, String)>) -> Vec<String> {
     let mut findings = Vec::new();
     for (name, path) in pages {
         look(browser, service, &format!("{who}-{name}"), &path, &mut findings);

@@ -59,6 +59,11 @@ impl Service {
         path.display().to_string()
     }
 
+    /// The key that the first start made for the operator.
+    pub fn operator_pem(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("data/operator.pem")).expect("the operator's key")
+    }
+
     /// The address of a page.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)

@@ -9,21 +9,22 @@ use axon::gather::rules::pow;
 use base64ct::{Base64, Encoding as _};
 use serde_json::{Value, json};
 
-const SEED: [u8; 32] = [7; 32];
+pub const SEED: [u8; 32] = [7; 32];
 /// Gather's kind of a post.
 const POST: Kind = Kind(1100);
 
 /// The key as a program writes it.
-fn pem() -> String {
+pub fn pem() -> String {
     let der = [hex::decode("302e020100300506032b657004220420").expect("hex"), SEED.to_vec()].concat();
     format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", Base64::encode_string(&der))
 }
 
-fn bring(browser: &Browser, service: &Service, name: &str) {
+/// Joins with a key that the person has.
+pub fn bring(browser: &Browser, service: &Service, name: &str, pem: &str) {
     browser.go(&service.url("/join?next=%2Ffeed"));
     browser.type_into("#name", name);
     browser.click("input[value=bring]");
-    browser.type_into("#pem", &pem());
+    browser.type_into("#pem", pem);
     browser.click("form[data-action=join] button[type=submit]");
     browser.wait("location.pathname === '/feed' && document.querySelector('.me')");
 }
@@ -59,7 +60,7 @@ fn publish(service: &Service, browser: &Browser) -> String {
 fn a_brought_key_signs_in_again_and_its_events_are_checked_in_the_browser() {
     let service = Service::start();
     let browser = Browser::start();
-    bring(&browser, &service, "Sailor");
+    bring(&browser, &service, "Sailor", &pem());
     let id = publish(&service, &browser);
     browser.wait("document.querySelector('.pill')");
     browser.click(".pill");
@@ -73,7 +74,7 @@ fn a_brought_key_signs_in_again_and_its_events_are_checked_in_the_browser() {
 
     // Another browser, the same key: the same agent, and no second registration.
     let other = Browser::start();
-    bring(&other, &service, "ignored");
+    bring(&other, &service, "ignored", &pem());
     assert_eq!(other.text(".me-name"), "Sailor");
     // Before it registered, it asked whether the key is known.
     let said: Vec<String> =

@@ -48,7 +48,9 @@ async function run(source, button, fields, name = source.dataset.action) {
   button.setAttribute('aria-busy', 'true');
   clearErrors(source);
   try {
-    await ACTIONS[name](source, fields, button);
+    // What is not known here is an operator's, who loads it.
+    const action = ACTIONS[name] ?? (await import('./operator.js')).actions[name];
+    await action(source, fields, button);
   } catch (error) {
     if (!mark(source, error)) complain(error);
   } finally {

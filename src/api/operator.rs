@@ -3,6 +3,7 @@
 use super::call::Call;
 use super::operation::{Operation, delete, get, post};
 use super::serve::{At, Finished};
+use crate::gather::connections::{self, Connection, ConnectionQuery};
 use crate::gather::input::Nothing;
 use crate::gather::operator::{self, KeyChange, KeyChanged, KeyGrant, KeyQuery};
 use crate::gather::{Admin, Fault};
@@ -28,6 +29,21 @@ pub(super) fn operations() -> Vec<Operation> {
                 let counted = blocking(move || window.kinds()).await?;
                 at.answer(&counted.map_err(|error| Fault::unavailable(error, AGAIN_SECONDS))?)
             }),
+        get("/api/admin/relay/connections", "admin-list-connections", TAG, "Who is connected to the relay")
+            .run(|at, call: Call<Admin, ConnectionQuery>| async move {
+                let key = connections::asked_key(&call.query)?;
+                let most = usize::try_from(call.query.limit).unwrap_or_default();
+                let window = Arc::clone(&at.api().gather.context().ports.window);
+                at.answer(&blocking(move || window.connections(key.as_ref(), most)).await?)
+            }),
+        delete(
+            "/api/admin/relay/connections/{id}",
+            "admin-close-connection",
+            TAG,
+            "Close a connection to the relay",
+        )
+        .refuses(&[404])
+        .run(|at, call: Call<Admin>| async move { close(at, &call).await }),
         get("/api/admin/relay/keys", "admin-list-keys", TAG, "The relay's allowlist")
             .read(|db, call: Call<Admin, KeyQuery>| Ok(operator::keys(db, &call.query))),
         post("/api/admin/relay/keys", "admin-allow-key", TAG, "Allow a key on the relay, or change its role")
@@ -44,6 +60,18 @@ pub(super) fn operations() -> Vec<Operation> {
                 carry_out(at, call.who, change).await
             }),
     ]
+}
+
+/// Writes who is closed to the journal, then closes.
+async fn close(at: At, call: &Call<Admin>) -> Result<Finished<Connection>, Fault> {
+    let (window, id) = (Arc::clone(&at.api().gather.context().ports.window), call.id().to_owned());
+    let found = blocking(move || window.connection(&id)).await?.ok_or_else(connections::missing)?;
+    let (admin, noted) = (call.who.clone(), found.clone());
+    at.api().write(move |tx| connections::note_close(tx, &admin, &noted)).await?;
+    let (window, id) = (Arc::clone(&at.api().gather.context().ports.window), found.id.clone());
+    // One that has ended by itself in the meantime is closed, too.
+    blocking(move || window.close_connection(&id)).await?;
+    at.answer(&found)
 }
 
 /// Makes a change that was noted.

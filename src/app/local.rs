@@ -86,11 +86,16 @@ impl Operator for Local {
         Ok(was_there)
     }
 
+    fn connections(&self, settings: &Settings, key: Option<&PubKey>) -> Result<Value, OperatorError> {
+        ask_running(settings, async |control| control.connections(key).await)
+    }
+
+    fn disconnect(&self, settings: &Settings, id: &str) -> Result<Option<Value>, OperatorError> {
+        ask_running(settings, async |control| control.disconnect(id).await)
+    }
+
     fn reload(&self, settings: &Settings) -> Result<Value, OperatorError> {
-        let config = load(settings)?;
-        ask(&config, async |control| control.reload().await)?.ok_or_else(|| {
-            OperatorError(format!("no relay is running on {}", config.relay.data_dir.display()))
-        })
+        ask_running(settings, async |control| control.reload().await)
     }
 
     fn doctor(&self, settings: &Settings) -> Result<Vec<Finding>, OperatorError> {
@@ -206,6 +211,16 @@ pub(super) fn ask<T>(
         Err(ControlError::NotRunning(_)) => Ok(None),
         Err(failure) => Err(error(failure)),
     }
+}
+
+/// Asks a relay that has to be running.
+fn ask_running<T>(
+    settings: &Settings,
+    question: impl AsyncFnOnce(&ControlClient) -> Result<T, ControlError>,
+) -> Result<T, OperatorError> {
+    let config = load(settings)?;
+    let none = || OperatorError(format!("no relay is running on {}", config.relay.data_dir.display()));
+    ask(&config, question)?.ok_or_else(none)
 }
 
 /// Nobody listens to the log of a stopped relay.

@@ -1,6 +1,7 @@
 //! Wiring, configuration, signals, shutdown order. Holds no logic a test of its own would want.
 
 pub mod config;
+mod connections;
 mod control;
 mod deletion;
 mod facts;

@@ -5,6 +5,7 @@
 //! drain, the store closes, HTTP last.
 
 use super::config::Config;
+use super::connections::Roll;
 use super::control::{admins_door, control_options, serve_control};
 use super::facts::{self, Facts, Fixed};
 use super::front::Front;
@@ -145,16 +146,16 @@ impl Relay {
             store: Arc::clone(&store),
             log_id: store.tail().log_id(),
         });
-        let control = control_options(config, &facts, &store, Arc::clone(&keys), Arc::clone(&reloader));
+        let roll = Arc::new(Roll::new(&group, &keys, clock));
+        let control = control_options(config, &facts, &store, &roll, Arc::clone(&reloader));
         if let Some(admin) = admin {
             // Set once: nobody else makes it.
             let _ = admin.set(admins_door(&facts, clock, Arc::clone(&keys), control.clone()));
         }
         serve_control(&http, config, control)?;
-        let window = Arc::new(Window::new(config, counters, &store, &reloader, clock));
+        let window = Arc::new(Window::new(config, counters, &store, &reloader, roll, clock));
         let ground = Ground { door: IngestDoor::new(keys, allowlist), window, log };
-        let runtime = http.runtime().clone();
-        let start = |beside: Arc<_>| social::start(config, &facts, ground, clock, runtime, &beside);
+        let start = |beside: Arc<_>| social::start(config, &facts, ground, clock, http.runtime(), &beside);
         let gather = beside.map(start).transpose()?;
         acceptor.serve();
         health.set(Status::Serving);

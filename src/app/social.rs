@@ -42,7 +42,7 @@ pub(super) fn start(
     facts: &Facts,
     ground: Ground,
     clock: Clock,
-    runtime: Handle,
+    runtime: &Handle,
     beside: &OnceLock<Beside>,
 ) -> Result<Arc<Gather>, SocialError> {
     let client = Client::new()?;

@@ -2,13 +2,16 @@
 //! at every second only reads memory.
 
 use super::config::{Config, KeyDescription, RuleDescription};
+use super::connections::Roll;
 use super::options;
 use super::reload::Reloader;
+use crate::base::PubKey;
 use crate::base::counters::{
     Distribution, LogCounters, NANOS_BOUNDS, RESULT_CODES, SIZE_BOUNDS, ShardCounters,
 };
 use crate::base::stages::StageCounters;
 use crate::base::{Clock, Closing, Stage};
+use crate::gather::connections::{Connection, Connections};
 use crate::gather::operator::{
     FamilyFigures, KindFigures, LogFigures, RelayFigures, RelayRules, RelayStorage, RetentionRule, Setting,
     ShardFigures, Spread, StoredKinds,
@@ -33,6 +36,7 @@ pub(super) struct Window {
     store: Arc<Store>,
     store_options: StoreOptions,
     reloader: Arc<Reloader>,
+    roll: Arc<Roll>,
     clock: Clock,
     /// Held by whoever counts kinds.
     counting: Mutex<()>,
@@ -108,6 +112,18 @@ impl RelayWindow for Window {
         let retention = config.retention_rules.into_iter().map(rule).collect();
         RelayRules { limits: limits.map(setting).collect(), retention }
     }
+
+    fn connections(&self, key: Option<&PubKey>, most: usize) -> Connections {
+        self.roll.of(key, most)
+    }
+
+    fn connection(&self, id: &str) -> Option<Connection> {
+        self.roll.one(id)
+    }
+
+    fn close_connection(&self, id: &str) -> bool {
+        self.roll.dismiss(id)
+    }
 }
 
 impl Window {
@@ -116,11 +132,12 @@ impl Window {
         (shards, log): (Vec<Arc<ShardCounters>>, Arc<LogCounters>),
         store: &Arc<Store>,
         reloader: &Arc<Reloader>,
+        roll: Arc<Roll>,
         clock: Clock,
     ) -> Window {
         let (store, reloader) = (Arc::clone(store), Arc::clone(reloader));
         let store_options = options::store(config);
-        Window { shards, log, store, store_options, reloader, clock, counting: Mutex::default() }
+        Window { shards, log, store, store_options, reloader, roll, clock, counting: Mutex::default() }
     }
 
     fn of_shards<const N: usize>(

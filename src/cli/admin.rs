@@ -115,6 +115,22 @@ pub trait Operator {
     /// As [`keys`](Self::keys).
     fn disallow(&self, settings: &Settings, pubkey: &PubKey) -> Result<bool, OperatorError>;
 
+    /// The running relay's connections, of a key or all: `{open, matching, connections}`.
+    ///
+    /// # Errors
+    /// None is running.
+    fn connections(
+        &self,
+        settings: &Settings,
+        key: Option<&PubKey>,
+    ) -> Result<serde_json::Value, OperatorError>;
+
+    /// Ends a connection and says whose it was; `None`: it was not there.
+    ///
+    /// # Errors
+    /// As [`connections`](Self::connections).
+    fn disconnect(&self, settings: &Settings, id: &str) -> Result<Option<serde_json::Value>, OperatorError>;
+
     /// Whether this machine is fit for the relay as it is configured.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use super::admin::Settings;
 use super::allow::AllowCommand;
+use super::connections::{CLOSE_EXAMPLES, ConnectionsFlags, DisconnectFlags, LIST_EXAMPLES};
 use super::delete::DeleteFlags;
 use super::filter::{FilterFlags, tag};
 use super::keygen::key_path;
@@ -55,7 +56,7 @@ pub struct Cli {
     pub(super) command: Command,
 }
 
-/// A relay of another machine, for `allow`, `info` and `reload`.
+/// A relay of another machine, for `allow`, `connections`, `disconnect`, `info` and `reload`.
 #[derive(Debug, Args)]
 pub(super) struct Elsewhere {
     /// Act on the relay with this HTTP address as one of its admins (its http.admin must be on)
@@ -98,6 +99,12 @@ pub(super) enum Command {
         In force at once, on a running relay and on a stopped one."
     )]
     Allow(AllowCommand),
+    /// List the connections of a running relay: who, since when, what they follow
+    #[command(after_help = LIST_EXAMPLES)]
+    Connections(ConnectionsFlags),
+    /// Close connections of a running relay
+    #[command(after_help = CLOSE_EXAMPLES)]
+    Disconnect(DisconnectFlags),
     /// Publish events
     #[command(
         after_help = "Examples:\n  axon pub 'hello'\n  axon pub --kind 5000 --tag t=translate 'guten Tag'\n  \

@@ -25,6 +25,18 @@ impl Operator for Keys {
     fn serve(&self, settings: &Settings, json: bool) -> Result<(), OperatorError> {
         Err(OperatorError(format!("{settings:?} {json}")))
     }
+    fn connections(&self, _: &Settings, key: Option<&PubKey>) -> Result<Value, OperatorError> {
+        let one = json!({
+            "id": "0-1-2", "address": "127.0.0.1:9", "pubkey": key.map(|key| key.to_hex()), "name": "w\u{1b}[2J",
+            "since": 0, "queued_bytes": 5, "in_flight_bytes": 0, "subscriptions": 1, "behind": 1,
+            "follows": [{ "sub_id": "a\n0-9-9  b", "filter": "kind 1000" }],
+        });
+        Ok(json!({ "open": 7, "matching": 1, "connections": [one] }))
+    }
+    fn disconnect(&self, settings: &Settings, id: &str) -> Result<Option<Value>, OperatorError> {
+        let listed = self.connections(settings, None)?["connections"][0].clone();
+        Ok((listed["id"] == id).then_some(listed))
+    }
     fn check(&self, _: &Settings, deep: bool, _: &Progress<'_>) -> Result<Value, OperatorError> {
         let findings = json!([{ "about": "tag", "seq": 7, "what": "the event's row is missing" }]);
         Ok(json!({ "sound": !deep, "findings": if deep { findings } else { json!([]) } }))

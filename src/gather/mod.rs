@@ -46,6 +46,7 @@ pub mod challenges;
 pub mod channels;
 pub mod chat;
 pub mod comments;
+pub mod connections;
 pub mod db;
 pub mod deposits;
 pub mod door;

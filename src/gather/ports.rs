@@ -1,6 +1,7 @@
 //! What Gather needs from outside, as traits: the relay's allowlist, and services reached over
 //! the network. Tests put doubles here; `upstream` has the real ones.
 
+use super::connections::{Connection, Connections};
 use super::operator::{RelayFigures, RelayRules, RelayStorage, StoredKinds};
 use super::rules::money::{Decimal, Sats};
 use crate::base::PubKey;
@@ -70,6 +71,12 @@ pub trait RelayWindow: Send + Sync {
     fn kinds(&self) -> Result<StoredKinds, String>;
     /// Limits and retention in force.
     fn rules(&self) -> RelayRules;
+    /// Connections of a key, or of all, at most so many. Blocks.
+    fn connections(&self, key: Option<&PubKey>, most: usize) -> Connections;
+    /// The connection of that id, if it is there. Blocks.
+    fn connection(&self, id: &str) -> Option<Connection>;
+    /// Ends a connection; `false` if it is gone. Blocks.
+    fn close_connection(&self, id: &str) -> bool;
 }
 
 /// A tweet, as its embedding page describes it.

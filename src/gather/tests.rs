@@ -1,5 +1,6 @@
 //! The database's promises, on a scratch file: commits, faults, panics, the ledger.
 
+use super::connections::{Connection, Connections};
 use super::ledger::{self, Account};
 use super::operator::{RelayFigures, RelayRules, RelayStorage, StoredKinds};
 use super::ports::{
@@ -60,6 +61,18 @@ impl RelayWindow for NoDoor {
 
     fn rules(&self) -> RelayRules {
         unreachable!("nobody looks at it")
+    }
+
+    fn connections(&self, _: Option<&PubKey>, _: usize) -> Connections {
+        unreachable!("nobody looks at it")
+    }
+
+    fn connection(&self, _: &str) -> Option<Connection> {
+        None
+    }
+
+    fn close_connection(&self, _: &str) -> bool {
+        false
     }
 }
 

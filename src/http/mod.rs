@@ -10,6 +10,7 @@
 //! end on its blocking thread even when the one who asked has gone.
 
 mod client;
+mod connections;
 mod control;
 mod health;
 mod metrics;
@@ -19,6 +20,7 @@ mod remote;
 mod serve;
 
 pub use client::{ControlClient, ControlError};
+pub use connections::ConnectionAdmin;
 pub use control::{
     CONTROL_SOCKET, Checkpoints, ControlOptions, EventAdmin, Info, KeyAdmin, KeyEntry, Reload,
 };

@@ -71,6 +71,38 @@ async fn the_figures_move_with_what_the_relay_does() {
 }
 
 #[tokio::test]
+async fn a_connection_is_listed_and_closed_and_the_journal_says_whose() {
+    let service = Setup::new().allow(&key(9), "admin").allow(&key(2), "member").start();
+    let (admin, ann) = (service.agent(9), service.agent(1));
+    const PATH: &str = "/api/admin/relay/connections";
+    ann.get(&service, PATH).refused(401);
+    assert_eq!(admin.get(&service, &format!("{PATH}?key=abc")).refused(422), ["query.key"]);
+    assert_eq!(admin.get(&service, &format!("{PATH}?limit=201")).refused(422), ["query.limit"]);
+    let kinds = Filter { kinds: vec![1_500], ..Filter::default() };
+    let mut reader = client(&service, 2).subscribe(kinds, Start::Beginning);
+    publish(&service, 9, 1_500, &json!(1), &[]).await;
+    next(&mut reader).await;
+    let of_two = format!("{PATH}?key={}", hex_of(2));
+    let listed = admin.get(&service, &of_two).expect(200);
+    assert_eq!(
+        (&listed["matching"], &listed["connections"][0]["follows"][0]["filter"]),
+        (&json!(1), &json!("kind 1500; after 0"))
+    );
+    let id = listed["connections"][0]["id"].as_str().expect("an id").to_owned();
+    let close = || admin.delete(&service, &format!("{PATH}/{id}"));
+    assert_eq!(close().expect(200)["pubkey"], json!(hex_of(2)));
+    // The subscriber comes back by itself, as another connection, and misses nothing.
+    publish(&service, 9, 1_500, &json!(2), &[]).await;
+    next(&mut reader).await;
+    let again = admin.get(&service, &of_two).expect(200);
+    assert_ne!(again["connections"][0]["id"], json!(id));
+    let newest = &admin.get(&service, "/api/admin/audit").expect(200)["entries"][0];
+    assert_eq!((&newest["action"], &newest["target"]), (&json!("close connection"), &json!(hex_of(2))));
+    admin.delete(&service, &format!("{PATH}/0-0-0")).refused(404);
+    admin.delete(&service, &format!("{PATH}/x")).refused(404);
+}
+
+#[tokio::test]
 async fn a_change_of_the_allowlist_counts_at_once_and_is_in_the_journal() {
     let service = Setup::new().allow(&key(9), "admin").start();
     let (admin, ann) = (service.agent(9), service.agent(1));

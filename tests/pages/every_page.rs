@@ -114,6 +114,11 @@ fn look(browser: &Browser, service: &Service, name: &str, path: &str, findings: 
     // A refusal of the policy or a file that is not there is said on the console.
     let said = browser.log().into_iter().filter(|line| !line.contains("status of 4"));
     findings.extend(said.map(|line| format!("{name}: {line}")));
+    look_here(browser, name, findings);
+}
+
+/// What is wrong with the page as it stands there, at every width and in both schemes.
+pub fn look_here(browser: &Browser, name: &str, findings: &mut Vec<String>) {
     for width in WIDTHS {
         for dark in [false, true] {
             browser.look(width, dark);

@@ -3,9 +3,10 @@
 // The relay counts; rates and percentiles are the difference of two answers, made here.
 
 import { confirm } from './dialog.js';
-import { element } from './element.js';
+import { element, icon } from './element.js';
 import { reload } from './navigate.js';
 import { act } from './session.js';
+import { refresh } from './time.js';
 import { say } from './toast.js';
 
 const EVERY_MS = 1_000;
@@ -19,7 +20,7 @@ let before = null;
 let shown = new Map();
 
 export const actions = {
-  suspend, unsuspend, moderate, 'allow-key': allowKey, 'remove-key': removeKey, 'change-fees': changeFees, 'count-kinds': countKinds,
+  suspend, unsuspend, moderate, 'allow-key': allowKey, 'remove-key': removeKey, 'change-fees': changeFees, 'count-kinds': countKinds, 'list-connections': listConnections, 'close-connection': closeConnection,
 };
 
 /** After a page was laid over this one: what is known is shown again, and from now on kept fresh. */
@@ -162,6 +163,57 @@ async function moderate(form, { thing, what }) {
   say(message);
 }
 
+/** The key whose connections are shown; empty: everybody's. */
+let shownKey = '';
+
+async function listConnections(_, { key }) {
+  shownKey = key.trim().toLowerCase();
+  await showConnections();
+}
+
+async function closeConnection({ dataset }) {
+  const text = 'What is due is answered first. It may connect again at once: to keep a key away, take it off the allowlist.';
+  if (!(await confirm({ title: 'Close this connection?', text, agree: 'Close', danger: true }))) return;
+  await act('DELETE', `/api/admin/relay/connections/${dataset.connection}`);
+  await reload();
+  await showConnections();
+  say('The connection is closed.');
+}
+
+async function showConnections() {
+  const { open, matching, connections } = await act('GET', `/api/admin/relay/connections?limit=200&key=${encodeURIComponent(shownKey)}`);
+  const head = ['Who', 'Since', 'Follows', 'Queued', 'In flight', ''];
+  const row = (cells) => element('tr', {}, cells);
+  const titles = head.map((title, n) => element('th', { scope: 'col', ...(n > 2 && { class: 'num' }) }, [title || element('span', { class: 'hidden' }, ['Close'])]));
+  const rows = connections.map((one) => row([
+    element('td', {}, whose(one)),
+    element('td', {}, [element('time', { datetime: new Date(one.since * 1000).toISOString() }, [''])]),
+    element('td', { class: 'break' }, follows(one)),
+    element('td', { class: 'num' }, [bytes(one.queued_bytes), ...(one.behind && one.queued_bytes ? [' ', element('span', { class: 'badge' }, ['slow'])] : [])]),
+    element('td', { class: 'num' }, [bytes(one.in_flight_bytes)]),
+    element('td', { class: 'num' }, [element('button', {
+      class: 'button quiet small danger', type: 'button', 'data-action': 'close-connection', 'data-connection': one.id, 'aria-label': `Close the connection of ${one.name || one.pubkey || one.address}`,
+    }, [icon('close')])]),
+  ]));
+  const said = `${number(connections.length)} of ${number(matching)} shown; ${number(open)} open in all.`;
+  const table = element('table', { class: 'table' }, [element('thead', {}, [row(titles)]), element('tbody', {}, rows)]);
+  const wrap = element('div', { class: 'table-wrap', tabindex: '0', role: 'region', 'aria-label': 'Connections' }, [table]);
+  const shownNow = element('div', { class: 'stack', 'data-keep': '' }, [...(rows.length ? [wrap] : []), element('p', { class: 'soft small' }, [said])]);
+  document.getElementById('connections').replaceChildren(shownNow);
+  refresh(shownNow);
+}
+
+function whose({ name, pubkey, address }) {
+  const key = pubkey ? element('code', { title: pubkey }, [`${pubkey.slice(0, 16)}…`]) : element('span', { class: 'soft' }, ['not logged in']);
+  return [...(name ? [element('strong', {}, [name]), ' '] : []), key, element('br'), element('span', { class: 'soft small' }, [address])];
+}
+
+function follows({ follows: some, subscriptions }) {
+  const lines = some.map(({ sub_id: name, filter }) => element('div', {}, [element('code', {}, [name]), ` ${filter}`]));
+  if (subscriptions > some.length) lines.push(element('div', { class: 'soft small' }, [`and ${number(subscriptions - some.length)} more`]));
+  return lines.length ? lines : [element('span', { class: 'soft' }, ['nothing'])];
+}
+
 async function countKinds() {
   const { read, events, kinds } = await act('GET', '/api/admin/relay/kinds');
   const cell = (text, head) => element(head ? 'th' : 'td', head ? { scope: 'col', class: 'num' } : { class: 'num' }, [text]);
@@ -171,5 +223,5 @@ async function countKinds() {
   ]);
   const from = element('p', { class: 'soft small' }, [read < events ? `Estimated from ${number(read)} events.` : 'Counted, not estimated.']);
   const wrap = element('div', { class: 'table-wrap', tabindex: '0', role: 'region', 'aria-label': 'Stored by kind' }, [table]);
-  document.getElementById('kinds').replaceChildren(element('div', { class: 'stack-s', 'data-keep': '' }, [wrap, from]));
+  document.getElementById('kinds').replaceChildren(element('div', { class: 'stack', 'data-keep': '' }, [wrap, from]));
 }

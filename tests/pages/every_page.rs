@@ -89,6 +89,11 @@ fn the_first_page_is_small_and_does_not_move() {
          .reduce((sum, entry) => sum + entry.transferSize, 0)",
     );
     assert!((10_000..100_000).contains(&bytes.as_u64().expect("a number")), "{bytes} bytes");
+    let loaded = browser.eval("Math.round(performance.getEntriesByType('navigation')[0].loadEventEnd)");
+    // For whoever asks how large and how soon: -- --nocapture.
+    println!("the first page: {bytes} bytes, loaded after {loaded} ms");
+    let of_operators = "performance.getEntriesByType('resource').filter((entry) => entry.name.includes('operator.js')).length";
+    assert_eq!(browser.eval(of_operators), 0, "only administrators load their script");
     let moved = browser.promise(
         "new Promise((resolve) => {
              const shifts = [];

@@ -91,7 +91,8 @@ fn markup_that_others_send_is_text() {
         is_harmless(&ada, &service, path);
     }
     ada.go(&service.url("/inbox"));
-    ada.wait("document.querySelectorAll('.notice').length === 3");
+    // A comment, an invitation, a tip; and the welcome.
+    ada.wait("document.querySelectorAll('.notice').length === 4");
     assert!(ada.text("#main").contains(ATTACK), "it is shown as it was written");
 
     // A skill's own address may only be one of the web.

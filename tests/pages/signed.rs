@@ -2,6 +2,7 @@
 //! page, and the browser checks it itself.
 
 use super::browser::Browser;
+use super::life::{join, write};
 use super::service::Service;
 use axon::base::{Clock, Kind};
 use axon::client::{Client, EventBuilder, KeyPair};
@@ -80,4 +81,44 @@ fn a_brought_key_signs_in_again_and_its_events_are_checked_in_the_browser() {
     let said: Vec<String> =
         browser.log().into_iter().filter(|line| !line.contains("/api/agents/challenge")).collect();
     assert_eq!(said, Vec::<String>::new());
+}
+
+/// What a person writes is signed in the browser: the service only passes it on, and a reader's own
+/// browser can tell. Where the relay cannot be reached from, the same is done by a call, unsigned.
+#[test]
+fn what_a_person_writes_is_signed_by_the_person() {
+    let service = Service::start();
+    let (ada, ben) = (Browser::start(), Browser::start());
+    join(&ada, &service, "Ada");
+    join(&ben, &service, "Ben");
+    let path = write(&ada, &service, "By my own hand");
+    ben.go(&service.url(&path));
+    ben.wait("document.querySelector('.me')");
+    ben.click(".signature summary");
+    ben.click("[data-action=verify]");
+    ben.wait("document.querySelector('#verified .note.good')");
+    assert!(ben.text("#verified").contains("By my own hand"));
+    ben.click(".vote button[value='1']");
+    ben.wait("document.querySelector('.vote output').textContent === '1'");
+    ben.type_into("#comment-body", "So it is.");
+    ben.click("#compose button[type=submit]");
+    ben.wait("document.querySelector('.comment .badge')?.textContent === 'signed'");
+    assert_eq!(ben.eval("document.querySelectorAll('.comment').length"), 1, "it is there once");
+
+    // What is refused is said where it is wrong.
+    ada.go(&service.url("/write"));
+    for field in ["#title", "#summary", "#body"] {
+        ada.type_into(field, "x");
+    }
+    ada.type_into("#tags", "not,a/tag");
+    ada.click("form[data-action=write] button[type=submit]");
+    ada.wait("document.querySelector('.field-error') && document.getElementById('tags').getAttribute('aria-invalid') === 'true'");
+
+    // The relay is out of reach: the post is made all the same, and does not claim a signature.
+    ada.eval("document.getElementById('tags').value = ''");
+    ada.type_into("#tags", "good");
+    ada.eval("document.body.dataset.relay = 'ws://127.0.0.1:1'");
+    ada.click("form[data-action=write] button[type=submit]");
+    ada.wait("location.pathname.startsWith('/post/')");
+    assert_eq!(ada.eval("document.querySelector('.signature')"), Value::Null);
 }

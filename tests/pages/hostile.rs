@@ -95,27 +95,29 @@ fn markup_that_others_send_is_text() {
     ada.wait("document.querySelectorAll('.notice').length === 4");
     assert!(ada.text("#main").contains(ATTACK), "it is shown as it was written");
 
-    // A skill's own address may only be one of the web.
-    let script = json!({"id": "evil", "name": "evil", "category": "api", "url": "javascript:window.hit=1"});
-    let refused = eve.promise(&format!(
-        "import(new URL('session.js', document.querySelector('script[type=module]').src))
-         .then(({{ act }}) => act('POST', '/api/skills', {script})).then(() => 'taken', (error) => error.message)"
-    ));
-    assert_ne!(refused, "taken");
-    let url = format!("https://x.example/{ATTACK}").replace(' ', "+");
-    act(
-        &eve,
-        "POST",
-        "/api/skills",
-        &json!({
+    // A skill's own address may only be one of the web, and a plain one.
+    let skill = |url: &str| {
+        json!({
             "id": "evil", "name": ATTACK, "description": ATTACK, "category": ATTACK, "source": ATTACK, "url": url,
-        }),
-    );
+        })
+    };
+    for url in
+        ["javascript:window.hit=1", "https://x.example/\"><script>window.hit=1</script>", "data:text/html,x"]
+    {
+        let refused = eve.promise(&format!(
+            "import(new URL('session.js', document.querySelector('script[type=module]').src))
+             .then(({{ act }}) => act('POST', '/api/skills', {}))
+             .then(() => 'taken', (error) => error.flaws[0].location)",
+            skill(url)
+        ));
+        assert_eq!(refused, "body.url", "{url}");
+    }
+    act(&eve, "POST", "/api/skills", &skill("https://x.example/'onmouseover='window.hit=1'"));
     let address = json!({
         "first_name": "\"' onerror=window.hit=1", "last_name": "&lt;b&gt;x", "address_line_1": "javascript:window.hit=1",
         "city": "\" onload=window.hit=1 x=\"", "post_code": "\"'&lt;", "country": "DE", "email": "a@example.com",
     });
-    let order = json!({"product_id": "mug", "options": {}, "shipping_address": address});
+    let order = json!({"product_id": "t-shirt", "options": {"size": "M", "color": "white"}, "shipping_address": address});
     let order = act(&eve, "POST", "/api/order/product", &order)["order_id"].clone();
     let order = format!("/order/{}", order.as_str().expect("an id"));
     act(

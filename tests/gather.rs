@@ -32,6 +32,8 @@ mod market;
 mod moderation;
 #[path = "gather/money.rs"]
 mod money;
+#[path = "gather/operator.rs"]
+mod operator;
 #[path = "gather/requests.rs"]
 mod requests;
 #[path = "gather/shop.rs"]

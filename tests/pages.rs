@@ -17,6 +17,8 @@ mod life;
 mod live;
 #[path = "pages/market.rs"]
 mod market;
+#[path = "pages/operator.rs"]
+mod operator;
 #[path = "pages/service.rs"]
 mod service;
 #[path = "pages/shop.rs"]

@@ -36,6 +36,8 @@ mod liveness;
 mod reload;
 #[path = "relay/retention.rs"]
 mod retention;
+#[path = "relay/roster.rs"]
+mod roster;
 #[path = "relay/secrets.rs"]
 mod secrets;
 #[path = "relay/shutdown.rs"]

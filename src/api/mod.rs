@@ -29,6 +29,7 @@ mod manners;
 mod market;
 mod multipart;
 pub mod operation;
+mod operator;
 mod posts;
 mod pow;
 mod problem;
@@ -65,6 +66,7 @@ fn operations() -> Vec<Operation> {
         market::operations(),
         shop::operations(),
         admin::operations(),
+        operator::operations(),
     ]
     .into_iter()
     .flatten()

@@ -12,7 +12,7 @@ use axum::Router;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, get, on};
 use serde_json::Value;
 use std::sync::Arc;
@@ -76,7 +76,7 @@ fn documents(document: &OpenApi, platform: PubKey) -> Result<Router, String> {
         .route("/openapi.json", get(move || async move { typed("application/openapi+json", json) }))
         .route("/openapi.yaml", get(move || async move { typed("application/openapi+yaml", yaml) }))
         .route("/schemas/{name}", get(schema))
-        .route("/docs", get(async || Redirect::temporary("/docs/index.html")))
+        .route("/docs", get(async || viewer(Path("index.html".to_owned())).await))
         .route("/docs/{file}", get(viewer))
         .route("/events.md", get(async || typed("text/markdown; charset=utf-8", EVENTS_MD.to_owned())))
         .route("/llms.txt", get(async || typed("text/plain; charset=utf-8", guide::llms_txt())))
@@ -92,8 +92,10 @@ async fn viewer(Path(file): Path<String>) -> Response {
     let config = Arc::new(utoipa_swagger_ui::Config::from("/openapi.json"));
     let found = utoipa_swagger_ui::serve(&file, config).map_err(|error| error.to_string());
     match found {
-        Ok(Some(file)) => {
-            ([(header::CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response()
+        Ok(Some(found)) => {
+            let bytes =
+                if file == "index.html" { from_anywhere(&found.bytes) } else { found.bytes.into_owned() };
+            ([(header::CONTENT_TYPE, found.content_type)], bytes).into_response()
         }
         Ok(None) => manners::unknown_path().await,
         Err(error) => {
@@ -101,6 +103,12 @@ async fn viewer(Path(file): Path<String>) -> Response {
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+/// The viewer's page with its files named from the root, so that it works as `/docs`, too.
+fn from_anywhere(page: &[u8]) -> Vec<u8> {
+    let page = String::from_utf8_lossy(page);
+    page.replace("=\"./", "=\"/docs/").replace("=\"index.css", "=\"/docs/index.css").into_bytes()
 }
 
 /// For agents; people get a page (D11).

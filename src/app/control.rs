@@ -1,6 +1,7 @@
 //! What operators reach: the control socket of this machine, and the admins' door over HTTP.
 
 use super::config::Config;
+use super::connections::Roll;
 use super::deletion;
 use super::facts::{self, Facts};
 use super::import::Import;
@@ -8,8 +9,8 @@ use super::relay::RelayError;
 use super::reload::Reloader;
 use crate::base::{Clock, PubKey};
 use crate::http::{
-    Checkpoints, ControlOptions, EventAdmin, HttpThread, IsAdmins, KeyAdmin, KeyEntry, RemoteOptions,
-    admin_router,
+    Checkpoints, ConnectionAdmin, ControlOptions, EventAdmin, HttpThread, IsAdmins, KeyAdmin, KeyEntry,
+    RemoteOptions, admin_router,
 };
 use crate::ingest::Keys;
 use crate::store::Store;
@@ -22,7 +23,7 @@ pub(super) fn control_options(
     config: &Config,
     facts: &Facts,
     store: &Arc<Store>,
-    keys: Arc<Keys>,
+    roll: &Arc<Roll>,
     reloader: Arc<Reloader>,
 ) -> ControlOptions {
     let checkpoints = Arc::new(StoreFiles(Arc::clone(store)));
@@ -44,7 +45,8 @@ pub(super) fn control_options(
         outcome.map(|reloaded| reloaded.json()).map_err(|error| error.to_string())
     };
     ControlOptions {
-        keys: Arc::new(Administration(keys)),
+        keys: Arc::new(Administration(Arc::clone(roll.keys()))),
+        connections: Arc::clone(roll) as Arc<dyn ConnectionAdmin>,
         checkpoints,
         info: Arc::new(info),
         reload: Arc::new(reload),

@@ -45,6 +45,11 @@ pub(super) struct Front {
 }
 
 impl Front {
+    /// What shards and log count.
+    pub fn counters(&self) -> (Vec<Arc<ShardCounters>>, Arc<LogCounters>) {
+        (self.shard_counters.clone(), Arc::clone(&self.log_counters))
+    }
+
     pub fn open(config: &Config, clock: Clock) -> Result<Front, RelayError> {
         let tls = options::tls(config, None)?.map(Arc::new);
         let listener = bind(config.relay.listen, "relay.listen")?;

@@ -74,14 +74,16 @@ impl Administrator for Local {
         Ok(was_there)
     }
 
+    fn connections(&self, settings: &Settings, key: Option<&PubKey>) -> Result<Value, OperatorError> {
+        ask_running(settings, async |control| control.connections(key).await)
+    }
+
+    fn disconnect(&self, settings: &Settings, id: &str) -> Result<Option<Value>, OperatorError> {
+        ask_running(settings, async |control| control.disconnect(id).await)
+    }
+
     fn reload(&self, settings: &Settings) -> Result<Value, OperatorError> {
-        let config = load(settings)?;
-        ask(&config, async |control| control.reload().await)?.ok_or_else(|| {
-            OperatorError(format!(
-                "no relay is running on {}: start it with `axon serve`, or name its configuration with --config",
-                config.relay.data_dir.display()
-            ))
-        })
+        ask_running(settings, async |control| control.reload().await)
     }
 
     fn info(&self, settings: &Settings) -> Result<Value, OperatorError> {
@@ -236,6 +238,20 @@ pub(super) fn no_log(config: &Config) -> OperatorError {
 /// As [`stopped_store`], but none is made where there is none.
 fn existing_store(config: &Config) -> Result<Option<Store>, OperatorError> {
     has_log(config).then(|| stopped_store(config)).transpose()
+}
+
+/// Asks a relay that has to be running.
+fn ask_running<T>(
+    settings: &Settings,
+    question: impl AsyncFnOnce(&ControlClient) -> Result<T, ControlError>,
+) -> Result<T, OperatorError> {
+    let config = load(settings)?;
+    ask(&config, question)?.ok_or_else(|| {
+        OperatorError(format!(
+            "no relay is running on {}: start it with `axon serve`, or name its configuration with --config",
+            config.relay.data_dir.display()
+        ))
+    })
 }
 
 /// Nobody listens to the log of a stopped relay.

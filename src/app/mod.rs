@@ -1,6 +1,7 @@
 //! Wiring, configuration, signals, shutdown order. Holds no logic a test of its own would want.
 
 pub mod config;
+mod connections;
 mod control;
 mod deletion;
 mod facts;
@@ -16,6 +17,7 @@ mod serve;
 mod social;
 mod transfer;
 mod upkeep;
+mod window;
 
 pub use crate::http::{ControlClient, ControlError, KeyEntry};
 pub use facts::Facts;

@@ -5,11 +5,14 @@
 //! drain, the store closes, HTTP last.
 
 use super::config::Config;
+use super::connections::Roll;
 use super::control::{admins_door, control_options, serve_control};
 use super::facts::{self, Facts, Fixed};
 use super::front::Front;
 use super::options::TlsFilesError;
 use super::reload::{Reloader, SetLevel, Source};
+use super::social::Ground;
+use super::window::Window;
 use super::{operator, options, social};
 use crate::base::counters::ShardCounters;
 use crate::base::{Clock, Millis, PubKey};
@@ -116,6 +119,7 @@ impl Relay {
             clock,
             tls: front.tls.clone(),
         };
+        let counters = front.counters();
         let Front {
             acceptor, limits, http, admin, beside, health, inboxes, pipes, shard_counters, tls, ..
         } = front;
@@ -142,15 +146,16 @@ impl Relay {
             store: Arc::clone(&store),
             log_id: store.tail().log_id(),
         });
-        let control = control_options(config, &facts, &store, Arc::clone(&keys), Arc::clone(&reloader));
+        let roll = Arc::new(Roll::new(&group, &keys, clock));
+        let control = control_options(config, &facts, &store, &roll, Arc::clone(&reloader));
         if let Some(admin) = admin {
             // Set once: nobody else makes it.
             let _ = admin.set(admins_door(&facts, clock, Arc::clone(&keys), control.clone()));
         }
         serve_control(&http, config, control)?;
-        let door = IngestDoor::new(keys, allowlist);
-        let runtime = http.runtime().clone();
-        let start = |beside: Arc<_>| social::start(config, &facts, door, &log, clock, runtime, &beside);
+        let window = Arc::new(Window::new(config, counters, &store, &reloader, roll, clock));
+        let ground = Ground { door: IngestDoor::new(keys, allowlist), window, log };
+        let start = |beside: Arc<_>| social::start(config, &facts, ground, clock, http.runtime(), &beside);
         let gather = beside.map(start).transpose()?;
         acceptor.serve();
         health.set(Status::Serving);

@@ -2,6 +2,7 @@
 
 use super::config::{Config, GatherConfig};
 use super::facts::Facts;
+use super::window::Window;
 use crate::api::{self, Api, ApiOptions};
 use crate::base::Clock;
 use crate::gather::door::IngestDoor;
@@ -29,14 +30,20 @@ pub enum SocialError {
     Routes(String),
 }
 
+/// The relay that Gather stands on.
+pub(super) struct Ground {
+    pub door: IngestDoor,
+    pub window: Arc<Window>,
+    pub log: LogPort,
+}
+
 /// Starts Gather and puts its routes into `beside`.
 pub(super) fn start(
     config: &Config,
     facts: &Facts,
-    door: IngestDoor,
-    log: &LogPort,
+    ground: Ground,
     clock: Clock,
-    runtime: Handle,
+    runtime: &Handle,
     beside: &OnceLock<Beside>,
 ) -> Result<Arc<Gather>, SocialError> {
     let urls = &config.gather;
@@ -58,14 +65,15 @@ pub(super) fn start(
             rate: Arc::new(SimplePrice::new(client.to(Upstream::Rate), &urls.rate_url)),
             runtime: runtime.clone(),
         }),
-        relay: Arc::new(door),
+        relay: Arc::new(ground.door),
+        window: ground.window,
         tweets: Arc::new(Oembed::new(client.to(Upstream::Tweets), &urls.tweets_url)),
         print: Arc::new(Gelato::new(client.to(Upstream::Print), gelato, clock)),
         upstreams,
     };
     let options = options(config, facts);
     let gather = Arc::new(Gather::start(&config.relay.data_dir, options, ports, clock)?);
-    gather.follow(log, Handlers::default())?;
+    gather.follow(&ground.log, Handlers::default())?;
     // Dropped with the HTTP thread: what is under way is due again later.
     drop(runtime.spawn(api::errands(Arc::clone(&gather))));
     let GatherConfig { limit_addresses, trusted_proxies, .. } = &config.gather;

@@ -25,6 +25,8 @@ pub enum Closing {
     Displaced,
     /// Its key was taken off the allowlist.
     KeyRemoved,
+    /// An operator closed it.
+    Dismissed,
     /// Its bytes were not WebSocket, or a message was too long.
     Protocol,
     /// No sign of life.
@@ -47,7 +49,7 @@ pub enum Closing {
 
 impl Closing {
     /// Every one, for the metrics.
-    pub const ALL: [Closing; 18] = [
+    pub const ALL: [Closing; 19] = [
         Closing::Left,
         Closing::Gone,
         Closing::NoUpgrade,
@@ -57,6 +59,7 @@ impl Closing {
         Closing::KeyConnections,
         Closing::Displaced,
         Closing::KeyRemoved,
+        Closing::Dismissed,
         Closing::Protocol,
         Closing::Idle,
         Closing::Stalled,
@@ -80,6 +83,7 @@ impl Closing {
             Closing::KeyConnections => "key_connections",
             Closing::Displaced => "displaced",
             Closing::KeyRemoved => "key_removed",
+            Closing::Dismissed => "dismissed",
             Closing::Protocol => "protocol",
             Closing::Idle => "idle",
             Closing::Stalled => "stalled",

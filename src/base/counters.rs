@@ -90,6 +90,32 @@ impl Default for Distribution {
     }
 }
 
+/// Bounds that latencies are shown by, in nanoseconds: 10 µs to 10 s.
+pub const NANOS_BOUNDS: [u64; 19] = [
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    5_000_000_000,
+    10_000_000_000,
+];
+
+/// Bounds that sizes of batches are shown by.
+pub const SIZE_BOUNDS: [u64; 13] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096];
+
 /// Results of publishes, by the code of the answer.
 pub const RESULT_CODES: [u16; 8] = [200, 400, 401, 403, 409, 413, 429, 503];
 

@@ -61,6 +61,10 @@ pub const IMPORT_BATCH_EVENTS_MAX: usize = 4_096;
 /// Bytes of one batch of an import; a single event may be as large as a message can be.
 pub const IMPORT_BATCH_BYTES_MAX: usize = 8 << 20;
 
+/// Connections that an operator is shown at once: more than he reads, and what a shard picks out
+/// while it looks through its own.
+pub const ROSTER_MAX: usize = 200;
+
 /// The configurable limits, with safe defaults. `axon config` prints each with its cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {

@@ -102,6 +102,22 @@ pub trait Administrator {
     /// As [`keys`](Self::keys).
     fn disallow(&self, settings: &Settings, pubkey: &PubKey) -> Result<bool, OperatorError>;
 
+    /// The running relay's connections, of a key or all: `{open, matching, connections}`.
+    ///
+    /// # Errors
+    /// None is running.
+    fn connections(
+        &self,
+        settings: &Settings,
+        key: Option<&PubKey>,
+    ) -> Result<serde_json::Value, OperatorError>;
+
+    /// Ends a connection and says whose it was; `None`: it was not there.
+    ///
+    /// # Errors
+    /// As [`connections`](Self::connections).
+    fn disconnect(&self, settings: &Settings, id: &str) -> Result<Option<serde_json::Value>, OperatorError>;
+
     /// Has the running relay read its configuration again; what that changed, as one JSON object.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use super::admin::Settings;
 use super::allow::AllowFlags;
+use super::connections::{CLOSE_EXAMPLES, ConnectionsFlags, DisconnectFlags, LIST_EXAMPLES};
 use super::delete::DeleteFlags;
 use super::filter::{FilterFlags, tag};
 use super::keygen::load_key;
@@ -74,6 +75,12 @@ pub(super) enum Command {
         axon allow list --at http://relay.example:8090 --relay-url wss://relay.example --admin-key admin.pem\n\n\
         In force at once, on a running relay and on a stopped one.")]
     Allow(AllowFlags),
+    /// List the connections of a running relay: who, since when, what they follow
+    #[command(after_help = LIST_EXAMPLES)]
+    Connections(ConnectionsFlags),
+    /// Close connections of a running relay
+    #[command(after_help = CLOSE_EXAMPLES)]
+    Disconnect(DisconnectFlags),
     /// Publish events
     #[command(
         after_help = "Examples:\n  axon pub 'hello'\n  axon pub --kind 5000 --tag t=translate 'guten Tag'\n  \

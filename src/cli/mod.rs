@@ -8,6 +8,7 @@
 mod admin;
 mod allow;
 mod args;
+mod connections;
 mod delete;
 mod doctor;
 mod filter;
@@ -90,6 +91,8 @@ fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Out
         Command::Reload(elsewhere) => reload::run(&elsewhere, &settings, operator, output)?,
         Command::Keygen(flags) => keygen::run(&flags, output)?,
         Command::Allow(flags) => return allow::run(&flags, &settings, operator, output),
+        Command::Connections(flags) => return connections::list(&flags, &settings, operator, output),
+        Command::Disconnect(flags) => return connections::close(&flags, &settings, operator, output),
         Command::Stat(flags) => return stat::run(&flags, &settings, operator, output),
         Command::Check(flags) => return upkeep::check(&flags, &settings, operator, output),
         Command::Repair(flags) => return upkeep::repair(&flags, &settings, operator, output),

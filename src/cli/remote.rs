@@ -141,6 +141,19 @@ impl Administrator for Remote {
         }
     }
 
+    fn connections(&self, _: &Settings, key: Option<&PubKey>) -> Result<Value, OperatorError> {
+        let target = key.map_or_else(|| "/connections".to_owned(), |key| format!("/connections/{key}"));
+        self.done("GET", &target, "")
+    }
+
+    fn disconnect(&self, _: &Settings, id: &str) -> Result<Option<Value>, OperatorError> {
+        match self.ask("DELETE", &format!("/connections/{id}"), "")? {
+            Ok(whose) => Ok(Some(whose)),
+            Err((404, _)) => Ok(None),
+            Err((_, why)) => Err(OperatorError(why)),
+        }
+    }
+
     fn reload(&self, _: &Settings) -> Result<Value, OperatorError> {
         self.done("POST", "/reload", "")
     }

@@ -34,6 +34,18 @@ impl Administrator for Keys {
         self.0.borrow_mut().retain(|key| key.pubkey != *pubkey);
         Ok(self.0.borrow().len() < before)
     }
+    fn connections(&self, _: &Settings, key: Option<&PubKey>) -> Result<Value, OperatorError> {
+        let one = json!({
+            "id": "0-1-2", "address": "127.0.0.1:9", "pubkey": key.map(|key| key.to_hex()), "name": "w\u{1b}[2J",
+            "since": 0, "queued_bytes": 5, "in_flight_bytes": 0, "subscriptions": 1, "behind": 1,
+            "follows": [{ "sub_id": "a\n0-9-9  b", "filter": "kind 1000" }],
+        });
+        Ok(json!({ "open": 7, "matching": 1, "connections": [one] }))
+    }
+    fn disconnect(&self, settings: &Settings, id: &str) -> Result<Option<Value>, OperatorError> {
+        let listed = self.connections(settings, None)?["connections"][0].clone();
+        Ok((listed["id"] == id).then_some(listed))
+    }
     fn reload(&self, _: &Settings) -> Result<Value, OperatorError> {
         Ok(json!({ "changed": ["log.level"], "restart_needed": ["relay.shards"] }))
     }

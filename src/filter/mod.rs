@@ -4,6 +4,7 @@
 
 mod parse;
 mod reader;
+mod show;
 mod write;
 
 pub use parse::FilterLimits;

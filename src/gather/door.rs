@@ -9,7 +9,7 @@ use super::ports::RelayDoor;
 use super::{Context, Fault};
 use crate::base::limits::NAME_BYTES_MAX;
 use crate::base::{KeyOverrides, PubKey};
-use crate::ingest::{Allowlist, Keys};
+use crate::ingest::{Allowlist, Keys, ListedKey};
 use crate::log::Role;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -62,6 +62,20 @@ impl RelayDoor for IngestDoor {
 
     fn is_admin(&self, key: &PubKey) -> bool {
         self.allowlist.role(key) == Some(Role::Admin)
+    }
+
+    fn list(&self) -> Vec<ListedKey> {
+        self.keys.list()
+    }
+
+    fn allow(&self, key: &PubKey, role: Role, name: &str) -> Result<(), String> {
+        let known = self.keys.list().into_iter().find(|listed| listed.pubkey == *key);
+        let limits = known.map(|listed| listed.limits).unwrap_or_default();
+        self.keys.add(*key, role, name, limits).map_err(|error| error.to_string())
+    }
+
+    fn remove(&self, key: &PubKey) -> Result<bool, String> {
+        self.keys.remove(key).map_err(|error| error.to_string())
     }
 }
 

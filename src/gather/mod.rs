@@ -8,6 +8,7 @@
 //! | `rules/` | pure rules with the contract's vectors |
 //! | `input/` | declared inputs: struct, check and schema from one declaration |
 //! | `db/` | the writer's thread, the readers, the schema |
+//! | `operator.rs` | what administrators see of the relay, and its allowlist |
 //! | `ports.rs` | what Gather needs from outside: relay, tweets, chain, rate, print service |
 //! | `agents.rs`, … | one file of operations per group, functions over a [`Db`] or a [`Tx`] |
 //! | `events/` | the two faces: from the outbox to the log, and from the log to the operations |
@@ -45,6 +46,7 @@ pub mod challenges;
 pub mod channels;
 pub mod chat;
 pub mod comments;
+pub mod connections;
 pub mod db;
 pub mod deposits;
 pub mod door;
@@ -62,6 +64,7 @@ pub mod ledger;
 pub mod list;
 pub mod messages;
 pub mod moderation;
+pub mod operator;
 mod options;
 pub mod outbox;
 pub mod overview;

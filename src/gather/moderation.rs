@@ -257,6 +257,23 @@ pub fn stats(db: &Db<'_>) -> Result<AdminStats, Fault> {
     })
 }
 
+/// A suspended agent.
+#[derive(Debug, Clone)]
+pub struct SuspendedAgent {
+    pub id: String,
+    pub name: String,
+    pub reason: String,
+}
+
+/// Who is suspended, by name.
+///
+/// # Errors
+/// The database's.
+pub fn suspended(db: &Db<'_>, limit: i64) -> Result<Vec<SuspendedAgent>, Fault> {
+    let sql = "SELECT id, name, suspend_reason FROM agents WHERE suspended = 1 ORDER BY name LIMIT ?1";
+    db.all(sql, [limit], |row| Ok(SuspendedAgent { id: row.get(0)?, name: row.get(1)?, reason: row.get(2)? }))
+}
+
 /// `GET /api/admin/audit`
 ///
 /// # Errors

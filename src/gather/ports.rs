@@ -1,9 +1,13 @@
 //! What Gather needs from outside, as traits: the relay's allowlist, and services reached over
 //! the network. Tests put doubles here; `upstream` has the real ones.
 
+use super::connections::{Connection, Connections};
+use super::operator::{RelayFigures, RelayRules, RelayStorage, StoredKinds};
 use super::rules::money::{Decimal, Sats};
 use super::upstreams::Upstreams;
 use crate::base::PubKey;
+use crate::ingest::ListedKey;
+use crate::log::Role;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -40,6 +44,40 @@ pub trait RelayDoor: Send + Sync {
     fn allowed(&self, key: &PubKey) -> bool;
     /// Whether it is an administrator's. Does not block.
     fn is_admin(&self, key: &PubKey) -> bool;
+    /// Every allowed key, by public key.
+    fn list(&self) -> Vec<ListedKey>;
+    /// Allows a key, or changes its role and name; limits of its own stay. In force when it
+    /// returns.
+    ///
+    /// # Errors
+    /// The store's own message.
+    fn allow(&self, key: &PubKey, role: Role, name: &str) -> Result<(), String>;
+    /// Removes a key, whoever's it is, and closes its connections; `false` if it was not allowed.
+    ///
+    /// # Errors
+    /// The store's own message.
+    fn remove(&self, key: &PubKey) -> Result<bool, String>;
+}
+
+/// The relay itself, as its administrators see it.
+pub trait RelayWindow: Send + Sync {
+    /// What is counted; reads memory only.
+    fn figures(&self) -> RelayFigures;
+    /// What the store occupies; reads no event.
+    fn storage(&self) -> RelayStorage;
+    /// What is stored by kind, from a bounded sample; one at a time. Blocks.
+    ///
+    /// # Errors
+    /// Somebody else is counting, or the store's own message.
+    fn kinds(&self) -> Result<StoredKinds, String>;
+    /// Limits and retention in force.
+    fn rules(&self) -> RelayRules;
+    /// Connections of a key, or of all, at most so many. Blocks.
+    fn connections(&self, key: Option<&PubKey>, most: usize) -> Connections;
+    /// The connection of that id, if it is there. Blocks.
+    fn connection(&self, id: &str) -> Option<Connection>;
+    /// Ends a connection; `false` if it is gone. Blocks.
+    fn close_connection(&self, id: &str) -> bool;
 }
 
 /// A tweet, as its embedding page describes it.
@@ -141,6 +179,7 @@ pub struct Ports {
     pub chain: Arc<dyn Chain>,
     pub rate: Arc<dyn Rate>,
     pub relay: Arc<dyn RelayDoor>,
+    pub window: Arc<dyn RelayWindow>,
     pub tweets: Arc<dyn Tweets>,
     pub print: Arc<dyn PrintService>,
     /// How those outside do; kept by whoever calls them.

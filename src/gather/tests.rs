@@ -1,14 +1,18 @@
 //! The database's promises, on a scratch file: commits, faults, panics, the ledger.
 
+use super::connections::{Connection, Connections};
 use super::ledger::{self, Account};
+use super::operator::{RelayFigures, RelayRules, RelayStorage, StoredKinds};
 use super::ports::{
     Attributes, Chain, ChainTx, Later, PortError, Ports, PrintOrder, PrintService, PrintState, Rate,
-    RelayDoor, Tweet, Tweets,
+    RelayDoor, RelayWindow, Tweet, Tweets,
 };
 use super::rules::money::{Decimal, Sats};
 use super::upstreams::Upstreams;
 use super::*;
 use crate::base::PubKey;
+use crate::ingest::ListedKey;
+use crate::log::Role;
 use std::sync::mpsc;
 
 struct NoDoor;
@@ -27,6 +31,48 @@ impl RelayDoor for NoDoor {
     }
 
     fn is_admin(&self, _: &PubKey) -> bool {
+        false
+    }
+
+    fn list(&self) -> Vec<ListedKey> {
+        Vec::new()
+    }
+
+    fn allow(&self, _: &PubKey, _: Role, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn remove(&self, _: &PubKey) -> Result<bool, String> {
+        Ok(false)
+    }
+}
+
+impl RelayWindow for NoDoor {
+    fn figures(&self) -> RelayFigures {
+        unreachable!("nobody looks at it")
+    }
+
+    fn storage(&self) -> RelayStorage {
+        unreachable!("nobody looks at it")
+    }
+
+    fn kinds(&self) -> Result<StoredKinds, String> {
+        unreachable!("nobody looks at it")
+    }
+
+    fn rules(&self) -> RelayRules {
+        unreachable!("nobody looks at it")
+    }
+
+    fn connections(&self, _: Option<&PubKey>, _: usize) -> Connections {
+        unreachable!("nobody looks at it")
+    }
+
+    fn connection(&self, _: &str) -> Option<Connection> {
+        None
+    }
+
+    fn close_connection(&self, _: &str) -> bool {
         false
     }
 }
@@ -106,6 +152,7 @@ pub(super) fn ports() -> Ports {
         chain: Arc::new(NoDoor),
         rate: Arc::new(NoDoor),
         relay: Arc::new(NoDoor),
+        window: Arc::new(NoDoor),
         tweets: Arc::new(NoDoor),
         print: Arc::new(NoDoor),
         upstreams: Arc::new(Upstreams::new(Clock::new(), Vec::new())),

@@ -78,6 +78,27 @@ impl ControlClient {
         }
     }
 
+    /// The relay's connections, or a key's.
+    ///
+    /// # Errors
+    /// See [`ControlError`].
+    pub async fn connections(&self, key: Option<&PubKey>) -> Result<serde_json::Value, ControlError> {
+        let target = key.map_or_else(|| "/connections".to_owned(), |key| format!("/connections/{key}"));
+        self.ask(Method::GET, &target, Bytes::new()).await.and_then(decode)
+    }
+
+    /// Ends a connection and says whose it was; `None` if it is gone.
+    ///
+    /// # Errors
+    /// See [`ControlError`].
+    pub async fn disconnect(&self, id: &str) -> Result<Option<serde_json::Value>, ControlError> {
+        match self.ask(Method::DELETE, &format!("/connections/{id}"), Bytes::new()).await {
+            Ok(body) => decode(body).map(Some),
+            Err(ControlError::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The relay's description and figures.
     ///
     /// # Errors

@@ -5,6 +5,8 @@
 //! | `GET /keys` | - | 200, list of `{pubkey, role, name, limits}` |
 //! | `POST /keys` | `{pubkey, role, name, limits}` | 204; 400 if a field is wrong |
 //! | `DELETE /keys/{pubkey}` | - | 204; 404 if the key was not allowed |
+//! | `GET /connections`, `GET /connections/{pubkey}` | - | 200, the relay's, or a key's |
+//! | `DELETE /connections/{id}` | - | 200, whose it was; 404 if there is none |
 //! | `GET /info` | - | 200, the relay's description and figures |
 //! | `POST /checkpoints` | - | 200, `{path}` of a directory with the store's files of now |
 //! | `DELETE /checkpoints/{name}` | - | 204, removed or not there |
@@ -16,6 +18,7 @@
 //! Errors are `{"error": text}`; 500 carries the store's own message, which stays between the
 //! relay and its operator.
 
+use super::connections::{self, ConnectionAdmin};
 use crate::base::limits::{IMPORT_BATCH_BYTES_MAX, NAME_BYTES_MAX};
 use crate::base::{KeyLimit, KeyOverrides, PubKey};
 use crate::log::Role;
@@ -111,6 +114,7 @@ pub type Reload = dyn Fn() -> Result<serde_json::Value, String> + Send + Sync;
 #[derive(Clone)]
 pub struct ControlOptions {
     pub keys: Arc<dyn KeyAdmin>,
+    pub connections: Arc<dyn ConnectionAdmin>,
     pub checkpoints: Arc<dyn Checkpoints>,
     pub info: Arc<Info>,
     pub reload: Arc<Reload>,
@@ -175,7 +179,7 @@ fn overrides(json: &BTreeMap<String, u64>) -> Result<KeyOverrides, String> {
     Ok(overrides)
 }
 
-fn pubkey(text: &str) -> Result<PubKey, String> {
+pub(super) fn pubkey(text: &str) -> Result<PubKey, String> {
     PubKey::from_hex(text).ok_or_else(|| "pubkey: must be 64 hex digits".to_owned())
 }
 
@@ -197,7 +201,8 @@ pub(super) fn administration(options: ControlOptions) -> Router {
         .route("/keys/{pubkey}", delete(remove))
         .route("/info", get(info))
         .route("/reload", post(reload))
-        .with_state(options)
+        .with_state(options.clone())
+        .merge(connections::router(options))
 }
 
 async fn list(State(options): State<ControlOptions>) -> Response {
@@ -279,9 +284,9 @@ async fn reload(State(options): State<ControlOptions>) -> Response {
     answer(move || Ok(Json((options.reload)().map_err(bad_request)?).into_response())).await
 }
 
-type Refusal = (StatusCode, String);
+pub(super) type Refusal = (StatusCode, String);
 
-fn bad_request(text: String) -> Refusal {
+pub(super) fn bad_request(text: String) -> Refusal {
     (StatusCode::BAD_REQUEST, text)
 }
 
@@ -290,7 +295,7 @@ fn internal(text: String) -> Refusal {
 }
 
 /// Runs `work`, which may block, beside the runtime's own thread.
-async fn answer(work: impl FnOnce() -> Result<Response, Refusal> + Send + 'static) -> Response {
+pub(super) async fn answer(work: impl FnOnce() -> Result<Response, Refusal> + Send + 'static) -> Response {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| Err(internal(format!("the request failed: {error}")))).unwrap_or_else(
         |(code, text)| {

@@ -2,7 +2,9 @@
 
 use super::health::{Health, Status};
 use super::process;
-use crate::base::counters::{Distribution, LogCounters, RESULT_CODES, ShardCounters};
+use crate::base::counters::{
+    Distribution, LogCounters, NANOS_BOUNDS, RESULT_CODES, SIZE_BOUNDS, ShardCounters,
+};
 use crate::base::stages::StageCounters;
 use crate::base::{Closing, Closings, KeyLimit, Stage};
 use prometheus_client::collector::Collector;
@@ -84,32 +86,6 @@ const LOG_SECONDS: &[Spread<LogCounters>] = &[
 
 const LOG_SIZES: &[Spread<LogCounters>] =
     &[("axon_commit_batch_events", "Events per commit.", |c| &c.commit_batch)];
-
-/// Bucket bounds of latencies, in nanoseconds: 10 µs to 10 s.
-const NANOS: [u64; 19] = [
-    10_000,
-    25_000,
-    50_000,
-    100_000,
-    250_000,
-    500_000,
-    1_000_000,
-    2_500_000,
-    5_000_000,
-    10_000_000,
-    25_000_000,
-    50_000_000,
-    100_000_000,
-    250_000_000,
-    500_000_000,
-    1_000_000_000,
-    2_500_000_000,
-    5_000_000_000,
-    10_000_000_000,
-];
-
-/// Bucket bounds of batch sizes.
-const SIZES: [u64; 13] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096];
 
 /// Whose counters are shown.
 #[derive(Debug)]
@@ -199,12 +175,12 @@ impl Metrics {
         }
         for (name, help, of) in SHARD_SECONDS {
             self.per_shard(encoder, (name, help, MetricType::Histogram), |metric, shard| {
-                spread(metric, of(shard), &NANOS, 1e9)
+                spread(metric, of(shard), &NANOS_BOUNDS, 1e9)
             })?;
         }
         for (name, help, of) in SHARD_SIZES {
             self.per_shard(encoder, (name, help, MetricType::Histogram), |metric, shard| {
-                spread(metric, of(shard), &SIZES, 1.0)
+                spread(metric, of(shard), &SIZE_BOUNDS, 1.0)
             })?;
         }
         self.publishes(encoder)?;
@@ -290,11 +266,11 @@ impl Metrics {
         }
         for (name, help, of) in LOG_SECONDS {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
-            spread(&mut metric, of(&self.log), &NANOS, 1e9)?;
+            spread(&mut metric, of(&self.log), &NANOS_BOUNDS, 1e9)?;
         }
         for (name, help, of) in LOG_SIZES {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
-            spread(&mut metric, of(&self.log), &SIZES, 1.0)?;
+            spread(&mut metric, of(&self.log), &SIZE_BOUNDS, 1.0)?;
         }
         Ok(())
     }

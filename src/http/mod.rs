@@ -10,6 +10,7 @@
 //! end on its blocking thread even when the one who asked has gone.
 
 mod client;
+mod connections;
 mod control;
 mod health;
 mod metrics;
@@ -19,10 +20,12 @@ mod remote;
 mod serve;
 
 pub use client::{ControlClient, ControlError};
+pub use connections::ConnectionAdmin;
 pub use control::{
     CONTROL_SOCKET, Checkpoints, ControlOptions, EventAdmin, Info, KeyAdmin, KeyEntry, Reload,
 };
 pub use health::{Health, Status};
+pub use process::{cpu_seconds, resident_bytes};
 pub use public::{Beside, MoreHealth, MoreMetrics, PublicOptions};
 pub use remote::{IsAdmins, RemoteOptions, admin_router};
 pub use serve::{HttpThread, Peer};

@@ -6,7 +6,7 @@ use std::path::Path;
 use rustix::time::{ClockId, clock_gettime};
 
 /// CPU seconds of all threads since the process started.
-pub(super) fn cpu_seconds() -> f64 {
+pub fn cpu_seconds() -> f64 {
     let used = clock_gettime(ClockId::ProcessCPUTime);
     used.tv_sec as f64 + used.tv_nsec as f64 / 1e9
 }
@@ -31,7 +31,7 @@ fn thread_cpu_seconds(task: &Path) -> Option<(String, f64)> {
 }
 
 /// Resident memory in bytes; `None` where `/proc` does not say.
-pub(super) fn resident_bytes() -> Option<u64> {
+pub fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = kib.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -33,6 +33,15 @@ pub(super) fn policy(relay_url: &str) -> HeaderValue {
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
+/// What the viewer of the operations may load: what comes from here, and the pictures and styles
+/// that its own script makes. It shows our own document only, and asks nobody else.
+pub(super) fn viewer_policy() -> HeaderValue {
+    HeaderValue::from_static(
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    )
+}
+
 /// Around every page and file: refuses writes from other origins, and adds the headers.
 pub(super) async fn guard(policy: HeaderValue, request: Request, next: Next) -> Response {
     let response = match from_here(&request) {

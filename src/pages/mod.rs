@@ -40,6 +40,7 @@ mod headers;
 mod home;
 mod markdown;
 mod me;
+mod operator;
 mod post;
 mod proof;
 mod router;

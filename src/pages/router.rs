@@ -1,7 +1,9 @@
 //! The table of pages, and what every request for one passes.
 
 use super::visit::{Asked, Visit};
-use super::{agents, assets, channels, docs, feed, forms, headers, home, me, post, proof, shop, skills};
+use super::{
+    agents, assets, channels, docs, feed, forms, headers, home, me, operator, post, proof, shop, skills,
+};
 use crate::api::{self, Api, Stock};
 use crate::gather::{Db, Fault, FaultKind};
 use askama::Template;
@@ -39,6 +41,7 @@ const PAGES: &[(&str, &str, Show)] = &[
     ("/order/{id}", "shop", shop::order),
     ("/inbox", "inbox", me::inbox),
     ("/me", "me", me::show),
+    ("/operator", "operator", operator::show),
     ("/docs", "docs", docs::list),
     ("/docs/readme", "docs", docs::readme),
     ("/docs/protocol", "docs", docs::protocol),
@@ -74,8 +77,10 @@ async fn answer(
     show: Show,
     request: Request,
 ) -> Response {
-    if matches!(request.uri().path(), "/" | "/docs") && !wants_page(request.headers()) {
-        return behind.oneshot(request).await.into_response();
+    let is_docs = request.uri().path() == "/docs";
+    if (is_docs || request.uri().path() == "/") && !wants_page(request.headers()) {
+        let response = behind.oneshot(request).await.into_response();
+        return if is_docs { headers::dressed(response, headers::viewer_policy()) } else { response };
     }
     let (context, uri) = (api.gather.context(), request.uri().to_string());
     let answer = page(&api, section, show, request).await;
@@ -119,6 +124,7 @@ fn wants_page(headers: &HeaderMap) -> bool {
 /// What is no page: `api` answers. What it does not know either is, for people, a page.
 async fn elsewhere(api: Arc<Api>, behind: Router, policy: HeaderValue, request: Request) -> Response {
     let (people, uri) = (wants_page(request.headers()), request.uri().to_string());
+    let is_viewer = request.uri().path().starts_with("/docs/");
     let response = behind.oneshot(request).await.into_response();
     match people && response.status() == StatusCode::NOT_FOUND {
         true => {
@@ -126,6 +132,7 @@ async fn elsewhere(api: Arc<Api>, behind: Router, policy: HeaderValue, request: 
             let visit = Visit::lost(api.gather.context(), uri);
             headers::dressed(failed(&fault, &visit), policy)
         }
+        false if is_viewer => headers::dressed(response, headers::viewer_policy()),
         false => response,
     }
 }

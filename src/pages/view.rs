@@ -104,6 +104,20 @@ impl Ui {
         score.map_or_else(|| "\u{2013}".to_owned(), |score| format!("{score:.1}"))
     }
 
+    /// The same of what cannot be negative.
+    pub fn count(&self, n: &u64) -> String {
+        self.number(&i64::try_from(*n).unwrap_or(i64::MAX))
+    }
+
+    /// `512 B`, `1.4 MB`
+    pub fn bytes(&self, n: &u64) -> String {
+        const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+        let thousands = (n.max(&1).ilog10() / 3).min(4) as usize;
+        let value = *n as f64 / 1_000_f64.powi(thousands as i32);
+        let digits = usize::from(thousands > 0 && value < 100.0);
+        format!("{value:.digits$} {}", UNITS[thousands])
+    }
+
     /// `1 comment`, `2 comments`
     pub fn plural(&self, n: &i64, one: &str, many: &str) -> String {
         format!("{} {}", self.number(n), if *n == 1 { one } else { many })
@@ -173,6 +187,9 @@ mod tests {
         let ui = Ui { now: Time(0) };
         for (n, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (-1_234_567, "\u{2212}1,234,567")] {
             assert_eq!(ui.number(&n), text);
+        }
+        for (n, text) in [(0, "0 B"), (999, "999 B"), (1_400_000, "1.4 MB"), (250_000, "250 kB")] {
+            assert_eq!(ui.bytes(&n), text);
         }
         assert_eq!(ui.plural(&1, "vote", "votes"), "1 vote");
     }

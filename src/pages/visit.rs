@@ -37,6 +37,8 @@ pub(super) struct Visit {
 pub(super) struct Viewer {
     pub agent: Agent,
     pub unread: i64,
+    /// Whether the operator has made its key an administrator's.
+    pub is_admin: bool,
 }
 
 /// Pieces of markup are methods of the visit, so that every template has them.
@@ -72,7 +74,8 @@ impl Visit {
         let agent = bearer.and_then(|bearer| Agent::of(db, bearer, false).ok());
         let viewer = agent.map(|agent| {
             let unread = inbox::unread(db, &agent).map_or(0, |unread| unread.unread);
-            Viewer { agent, unread }
+            let is_admin = db.context().ports.relay.is_admin(&agent.key);
+            Viewer { agent, unread, is_admin }
         });
         let Asked { section, path, query, stock, uri } = asked;
         let options = &db.context().options;

@@ -108,6 +108,15 @@ impl Session {
         self.leave(code, Closing::of(reason));
     }
 
+    /// An operator ends the connection: what is due is answered first, unless he says it again.
+    pub fn dismiss(&mut self) {
+        if self.is_listening() {
+            self.leave(CloseCode::GoingAway, Closing::Dismissed);
+        } else {
+            self.abort(Closing::Dismissed);
+        }
+    }
+
     pub(super) fn leave(&mut self, code: CloseCode, closing: Closing) {
         if self.is_listening() {
             self.closing.get_or_insert(closing);

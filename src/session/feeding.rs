@@ -2,7 +2,7 @@
 
 use super::machine::{Admission, Session, State};
 use super::replies::About;
-use super::subscription::{Left, LiveTarget, NextRead, Phase, Span, SubIndex};
+use super::subscription::{Followed, Left, LiveTarget, NextRead, Phase, Span, SubIndex};
 use crate::base::{Reason, Seq};
 use crate::filter::Filter;
 use crate::wire::{Eose, put_envelope, relay};
@@ -72,6 +72,15 @@ impl Session {
             Some(after) if after < purged => Err(Reason::AfterPurged { purged }),
             _ => Ok(()),
         }
+    }
+
+    /// Every open subscription.
+    pub fn followed(&self) -> impl Iterator<Item = Followed<'_>> {
+        self.subs.iter().map(|sub| Followed {
+            sub_id: sub.sub_id.as_str(),
+            filter: &sub.filter,
+            is_live: sub.phase == Phase::Live,
+        })
     }
 
     /// What the log should deliver next, if anything: at most one page is under way per

@@ -29,4 +29,4 @@ mod subscription;
 pub use feeding::{LogEnds, Subscribed};
 pub use machine::{Admission, Ending, Request, Session, Terms};
 pub use outgoing::Outgoing;
-pub use subscription::{LiveTarget, NextRead, Span, SubIndex};
+pub use subscription::{Followed, LiveTarget, NextRead, Span, SubIndex};

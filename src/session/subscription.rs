@@ -39,6 +39,15 @@ pub enum NextRead {
     CatchUp { sub: SubIndex, filter: Arc<Filter>, access: ReadAccess, after: Seq },
 }
 
+/// What a subscription follows, for whoever watches.
+#[derive(Debug, Clone, Copy)]
+pub struct Followed<'a> {
+    pub sub_id: &'a str,
+    pub filter: &'a Arc<Filter>,
+    /// Fed by the fan-out alone; otherwise the log feeds it.
+    pub is_live: bool,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     /// The stored phase, up to `to`.
@@ -153,6 +162,10 @@ impl Subscriptions {
 
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (SubIndex, &mut Subscription)> {
         self.slots.iter_mut().enumerate().filter_map(|(i, s)| s.as_mut().map(|s| (SubIndex(i as u32), s)))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Subscription> {
+        self.slots.iter().flatten()
     }
 
     /// Whether the log has to feed one.

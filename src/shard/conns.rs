@@ -16,6 +16,8 @@ pub struct ConnIndex(pub u32);
 pub(super) struct Conn {
     pub session: Session,
     pub assembler: Assembler,
+    /// When it was upgraded, in nanoseconds; no two of a shard have the same.
+    pub opened: u64,
     /// Its share of its key, once it has logged in.
     pub seat: Option<Seat>,
     /// Publishes without an outcome, and queries the log has not answered.
@@ -46,13 +48,17 @@ pub(super) struct Conns {
     slots: Vec<Option<Box<Conn>>>,
     free: VecDeque<u32>,
     open: usize,
+    last_opened: u64,
 }
 
 impl Conns {
-    pub fn insert(&mut self, session: Session) -> ConnIndex {
+    /// A new one, which was upgraded now.
+    pub fn insert(&mut self, session: Session, now_nanos: u64) -> ConnIndex {
+        self.last_opened = now_nanos.max(self.last_opened + 1);
         let conn = Box::new(Conn {
             session,
             assembler: Assembler::default(),
+            opened: self.last_opened,
             seat: None,
             unanswered: 0,
             suspect_until: Millis::default(),

@@ -17,6 +17,7 @@ use crate::ingest::Door;
 use crate::log::{Append, LogClient, Read, Tail};
 use crate::session::{Ending, LogEnds, Request, Session, SubIndex, Subscribed, Terms};
 use crate::wire::Incoming;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -38,6 +39,10 @@ pub trait Net {
     /// Bytes it took and holds itself until the socket takes them.
     fn held_bytes(&self, _conn: ConnIndex) -> usize {
         0
+    }
+    /// Who is at the other end.
+    fn peer(&self, _conn: ConnIndex) -> Option<SocketAddr> {
+        None
     }
     /// A reader that waits in [`Core::may_read`] may try again.
     fn resume(&mut self, conn: ConnIndex);
@@ -158,7 +163,8 @@ impl<N: Net> Core<N> {
     /// A connection, accepted at `accepted`, was upgraded; queues its Challenge. Call
     /// [`Core::end_turn`] afterwards.
     pub fn connected(&mut self, now: Now, accepted: Millis, nonce: [u8; 32]) -> ConnIndex {
-        let index = self.conns.insert(Session::new(Arc::clone(&self.terms), nonce, accepted, now.ms));
+        let index =
+            self.conns.insert(Session::new(Arc::clone(&self.terms), nonce, accepted, now.ms), now.nanos);
         self.ports.counters.connections.add(1);
         self.ports.counters.connections_total.add(1);
         if self.draining.is_some()
@@ -328,6 +334,13 @@ impl<N: Net> Core<N> {
                     // What was read but not judged meets the new allowlist; what was judged
                     // was submitted in the same turn.
                     let _ = done.send(());
+                }
+                Message::Roster(query, answer) => {
+                    // Nobody waits for it any more: it is dropped.
+                    let _ = answer.send(self.roster(now, &query));
+                }
+                Message::Dismiss(id, answer) => {
+                    let _ = answer.send(self.dismiss(id));
                 }
                 Message::Drain => self.begin_draining(now),
                 Message::Stop => self.stopped = true,

@@ -5,6 +5,7 @@
 
 use super::accept::Lease;
 use super::dispatch::Routed;
+use super::roster::{ConnId, Roster, RosterQuery};
 use crate::base::limits::{LIVE_BATCHES_PER_SHARD_MAX, LIVE_BYTES_PER_SHARD_MAX};
 use crate::base::{PubKey, Seq};
 use crate::ingest::Pass;
@@ -34,6 +35,10 @@ pub enum Message {
     NewTerms(Arc<Terms>, bool),
     /// Answer when everything judged before was submitted.
     Quiesce(Sender<()>),
+    /// Answer who is connected.
+    Roster(RosterQuery, Sender<Roster>),
+    /// End this connection; answer whether it was there.
+    Dismiss(ConnId, Sender<bool>),
     /// Finish what is under way and close every connection.
     Drain,
     /// Leave the loop, whatever is still open.
@@ -43,7 +48,7 @@ pub enum Message {
 /// The receiving end of one shard, shared with everybody who has something to tell it.
 pub struct Inbox {
     /// Bounded by what the shard itself has in flight (submissions, one query per connection)
-    /// and by the acceptor's connection limit.
+    /// and by the acceptor's connection limit; who asks for connections waits for the answer.
     messages: (Sender<Message>, Receiver<Message>),
     /// Committed batches; what does not fit is missed, see `missed_from`.
     live: Lane,

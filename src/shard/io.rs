@@ -16,6 +16,7 @@ use crate::session::Ending;
 use crate::wire::{Head, read_head, refusal};
 use std::cell::RefCell;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,6 +117,10 @@ impl Net for Sockets {
 
     fn held_bytes(&self, index: ConnIndex) -> usize {
         self.get(index).map_or(0, |socket| socket.unsent_bytes())
+    }
+
+    fn peer(&self, index: ConnIndex) -> Option<SocketAddr> {
+        self.get(index).map(|socket| socket.peer())
     }
 
     fn resume(&mut self, index: ConnIndex) {

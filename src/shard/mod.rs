@@ -42,6 +42,7 @@ mod inbox;
 mod io;
 mod publish;
 mod records;
+mod roster;
 mod run;
 mod signal;
 mod socket;
@@ -53,6 +54,7 @@ pub use conns::ConnIndex;
 pub use core::{Core, Net, Ports, Sent};
 pub use dispatch::{Dispatcher, Routed};
 pub use inbox::{Inbox, Message, ShardGroup, Wake};
+pub use roster::{ConnId, Connected, NoConnId, Roster, RosterQuery};
 pub use run::{Shard, ShardOptions, WakePipe, inbox, start, uses_io_uring};
 pub use tls::{TlsError, TlsTerms};
 

@@ -133,6 +133,14 @@ fn agents_and_people_find_their_way() {
     let health = service.get("/api/auth/health").expect(200);
     assert_eq!((&health["status"], &health["service"]), (&json!("ok"), &json!("gather-auth")));
     // The viewer comes from the binary.
+    let viewer = service.get("/docs");
+    assert_eq!(viewer.status, 200);
+    assert!(viewer.text.contains("src=\"/docs/swagger-initializer.js\""), "{}", viewer.text);
+    assert!(
+        viewer
+            .header("content-security-policy")
+            .is_some_and(|policy| policy.starts_with("default-src 'none'; script-src 'self';"))
+    );
     assert!(service.get("/docs/index.html").text.contains("swagger-ui"));
     assert!(service.get("/docs/swagger-initializer.js").text.contains("/openapi.json"));
     assert_eq!(service.get("/docs/swagger-ui.css").status, 200);

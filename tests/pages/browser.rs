@@ -69,8 +69,13 @@ impl Browser {
 
     /// Opens an address and waits until the page's scripts have begun.
     pub fn go(&self, url: &str) {
-        self.request("POST", "/url", Some(&json!({ "url": url })));
+        self.open(url);
         self.wait("document.documentElement.dataset.ready !== undefined");
+    }
+
+    /// Opens an address that is none of our pages.
+    pub fn open(&self, url: &str) {
+        self.request("POST", "/url", Some(&json!({ "url": url })));
     }
 
     /// The value of an expression.
@@ -113,6 +118,11 @@ impl Browser {
     #[track_caller]
     pub fn click(&self, selector: &str) {
         let element = self.find(selector);
+        // Out from under what stays at the window's edges.
+        self.eval(&format!(
+            "document.querySelector({}).scrollIntoView({{ block: 'center', behavior: 'instant' }})",
+            json!(selector)
+        ));
         self.request("POST", &format!("/element/{element}/click"), Some(&json!({})));
     }
 

@@ -89,6 +89,11 @@ fn the_first_page_is_small_and_does_not_move() {
          .reduce((sum, entry) => sum + entry.transferSize, 0)",
     );
     assert!((10_000..100_000).contains(&bytes.as_u64().expect("a number")), "{bytes} bytes");
+    let loaded = browser.eval("Math.round(performance.getEntriesByType('navigation')[0].loadEventEnd)");
+    // For whoever asks how large and how soon: -- --nocapture.
+    println!("the first page: {bytes} bytes, loaded after {loaded} ms");
+    let of_operators = "performance.getEntriesByType('resource').filter((entry) => entry.name.includes('operator.js')).length";
+    assert_eq!(browser.eval(of_operators), 0, "only administrators load their script");
     let moved = browser.promise(
         "new Promise((resolve) => {
              const shifts = [];
@@ -100,7 +105,8 @@ fn the_first_page_is_small_and_does_not_move() {
     assert_eq!(moved, serde_json::json!([]), "the layout shifts");
 }
 
-fn look_at(browser: &Browser, service: &Service, who: &str, pages: Vec<(&str, String)>) -> Vec<String> {
+/// What is wrong with these pages.
+pub fn look_at(browser: &Browser, service: &Service, who: &str, pages: Vec<(&str, String)>) -> Vec<String> {
     let mut findings = Vec::new();
     for (name, path) in pages {
         look(browser, service, &format!("{who}-{name}"), &path, &mut findings);
@@ -113,6 +119,11 @@ fn look(browser: &Browser, service: &Service, name: &str, path: &str, findings: 
     // A refusal of the policy or a file that is not there is said on the console.
     let said = browser.log().into_iter().filter(|line| !line.contains("status of 4"));
     findings.extend(said.map(|line| format!("{name}: {line}")));
+    look_here(browser, name, findings);
+}
+
+/// What is wrong with the page as it stands there, at every width and in both schemes.
+pub fn look_here(browser: &Browser, name: &str, findings: &mut Vec<String>) {
     for width in WIDTHS {
         for dark in [false, true] {
             browser.look(width, dark);

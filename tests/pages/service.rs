@@ -59,6 +59,11 @@ impl Service {
         path.display().to_string()
     }
 
+    /// The key that the first start made for the operator.
+    pub fn operator_pem(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("data/operator.pem")).expect("the operator's key")
+    }
+
     /// The address of a page.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
@@ -83,12 +88,21 @@ fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("an address")
 }
 
+/// Services outside; tests name doubles for those that they need.
+const OUTSIDE: [&str; 5] = ["chain_url", "rate_url", "gelato_product_url", "gelato_order_url", "tweets_url"];
+
 fn run(dir: &tempfile::TempDir, listen: &str, relay: &str, gather: &str) -> Child {
     let config = dir.path().join("axon.toml");
+    // Nobody outside is asked: what has no double is a closed port.
+    let closed: String = OUTSIDE
+        .into_iter()
+        .filter(|key| !gather.contains(*key))
+        .map(|key| format!("{key} = \"http://127.0.0.1:1\"\n"))
+        .collect();
     let toml = format!(
         "[relay]\nlisten = \"{}\"\nurls = [\"{relay}\"]\ndata_dir = {:?}\n\
          durability = \"os\"\nshards = 1\n[http]\nlisten = \"{listen}\"\n[gather]\npow_register = 8\n\
-         pow_post = 8\npow_min = 1\nfree_posts_per_week = 1000\nfree_comments_per_day = 1000\n{gather}",
+         pow_post = 8\npow_min = 1\nfree_posts_per_week = 1000\nfree_comments_per_day = 1000\n{gather}{closed}",
         relay.trim_start_matches("ws://"),
         dir.path().join("data")
     );

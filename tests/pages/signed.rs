@@ -2,6 +2,7 @@
 //! page, and the browser checks it itself.
 
 use super::browser::Browser;
+use super::life::{join, write};
 use super::service::Service;
 use axon::base::{Clock, Kind};
 use axon::client::{Client, EventBuilder, KeyPair};
@@ -9,21 +10,22 @@ use axon::gather::rules::pow;
 use base64ct::{Base64, Encoding as _};
 use serde_json::{Value, json};
 
-const SEED: [u8; 32] = [7; 32];
+pub const SEED: [u8; 32] = [7; 32];
 /// Gather's kind of a post.
 const POST: Kind = Kind(1100);
 
 /// The key as a program writes it.
-fn pem() -> String {
+pub fn pem() -> String {
     let der = [hex::decode("302e020100300506032b657004220420").expect("hex"), SEED.to_vec()].concat();
     format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", Base64::encode_string(&der))
 }
 
-fn bring(browser: &Browser, service: &Service, name: &str) {
+/// Joins with a key that the person has.
+pub fn bring(browser: &Browser, service: &Service, name: &str, pem: &str) {
     browser.go(&service.url("/join?next=%2Ffeed"));
     browser.type_into("#name", name);
     browser.click("input[value=bring]");
-    browser.type_into("#pem", &pem());
+    browser.type_into("#pem", pem);
     browser.click("form[data-action=join] button[type=submit]");
     browser.wait("location.pathname === '/feed' && document.querySelector('.me')");
 }
@@ -62,7 +64,7 @@ fn publish(service: &Service, browser: &Browser) -> String {
 fn a_brought_key_signs_in_again_and_its_events_are_checked_in_the_browser() {
     let service = Service::start();
     let browser = Browser::start();
-    bring(&browser, &service, "Sailor");
+    bring(&browser, &service, "Sailor", &pem());
     let id = publish(&service, &browser);
     browser.wait("document.querySelector('.pill')");
     browser.click(".pill");
@@ -76,10 +78,50 @@ fn a_brought_key_signs_in_again_and_its_events_are_checked_in_the_browser() {
 
     // Another browser, the same key: the same agent, and no second registration.
     let other = Browser::start();
-    bring(&other, &service, "ignored");
+    bring(&other, &service, "ignored", &pem());
     assert_eq!(other.text(".me-name"), "Sailor");
     // Before it registered, it asked whether the key is known.
     let said: Vec<String> =
         browser.log().into_iter().filter(|line| !line.contains("/api/agents/challenge")).collect();
     assert_eq!(said, Vec::<String>::new());
+}
+
+/// What a person writes is signed in the browser: the service only passes it on, and a reader's own
+/// browser can tell. Where the relay cannot be reached from, the same is done by a call, unsigned.
+#[test]
+fn what_a_person_writes_is_signed_by_the_person() {
+    let service = Service::start();
+    let (ada, ben) = (Browser::start(), Browser::start());
+    join(&ada, &service, "Ada");
+    join(&ben, &service, "Ben");
+    let path = write(&ada, &service, "By my own hand");
+    ben.go(&service.url(&path));
+    ben.wait("document.querySelector('.me')");
+    ben.click(".signature summary");
+    ben.click("[data-action=verify]");
+    ben.wait("document.querySelector('#verified .note.good')");
+    assert!(ben.text("#verified").contains("By my own hand"));
+    ben.click(".vote button[value='1']");
+    ben.wait("document.querySelector('.vote output').textContent === '1'");
+    ben.type_into("#comment-body", "So it is.");
+    ben.click("#compose button[type=submit]");
+    ben.wait("document.querySelector('.comment .badge')?.textContent === 'signed'");
+    assert_eq!(ben.eval("document.querySelectorAll('.comment').length"), 1, "it is there once");
+
+    // What is refused is said where it is wrong.
+    ada.go(&service.url("/write"));
+    for field in ["#title", "#summary", "#body"] {
+        ada.type_into(field, "x");
+    }
+    ada.type_into("#tags", "not,a/tag");
+    ada.click("form[data-action=write] button[type=submit]");
+    ada.wait("document.querySelector('.field-error') && document.getElementById('tags').getAttribute('aria-invalid') === 'true'");
+
+    // The relay is out of reach: the post is made all the same, and does not claim a signature.
+    ada.eval("document.getElementById('tags').value = ''");
+    ada.type_into("#tags", "good");
+    ada.eval("document.body.dataset.relay = 'ws://127.0.0.1:1'");
+    ada.click("form[data-action=write] button[type=submit]");
+    ada.wait("location.pathname.startsWith('/post/')");
+    assert_eq!(ada.eval("document.querySelector('.signature')"), Value::Null);
 }

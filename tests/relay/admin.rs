@@ -109,6 +109,11 @@ fn an_admin_elsewhere_uses_the_same_commands() {
     assert_eq!(axon(&["allow", "remove", &new]).status.code(), Some(1), "it is gone");
     let info = String::from_utf8(axon(&["info"]).stdout).expect("text");
     assert!(info.contains("\"store\""), "{info}");
+    let _open = relay.client(&key(MEMBER));
+    let connections = String::from_utf8(axon(&["connections"]).stdout).expect("text");
+    let connection: serde_json::Value = serde_json::from_str(connections.trim()).expect("one connection");
+    let id = connection["id"].as_str().expect("its id");
+    assert!(axon(&["disconnect", id]).status.success());
     assert!(axon(&["reload"]).status.success());
     assert_eq!(axon(&["check"]).status.code(), Some(2), "is done on the relay's own machine");
 }

@@ -13,7 +13,7 @@ mod source;
 mod violation;
 
 pub use allow::AllowEntry;
-pub use describe::{Description, KeyDescription};
+pub use describe::{Description, KeyDescription, RuleDescription};
 pub use gather::GatherConfig;
 pub use violation::{ConfigErrors, Place, Violation};
 

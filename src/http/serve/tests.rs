@@ -33,6 +33,15 @@ impl KeyAdmin for MapKeys {
 
 struct NoStore;
 
+impl crate::http::ConnectionAdmin for NoStore {
+    fn list(&self, key: Option<&PubKey>) -> serde_json::Value {
+        serde_json::json!({ "of": key.map(|key| key.to_hex()) })
+    }
+    fn close(&self, id: &str) -> Option<serde_json::Value> {
+        (id == "0-1-2").then(|| serde_json::json!({ "id": id }))
+    }
+}
+
 impl control::Checkpoints for NoStore {
     fn make(&self) -> Result<PathBuf, String> {
         Ok("/data/log.checkpoint-0".into())
@@ -56,8 +65,9 @@ fn control_options() -> ControlOptions {
     let info = Arc::new(|| serde_json::json!({ "head": 7 }));
     let refused = || -> Result<serde_json::Value, String> { Err("relay.shards: wrong".to_owned()) };
     let reload = Arc::new(refused);
-    let (checkpoints, events) = (Arc::new(NoStore), Arc::new(NoStore));
-    ControlOptions { keys: Arc::new(MapKeys::default()), checkpoints, info, reload, events }
+    let (checkpoints, events, connections) = (Arc::new(NoStore), Arc::new(NoStore), Arc::new(NoStore));
+    let keys = Arc::new(MapKeys::default());
+    ControlOptions { keys, connections, checkpoints, info, reload, events }
 }
 
 struct PublicDoor {

@@ -27,6 +27,7 @@ function attach() {
   time.refresh();
   chat.after();
   watch.after();
+  if (document.getElementById('relay-live')) import('./operator.js').then(({ after }) => after(), complain);
   const main = document.getElementById('main');
   const { live = '', liveMode: mode, position } = main.dataset;
   const page = live + location.pathname + location.search;

@@ -93,6 +93,9 @@ export async function signLogin(key, nonce) {
  */
 export const signRelayLogin = (key, hash) => sign(key, hash);
 
+/** The signature of an event of this agent, by the id that signed.js has made of what the person wrote. */
+export const signEvent = (key, id) => sign(key, id);
+
 /**
  * Hash and signature of a review's proof. What is signed are the 64 characters of a hash that is
  * made here: neither an event's id, which has 32 bytes, nor a login.

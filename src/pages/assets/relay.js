@@ -1,4 +1,4 @@
-// The relay itself, over its WebSocket: as much as a page needs to look at events.
+// The relay itself, over its WebSocket: as much as a page needs to look at an event and to publish one.
 
 import { concat, utf8 } from './bytes.js';
 import { sha256 } from './events.js';
@@ -10,33 +10,56 @@ const AUTH = 2;
 const OK = 3;
 const ERROR = 4;
 const SUBSCRIBE = 5;
+const PUBLISH = 7;
 const ENVELOPE = 8;
 const EOSE = 9;
+/** The code of an event that is stored already: as good as Ok. */
+const DUPLICATE = 409;
+/** The code of a write whose outcome is not known. */
+const UNKNOWN = 503;
 const PATIENCE_MS = 10_000;
 
 /** The stored event of this id; null if the relay has none, or does not show it to this key. */
 export function fetchEvent(url, key, id) {
+  let found = null;
+  return converse(url, key, [SUBSCRIBE, { sub_id: 'look', filter: { ids: [id], limit: 1 } }], (type, payload, done) => {
+    if (type === ENVELOPE) found = payload.event;
+    else if (type === EOSE) done(found);
+  });
+}
+
+/**
+ * Publishes an event; done when it is on the relay's disk. An Error that is `uncertain` leaves it open
+ * whether it is.
+ */
+export const publish = (url, key, event) => converse(url, key, [PUBLISH, { event }], (type, _, done) => {
+  if (type === OK) done();
+});
+
+/** Logs in, says one thing, and hands what comes to `heard` until it calls its `done`. */
+function converse(url, key, saying, heard) {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(url);
     socket.binaryType = 'arraybuffer';
     const end = (finish, value) => { clearTimeout(timer); socket.close(); finish(value); };
-    const timer = setTimeout(() => end(reject, new Error('The relay does not answer.')), PATIENCE_MS);
-    socket.onerror = () => end(reject, new Error(`The relay at ${url} cannot be reached.`));
-    let found = null;
+    const fail = (text, uncertain = said) => end(reject, Object.assign(new Error(text), { uncertain }));
+    const timer = setTimeout(() => fail('The relay does not answer.'), PATIENCE_MS);
+    let said = false;
+    socket.onerror = () => fail(`The relay at ${url} cannot be reached.`);
+    socket.onclose = () => fail('The relay has closed the connection.');
     socket.onmessage = async ({ data }) => {
       try {
         const [type, payload] = decode(new Uint8Array(data));
         if (type === CHALLENGE) {
           const sig = await signRelayLogin(key, await sha256(concat(payload.nonce, utf8(url))));
           socket.send(encode([AUTH, { pubkey: key.raw, sig }]));
+        } else if (type === ERROR && !(said && payload.code === DUPLICATE)) {
+          fail(`The relay refused: ${payload.message}.`, said && payload.code === UNKNOWN);
+        } else if (said) {
+          heard(type === ERROR ? OK : type, payload, (value) => end(resolve, value));
         } else if (type === OK) {
-          socket.send(encode([SUBSCRIBE, { sub_id: 'look', filter: { ids: [id], limit: 1 } }]));
-        } else if (type === ENVELOPE) {
-          found = payload.event;
-        } else if (type === EOSE) {
-          end(resolve, found);
-        } else if (type === ERROR) {
-          end(reject, new Error(`The relay refused: ${payload.message}.`));
+          said = true;
+          socket.send(encode(saying));
         }
       } catch (error) {
         end(reject, error);

@@ -1,0 +1,106 @@
+//! `/operator`: the relay live, and what its administrators do. The figures come every second by
+//! `assets/operator.js`; here is where they go.
+
+use super::visit::Visit;
+use crate::base::Stage;
+use crate::gather::list::{Paged, Paging};
+use crate::gather::moderation::{self, AdminStats, AuditLine, AuditQuery, SuspendedAgent};
+use crate::gather::operator::{self, AllowedKeys, KeyQuery, RelayStorage, RetentionRule, Setting};
+use crate::gather::settings::Settings;
+use crate::gather::{Admin, Db, Fault};
+use askama::Template;
+
+/// Keys of the allowlist that are shown; a search finds the others.
+const KEYS: i64 = 50;
+/// Lines of the journal.
+const LINES: i64 = 30;
+/// Suspended agents.
+const SUSPENDED: i64 = 100;
+
+/// Latencies, by their name in the figures, and what they are of.
+const LATENCIES: [(&str, &str); 5] = [
+    ("publish_ms", "Publish, until its reply"),
+    ("commit_ms", "Commit"),
+    ("sync_ms", "Disk sync"),
+    ("fanout_ms", "Commit to subscribers"),
+    ("query_ms", "Query"),
+];
+
+#[derive(Template)]
+#[template(path = "operator.html")]
+struct Operator<'a> {
+    visit: &'a Visit,
+    latencies: [(&'static str, &'static str); 5],
+    stages: Vec<&'static str>,
+    shards: Vec<usize>,
+    storage: RelayStorage,
+    limits: Vec<Setting>,
+    /// A sentence for each rule.
+    retention: Vec<String>,
+    keys: AllowedKeys,
+    text: &'a str,
+    settings: Settings,
+    stats: AdminStats,
+    suspended: Vec<SuspendedAgent>,
+    journal: Vec<AuditLine>,
+}
+
+pub(super) fn show(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
+    let Some(viewer) = &visit.viewer else { return visit.sign_in("Operator") };
+    Admin::of(db, &viewer.agent.bearer)
+        .map_err(|_| Fault::forbidden("only administrators of this relay see this page"))?;
+    let window = &db.context().ports.window;
+    let page = Paging { cursor: None, max_tokens: None, fields: None };
+    let text = visit.asked("q");
+    let journal = moderation::journal(db, &Paged { query: AuditQuery { limit: LINES }, page })?;
+    let rules = window.rules();
+    visit.render(&Operator {
+        visit,
+        latencies: LATENCIES,
+        stages: Stage::ALL.map(Stage::name).to_vec(),
+        shards: (0..window.figures().shards.len()).collect(),
+        storage: window.storage(),
+        limits: rules.limits,
+        retention: rules.retention.iter().map(sentence).collect(),
+        keys: operator::keys(db, &KeyQuery { q: text.to_owned(), limit: KEYS }),
+        text,
+        settings: Settings::load(db)?,
+        stats: moderation::stats(db)?,
+        suspended: moderation::suspended(db, SUSPENDED)?,
+        journal: journal.entries.into_rows(),
+    })
+}
+
+/// A retention rule as a sentence.
+fn sentence(rule: &RetentionRule) -> String {
+    let range = |(first, last): &(u16, u16)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}–{last}"),
+    };
+    let kinds: Vec<String> = rule.kinds.iter().map(range).collect();
+    let of = if kinds.is_empty() { "Of all kinds".to_owned() } else { format!("Of {}", kinds.join(", ")) };
+    let bounds = [
+        rule.age_seconds_max.map(|n| format!("not older than {n} s")),
+        rule.bytes_max.map(|n| format!("at most {n} bytes")),
+        rule.count_max.map(|n| format!("at most {n} events")),
+    ];
+    format!("{of}: {}", bounds.into_iter().flatten().collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_is_a_sentence() {
+        let rule = |kinds: &[(u16, u16)], age, count| RetentionRule {
+            kinds: kinds.to_vec(),
+            age_seconds_max: age,
+            bytes_max: None,
+            count_max: count,
+        };
+        assert_eq!(sentence(&rule(&[], None, Some(5))), "Of all kinds: at most 5 events");
+        let two = rule(&[(1, 1), (3, 9)], Some(60), Some(5));
+        assert_eq!(sentence(&two), "Of 1, 3–9: not older than 60 s, at most 5 events");
+    }
+}

@@ -6,7 +6,6 @@ use axon::gather::ports::{
     RelayDoor, Tweet, Tweets,
 };
 use axon::gather::rules::money::Decimal;
-use axon::gather::upstreams::Upstreams;
 use std::sync::Arc;
 
 /// Answers nobody.
@@ -88,6 +87,5 @@ pub fn ports(clock: Clock) -> Ports {
         relay: away.clone(),
         tweets: away.clone(),
         print: away,
-        upstreams: Arc::new(Upstreams::new(clock, Vec::new())),
     }
 }

@@ -99,7 +99,7 @@ impl Scene<'_> {
         let open = |number: usize| Conn::open(&self.relay.target, &self.identities[number % self.identities.len()]);
         let reader = |number| {
             let mut conn = open(number)?;
-            conn.subscribe(&[Filter { kinds: vec![kind.0], ..Filter::default() }])?;
+            conn.subscribe(&[Filter { kinds: vec![kind.0], since: Some(created_at), ..Filter::default() }])?;
             Ok(Reader { conn, timed: Some(Share::ALL) })
         };
         let never = AtomicBool::new(false);

@@ -1,5 +1,5 @@
-//! Fills a store through Gather's own operations, in large transactions: the same rows, triggers,
-//! full-text indexes, counts and ranks as if everybody had called them one by one.
+//! Fills a store through Gather's own operations and its writer, which commits hundreds of them at
+//! once: the same rows, triggers, full-text indexes, counts and ranks as if everybody had asked.
 //!
 //! * Time passes by Gather's clock offset: one slice of it after the other, each with a start of
 //!   Gather, whose keeper throws away what has expired meanwhile.
@@ -34,6 +34,9 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 
+/// What an operation of Gather's comes to.
+type Done<T> = std::result::Result<T, Fault>;
+
 /// The easiest proof of work there is: filling is not to find nonces.
 const DIFFICULTY: u8 = 1;
 /// Far above what one agent writes here.
@@ -54,12 +57,31 @@ struct Slice {
     world: World,
     number: usize,
     people: Arc<People>,
-    posts: Vec<NewPost>,
-    comments: Vec<String>,
-    reviews: Vec<String>,
-    descriptions: Vec<String>,
+    things: Vec<Thing>,
     bar: ProgressBar,
 }
+
+/// What one operation of the writer makes, with its index.
+///
+/// One for each thing: SQLite looks through all that an operation has changed so far whenever a
+/// part of it ends, so that large ones take time with the square of their size.
+enum Thing {
+    Agent(usize),
+    Skill(usize, String),
+    Post(usize, NewPost),
+    /// With the comment that it answers.
+    Comment(usize, String, Option<usize>),
+    Review(usize, String),
+    Channel(usize),
+    /// Of a channel.
+    Message(usize, usize),
+}
+
+/// How often progress is told where no bar can be shown.
+const TOLD: usize = 10;
+
+/// Operations that wait for the writer: some commits ahead, and fewer than it takes.
+const AHEAD: usize = 1_024;
 
 /// Makes the store in `dir`, which has none.
 ///
@@ -79,7 +101,14 @@ pub fn fill(world: &World, dir: &Path, clock: Clock, bar: &ProgressBar) -> Resul
                 }
             }
         });
-        let done = prepared.into_iter().try_for_each(|slice| slice.write(dir, clock));
+        let done = prepared.into_iter().try_for_each(|slice| {
+            let number = slice.number + 1;
+            slice.write(dir, clock)?;
+            if bar.is_hidden() && number * TOLD / slices != (number - 1) * TOLD / slices {
+                eprintln!("axon-perf: filled {} %", number * 100 / slices);
+            }
+            Ok(())
+        });
         writing.join().map_err(|_| Failure::Usage("the writing of texts panicked".to_owned()))?;
         done
     })
@@ -166,16 +195,22 @@ impl Slice {
             }
         };
         let text = |what, index, words| language.text(&mut draws(what, index), words);
-        Slice {
-            world: *world,
-            number,
-            people: Arc::clone(people),
-            posts: size.share(size.posts, number).map(post).collect(),
-            comments: size.share(size.comments, number).map(|n| text(What::Comment, n, 12)).collect(),
-            reviews: size.share(size.reviews, number).map(|n| text(What::Review, n, 15)).collect(),
-            descriptions: size.share(size.skills, number).map(|n| text(What::Skill, n, 12)).collect(),
-            bar: bar.clone(),
+        let mut things: Vec<Thing> = size.share(size.agents, number).map(Thing::Agent).collect();
+        things.extend(size.share(size.skills, number).map(|n| Thing::Skill(n, text(What::Skill, n, 12))));
+        things.extend(size.share(size.posts, number).map(|n| Thing::Post(n, post(n))));
+        // The last comment of each post, for those that answer one.
+        let mut last = HashMap::new();
+        for n in size.share(size.comments, number) {
+            let before = last.insert(world.commented(n), n);
+            let answers = world.draw(What::Comment, n, 9).is_multiple_of(3);
+            things.push(Thing::Comment(n, text(What::Comment, n, 12), before.filter(|_| answers)));
         }
+        things.extend(size.share(size.reviews, number).map(|n| Thing::Review(n, text(What::Review, n, 15))));
+        for n in size.share(size.channels, number) {
+            things.push(Thing::Channel(n));
+            things.extend((0..world.messages(n)).map(|message| Thing::Message(n, message)));
+        }
+        Slice { world: *world, number, people: Arc::clone(people), things, bar: bar.clone() }
     }
 
     fn write(self, dir: &Path, clock: Clock) -> Result<()> {
@@ -184,38 +219,40 @@ impl Slice {
         let failed = |error: &dyn std::fmt::Display| Failure::Usage(format!("filling: {error}"));
         let gather = Gather::start(dir, options(offset), away::ports(clock), clock);
         let gather = gather.map_err(|error| failed(&error))?;
-        let (done, answer) = mpsc::channel();
-        // The receiver waits below; it cannot be gone.
-        gather.write(move |tx| self.run(tx), move |result| drop(done.send(result)));
-        let result = answer.recv();
-        gather.close();
-        match result {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(fault)) => Err(failed(&format!("{} {:?}", fault.detail, fault.flaws))),
-            Err(_) => Err(failed(&"the database ended")),
+        let (done, answers) = mpsc::channel();
+        let slice = Arc::new(self);
+        let (count, mut asked) = (slice.things.len(), 0);
+        let mut result = Ok(());
+        for answered in 0..count {
+            while asked < count.min(answered + AHEAD) {
+                let (slice, done, at) = (Arc::clone(&slice), done.clone(), asked);
+                // The receiver waits below; it cannot be gone.
+                gather.write(move |tx| slice.make(tx, at), move |result| drop(done.send(result)));
+                asked += 1;
+            }
+            result = match answers.recv() {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(fault)) => Err(failed(&format!("{} {:?}", fault.detail, fault.flaws))),
+                Err(_) => Err(failed(&"the database ended")),
+            };
+            if result.is_err() {
+                break;
+            }
         }
+        gather.close();
+        result
     }
 
-    fn run(&self, tx: &Tx<'_>) -> Result<(), Fault> {
-        let size = &self.world.size;
-        for index in size.share(size.agents, self.number) {
-            self.register(tx, index)?;
+    fn make(&self, tx: &Tx<'_>, at: usize) -> Done<()> {
+        match &self.things[at] {
+            Thing::Agent(index) => self.register(tx, *index),
+            Thing::Skill(index, description) => self.skill(tx, *index, description),
+            Thing::Post(index, post) => self.post(tx, *index, post),
+            Thing::Comment(index, body, answered) => self.comment(tx, *index, body, *answered),
+            Thing::Review(index, text) => self.review(tx, *index, text),
+            Thing::Channel(index) => self.channel(tx, *index),
+            Thing::Message(channel, index) => self.message(tx, *channel, *index),
         }
-        for (at, index) in size.share(size.skills, self.number).enumerate() {
-            self.skill(tx, index, &self.descriptions[at])?;
-        }
-        for (at, index) in size.share(size.posts, self.number).enumerate() {
-            self.post(tx, index, &self.posts[at])?;
-        }
-        // The last comment of each post, for those that answer one.
-        let mut last = HashMap::new();
-        for (at, index) in size.share(size.comments, self.number).enumerate() {
-            self.comment(tx, index, &self.comments[at], &mut last)?;
-        }
-        for (at, index) in size.share(size.reviews, self.number).enumerate() {
-            self.review(tx, index, &self.reviews[at])?;
-        }
-        size.share(size.channels, self.number).try_for_each(|index| self.channel(tx, index))
     }
 
     /// Does one thing under its own event, which is not written.
@@ -224,15 +261,15 @@ impl Slice {
         tx: &Tx<'_>,
         (what, index): (What, usize),
         (kind, agent): (u16, usize),
-        work: impl FnOnce(&Tx<'_>, &Agent) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        work: impl FnOnce(&Tx<'_>, &Agent) -> Done<T>,
+    ) -> Done<T> {
         let me = &self.people.agents[agent];
         let origin = Origin::new(self.world.event(what, index), kind, me.n);
         self.bar.inc(1);
         tx.part(Some(origin), |tx| work(tx, me))
     }
 
-    fn register(&self, tx: &Tx<'_>, index: usize) -> Result<(), Fault> {
+    fn register(&self, tx: &Tx<'_>, index: usize) -> Done<()> {
         let (challenge, nonce) = solved(tx, Purpose::Register, index);
         let agent = NewAgent {
             name: name(index),
@@ -266,7 +303,7 @@ impl Slice {
         Ok(())
     }
 
-    fn skill(&self, tx: &Tx<'_>, index: usize, description: &str) -> Result<(), Fault> {
+    fn skill(&self, tx: &Tx<'_>, index: usize, description: &str) -> Done<()> {
         let skill = NewSkill {
             id: skill_name(index),
             name: skill_name(index),
@@ -283,7 +320,7 @@ impl Slice {
         })
     }
 
-    fn post(&self, tx: &Tx<'_>, index: usize, post: &NewPost) -> Result<(), Fault> {
+    fn post(&self, tx: &Tx<'_>, index: usize, post: &NewPost) -> Done<()> {
         let (pow_challenge, pow_nonce) = solved(tx, Purpose::Post, index);
         let post = NewPost { pow_challenge, pow_nonce, ..post.clone() };
         let author = self.world.author(index);
@@ -298,28 +335,17 @@ impl Slice {
         Ok(())
     }
 
-    fn comment(
-        &self,
-        tx: &Tx<'_>,
-        index: usize,
-        body: &str,
-        last: &mut HashMap<usize, String>,
-    ) -> Result<(), Fault> {
+    fn comment(&self, tx: &Tx<'_>, index: usize, body: &str, answered: Option<usize>) -> Done<()> {
         let (post, commenter) = (self.world.commented(index), self.world.commenter(index));
-        let answers = self.world.draw(What::Comment, index, 9).is_multiple_of(3);
-        let comment = NewComment {
-            body: body.to_owned(),
-            reply_to: last.get(&post).filter(|_| answers).cloned(),
-        };
+        let reply_to = answered.map(|comment| self.world.id(What::Comment, comment));
+        let comment = NewComment { body: body.to_owned(), reply_to };
         let id = self.world.id(What::Post, post);
-        let id = self.act(tx, (What::Comment, index), (outbox::COMMENT, commenter), |tx, me| {
-            comments::create(tx, me, &id, &comment).map(|comment| comment.id)
-        })?;
-        last.insert(post, id);
-        Ok(())
+        self.act(tx, (What::Comment, index), (outbox::COMMENT, commenter), |tx, me| {
+            comments::create(tx, me, &id, &comment).map(drop)
+        })
     }
 
-    fn review(&self, tx: &Tx<'_>, index: usize, text: &str) -> Result<(), Fault> {
+    fn review(&self, tx: &Tx<'_>, index: usize, text: &str) -> Done<()> {
         let (world, size) = (&self.world, &self.world.size);
         let draw = world.draw(What::Review, index, 8) as usize;
         let skills = size.share(size.skills, self.number).end;
@@ -349,7 +375,7 @@ impl Slice {
         })
     }
 
-    fn channel(&self, tx: &Tx<'_>, index: usize) -> Result<(), Fault> {
+    fn channel(&self, tx: &Tx<'_>, index: usize) -> Done<()> {
         let members = self.world.members(index);
         let ids = members[1..].iter().map(|agent| self.world.id(What::Agent, *agent)).collect();
         let channel = NewChannel {
@@ -358,19 +384,18 @@ impl Slice {
             channel_type: "agent".to_owned(),
             members: Some(ids),
         };
-        let (id, owner) = (self.world.id(What::Channel, index), members[0]);
-        self.act(tx, (What::Channel, index), (outbox::MESSAGE, owner), |tx, me| {
+        self.act(tx, (What::Channel, index), (outbox::MESSAGE, members[0]), |tx, me| {
             channels::create(tx, me, &channel).map(drop)
-        })?;
-        for message in 0..self.world.messages(index) {
-            let author = members[message % members.len()];
-            let new = NewMessage { body: format!("message {message} of {}", super::text::word(message)) };
-            let event = (What::Message, index << 32 | message);
-            self.act(tx, event, (outbox::MESSAGE, author), |tx, me| {
-                messages::send(tx, me, &id, &new).map(drop)
-            })?;
-        }
-        Ok(())
+        })
+    }
+
+    fn message(&self, tx: &Tx<'_>, channel: usize, index: usize) -> Done<()> {
+        let members = self.world.members(channel);
+        let author = members[index % members.len()];
+        let id = self.world.id(What::Channel, channel);
+        let new = NewMessage { body: format!("message {index} of {}", super::text::word(index)) };
+        let event = (What::Message, channel << 32 | index);
+        self.act(tx, event, (outbox::MESSAGE, author), |tx, me| messages::send(tx, me, &id, &new).map(drop))
     }
 }
 

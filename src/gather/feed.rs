@@ -259,7 +259,7 @@ fn containing(db: &Db<'_>, wanted: &Wanted, text: &str) -> Result<Vec<[i64; 3]>,
          AND (?2 IS NULL OR EXISTS (SELECT 1 FROM post_tags t WHERE t.tag = ?2 AND t.post = p.n))"
     );
     let params = (wanted.above, &wanted.tag, candidates(text), like(text));
-    let mut found = db.all(&sql, params, |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?;
+    let mut found: Vec<[i64; 3]> = db.all(&sql, params, |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?;
     found.sort_unstable_by(|a, b| if wanted.newest { b[2].cmp(&a[2]) } else { b.cmp(a) });
     Ok(found)
 }

@@ -9,6 +9,7 @@ mod failure;
 mod fake;
 mod flow;
 mod frame;
+mod gather;
 mod growth;
 mod jobs;
 mod keys;
@@ -71,6 +72,7 @@ fn run(options: &Options) -> Result<()> {
         Command::Micro => return micro::gather(options, clock),
         Command::Validate => return validate::validate(options, clock),
         Command::Soak => return soak::run(options, clock),
+        Command::Gather => return gather::run(options, clock),
         Command::Growth => growth::run(options, clock)?,
         Command::Sweep => (sweep::run(options, clock)?, Vec::new()),
         _ => (measure(options, &kept, clock)?, Vec::new()),

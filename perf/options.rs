@@ -24,6 +24,16 @@ pub struct Options {
     /// How long `soak` lasts.
     #[arg(long, default_value_t = 10.0)]
     pub minutes: f64,
+    /// Posts in the store that `gather` asks [default: 1000000]; of everything else there is as much
+    /// as goes with them.
+    #[arg(long)]
+    pub posts: Option<usize>,
+    /// Where `gather` finds that store, or makes it and leaves it.
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Only those requests of `gather` whose name has this in it.
+    #[arg(long)]
+    pub only: Option<String>,
     #[command(flatten)]
     pub load: Load,
     #[command(flatten)]
@@ -88,6 +98,8 @@ pub enum Command {
     All,
     /// Everyday load for `--minutes`, looked at once a second: memory and descriptors may not grow.
     Soak,
+    /// Every request of Gather's with a million posts in its store, and the relay beside it.
+    Gather,
     /// Writes the newest kept result as an HTML page again.
     Page,
     /// Measures what the relay's work costs on this machine, for `axon plan`; some minutes.
@@ -290,6 +302,7 @@ impl Plan {
             Command::Sweep
             | Command::All
             | Command::Soak
+            | Command::Gather
             | Command::Page
             | Command::Keys
             | Command::Micro
@@ -372,6 +385,7 @@ impl Plan {
             Command::Sweep
             | Command::All
             | Command::Soak
+            | Command::Gather
             | Command::Page
             | Command::Keys
             | Command::Micro
@@ -394,6 +408,7 @@ impl Command {
     pub fn is_workload(self) -> bool {
         let others = [
             Command::Soak,
+            Command::Gather,
             Command::Growth,
             Command::Sweep,
             Command::All,

@@ -58,10 +58,19 @@ struct Owned {
     scratch: Scratch,
 }
 
-/// A directory of one run, removed when it is over.
+/// A directory of one run.
 pub struct Scratch {
     pub dir: PathBuf,
-    keep: bool,
+    fate: Fate,
+}
+
+/// What becomes of a directory when the run is over.
+enum Fate {
+    Removed,
+    /// Where it is, is told.
+    Kept,
+    /// It is somebody else's.
+    Lent,
 }
 
 impl Relay {
@@ -143,16 +152,25 @@ impl Scratch {
         let unique = format!("axon-perf-{}-{}", std::process::id(), clock.nanos());
         let dir = options.scratch.join(unique);
         fs::create_dir_all(&dir).doing("the scratch directory")?;
-        Ok(Scratch { dir, keep: options.keep })
+        Ok(Scratch { dir, fate: if options.keep { Fate::Kept } else { Fate::Removed } })
+    }
+
+    /// A directory that stays as it is.
+    pub fn lent(dir: PathBuf) -> Scratch {
+        Scratch { dir, fate: Fate::Lent }
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if self.keep {
-            eprintln!("axon-perf: kept {}", self.dir.display());
-        } else if let Err(error) = fs::remove_dir_all(&self.dir) {
-            eprintln!("axon-perf: {} stays: {error}", self.dir.display());
+        match self.fate {
+            Fate::Lent => {}
+            Fate::Kept => eprintln!("axon-perf: kept {}", self.dir.display()),
+            Fate::Removed => {
+                if let Err(error) = fs::remove_dir_all(&self.dir) {
+                    eprintln!("axon-perf: {} stays: {error}", self.dir.display());
+                }
+            }
         }
     }
 }

@@ -111,3 +111,22 @@ fn a_soak_looks_once_a_second_and_draws_what_it_saw() {
         assert!(page.contains(title), "{title}");
     }
 }
+
+#[test]
+fn gather_is_filled_and_everything_is_asked() {
+    let found = perf(&["gather", "--posts", "2000"]);
+    let counts = &found["store"]["counts"];
+    assert_eq!((counts["posts"].as_u64(), counts["agents"].as_u64()), (Some(2_000), Some(200)), "{counts}");
+    assert!(number(&counts["votes"]) > 5_000.0 && number(&counts["comments"]) == 800.0, "{counts}");
+    let rows = found["rows"].as_array().expect("rows");
+    let row = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("no {name}"));
+    assert!(rows.len() > 100, "{}", rows.len());
+    assert!(rows.iter().all(|row| row["errors"] == 0 && number(&row["steady"]["p99"]) > 0.0), "{rows:?}");
+    // What is asked for is there: a word that stands everywhere, and one that nobody wrote.
+    let (common, none) = (row("search: a common word"), row("search: nothing has it"));
+    assert!(number(&common["bytes"]) > 10.0 * number(&none["bytes"]), "{common} {none}");
+    assert!(number(&row("post")["cpu_ms"]) > 0.0 && row("post")["reads"] == false);
+    assert!(number(&found["memory"]["rss_anon"]) > 1e6);
+    let beside = &found["beside"];
+    assert!(number(&beside["alone"]["p50"]) > 0.0 && number(&beside["requests"]["count"]) > 50.0, "{beside}");
+}

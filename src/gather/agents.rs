@@ -269,7 +269,8 @@ pub fn list(db: &Db<'_>, asked: &Paged<AgentQuery>) -> Result<AgentList, Fault> 
     let rows = db.all(&sql, (before, &runs, &pattern, limit + 1, offset), card)?;
     let total = match text {
         None => db.number(
-            "SELECT (SELECT count(*) FROM agents) - (SELECT count(*) FROM agents WHERE suspended = 1)",
+            // No agent is ever deleted.
+            "SELECT (SELECT max(n) FROM agents) - (SELECT count(*) FROM agents WHERE suspended = 1)",
             [],
         )?,
         Some(_) => {

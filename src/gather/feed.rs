@@ -10,13 +10,14 @@ use super::rules::text;
 use super::rules::time::Time;
 use super::{Db, Fault};
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
-/// Posts a text is looked for in: the newest of those that may contain it. `GET /api/search`
-/// looks further.
-pub(super) const CANDIDATES_MAX: i64 = 1_000;
-/// If so few posts are new enough they are sorted, else the rank is walked.
-const SORTED_MAX: i64 = 2_000;
+/// Posts a text is looked for in: the newest of those that may contain it, each a row to be read,
+/// 2 µs. `GET /api/search` looks further.
+pub(super) const CANDIDATES_MAX: i64 = 300;
+/// If so few posts are new enough they are sorted, 0.1 µs each, else the rank is walked.
+const SORTED_MAX: i64 = 4_000;
 /// Posts of the digest.
 const DIGEST_POSTS: i64 = 10;
 
@@ -31,7 +32,7 @@ super::input! {
         since: Option<String> = chars(0, 100),
         /// `score`: by weight, score and time; `newest`: by time.
         sort: String = chars(0, 50).or("score"),
-        /// Only with this text in title or summary (of the newest 1000 that may have it, see GET /api/search).
+        /// Only with this text in title or summary (of the newest 300 that may have it, see GET /api/search).
         q: Option<String> = chars(0, 200),
         /// How many.
         limit: i64 = range(1, 100).or(20),
@@ -69,9 +70,10 @@ struct Wanted {
     newest: bool,
     tag: Option<String>,
     text: Option<String>,
-    /// Only posts with a greater `n`.
+    since: Option<Time>,
+    /// Only posts with a greater `n`, which are those after `since`.
     above: i64,
-    /// How many posts have one; counted only if there is a `since`.
+    /// How many there are of those, with the tag if there is one; counted only if there is a `since`.
     above_count: Option<i64>,
     /// Only what comes after this: weight, score, `n`.
     after: [i64; 3],
@@ -92,16 +94,14 @@ pub fn list(db: &Db<'_>, asked: &Paged<FeedQuery>) -> Result<PostList, Fault> {
         newest: query.sort == "newest",
         tag: query.tag.as_deref().filter(|tag| !tag.is_empty()).map(|tag| tag.trim().to_lowercase()),
         text: query.q.clone().filter(|q| !q.is_empty()),
-        above: since.map_or(Ok(0), |since| last_until(db, since))?,
+        since,
+        above: 0,
         above_count: None,
         offset: if after.is_some() { 0 } else { query.offset },
         after: after.unwrap_or([i64::MAX; 3]),
         limit: query.limit,
     };
-    let above_count = since.map(|_| count_above(db, wanted.above)).transpose()?;
-    let wanted = Wanted { above_count, ..wanted };
-    let total = total(db, &wanted)?;
-    let rows = if wanted.offset < total { rows(db, &wanted)? } else { Vec::new() };
+    let (rows, total) = answer(db, wanted)?;
     let (posts, next) = Page::fit(rows, query.limit, &asked.page)?;
     Ok(PostList { posts, total, limit: query.limit, offset: query.offset, next })
 }
@@ -111,19 +111,20 @@ pub fn list(db: &Db<'_>, asked: &Paged<FeedQuery>) -> Result<PostList, Fault> {
 /// # Errors
 /// The database's.
 pub fn digest(db: &Db<'_>) -> Result<Digest, Fault> {
-    let above = last_until(db, db.now().minus_days(1))?;
     let wanted = Wanted {
         expand: Expand::default(),
         newest: false,
         tag: None,
         text: None,
-        above,
-        above_count: Some(count_above(db, above)?),
+        since: Some(db.now().minus_days(1)),
+        above: 0,
+        above_count: None,
         after: [i64::MAX; 3],
         limit: DIGEST_POSTS,
         offset: 0,
     };
-    let (posts, _) = Page::fit(rows(db, &wanted)?, DIGEST_POSTS, &Paging::default())?;
+    let (rows, _) = answer(db, wanted)?;
+    let (posts, _) = Page::fit(rows, DIGEST_POSTS, &Paging::default())?;
     Ok(Digest { posts, period: "24h", generated: db.now().rfc3339() })
 }
 
@@ -138,40 +139,56 @@ pub(super) fn read_since(text: &str) -> Result<Time, Fault> {
     })
 }
 
+/// The posts, one more than the limit, each with the cursor that goes on after it; and how many
+/// there are of all that were asked for.
+fn answer(db: &Db<'_>, mut wanted: Wanted) -> Result<(Vec<Ranked>, i64), Fault> {
+    if let Some(since) = wanted.since {
+        wanted.above = last_until(db, since)?;
+    }
+    if let Some(text) = &wanted.text {
+        let found = containing(db, &wanted, text)?;
+        let total = found.len() as i64;
+        let numbers = Some(page_of(&wanted, found));
+        return Ok((rows(db, &wanted, "SELECT value AS n FROM json_each(?3)", numbers)?, total));
+    }
+    if wanted.since.is_some() {
+        wanted.above_count = Some(count_above(db, wanted.tag.as_deref(), wanted.above)?);
+    }
+    let total = match (wanted.above_count, &wanted.tag) {
+        (Some(count), _) => count,
+        (None, Some(tag)) => db.number("SELECT total FROM tags WHERE tag = ?1", [tag])?,
+        (None, None) => db.number("SELECT sum(posts) FROM post_blocks", [])?,
+    };
+    let rows = if wanted.offset < total { rows(db, &wanted, keys(&wanted), None)? } else { Vec::new() };
+    Ok((rows, total))
+}
+
+/// A post, and its weight, score and `n`.
+type Ranked = (Post, [i64; 3]);
+
 /// The last post that is not after `since`; time rises with `n`.
 fn last_until(db: &Db<'_>, since: Time) -> Result<i64, Fault> {
     db.number("SELECT n FROM posts WHERE created <= ?1 ORDER BY created DESC LIMIT 1", [since.0])
 }
 
 /// Posts with a greater `n`: whole blocks are kept counts, the first one is counted.
-fn count_above(db: &Db<'_>, n: i64) -> Result<i64, Fault> {
-    let whole = db.number("SELECT sum(posts) FROM post_blocks WHERE block > ?1 >> 10", [n])?;
-    let part = "SELECT count(*) FROM posts WHERE n > ?1 AND n < ((?1 >> 10) + 1) << 10";
-    Ok(whole + db.number(part, [n])?)
+fn count_above(db: &Db<'_>, tag: Option<&str>, n: i64) -> Result<i64, Fault> {
+    let (whole, part) = match tag {
+        Some(_) => (
+            "SELECT sum(posts) FROM tag_blocks WHERE tag = ?2 AND block > ?1 >> 12",
+            "SELECT count(*) FROM post_tags WHERE tag = ?2 AND post > ?1 AND post < ((?1 >> 12) + 1) << 12",
+        ),
+        None => (
+            "SELECT sum(posts) FROM post_blocks WHERE block > ?1 >> 10 AND ?2 IS NULL",
+            "SELECT count(*) FROM posts WHERE n > ?1 AND n < ((?1 >> 10) + 1) << 10 AND ?2 IS NULL",
+        ),
+    };
+    Ok(db.number(whole, (n, tag))? + db.number(part, (n, tag))?)
 }
 
-fn total(db: &Db<'_>, wanted: &Wanted) -> Result<i64, Fault> {
-    match (&wanted.text, &wanted.tag) {
-        (Some(text), tag) => {
-            let sql = format!("SELECT count(*) FROM posts p WHERE {}", containing(text));
-            db.number(&sql, (wanted.above, tag, candidates(text), like(text)))
-        }
-        (None, Some(tag)) if wanted.above_count.is_some() => {
-            let sql = "SELECT count(*) FROM post_tags WHERE tag = ?1 AND post > ?2";
-            db.number(sql, (tag, wanted.above))
-        }
-        (None, Some(tag)) => db.number("SELECT total FROM tags WHERE tag = ?1", [tag]),
-        (None, None) => match wanted.above_count {
-            Some(count) => Ok(count),
-            None => db.number("SELECT sum(posts) FROM post_blocks", []),
-        },
-    }
-}
-
-/// The posts, one more than the limit, each with the cursor that goes on after it.
-fn rows(db: &Db<'_>, wanted: &Wanted) -> Result<Vec<(Post, [i64; 3])>, Fault> {
-    let Wanted { expand, newest, tag, text, above, after, limit, offset, .. } = wanted;
-    let keys = keys(wanted);
+/// The posts of a query for their numbers: one of [`keys`], or of a JSON list of `numbers`.
+fn rows(db: &Db<'_>, wanted: &Wanted, keys: &str, numbers: Option<String>) -> Result<Vec<Ranked>, Fault> {
+    let Wanted { expand, newest, tag, since, above, after, limit, offset, .. } = wanted;
     let order = if *newest { "p.n DESC" } else { "p.weight DESC, p.score DESC, p.n DESC" };
     let sql = format!(
         "WITH k AS ({keys} LIMIT ?8 OFFSET ?9)
@@ -179,9 +196,11 @@ fn rows(db: &Db<'_>, wanted: &Wanted) -> Result<Vec<(Post, [i64; 3])>, Fault> {
          ORDER BY {order}",
         expand.columns()
     );
-    let text = text.as_deref().unwrap_or_default();
     let [weight, score, n] = *after;
-    let params = (above, tag, candidates(text), like(text), weight, score, n, limit + 1, offset);
+    // A list of numbers is the page already.
+    let offset = if numbers.is_some() { 0 } else { *offset };
+    let since = since.map(|since| since.0);
+    let params = (above, tag, numbers, since, weight, score, n, limit + 1, offset);
     let found = db.all(&sql, params, |row| expand.read(row))?;
     let mut rows = Vec::with_capacity(found.len());
     for (mut post, n) in found {
@@ -194,53 +213,66 @@ fn rows(db: &Db<'_>, wanted: &Wanted) -> Result<Vec<(Post, [i64; 3])>, Fault> {
     Ok(rows)
 }
 
-/// The query for the numbers of the posts, in order. Its parameters: ?1 above, ?2 tag, ?3 match,
-/// ?4 pattern, ?5 to ?7 weight, score and `n` of the cursor.
-fn keys(wanted: &Wanted) -> String {
+/// The query for the numbers of the posts, in order. Its parameters: ?1 above, ?2 tag, ?4 since, ?5
+/// to ?7 weight, score and `n` of the cursor.
+fn keys(wanted: &Wanted) -> &'static str {
     let few = wanted.above_count.is_some_and(|count| count <= SORTED_MAX);
-    match (&wanted.text, &wanted.tag, wanted.newest) {
-        (Some(text), _, newest) => {
-            // The plus keeps the sorting index out: the candidates are few.
-            let order = match newest {
-                true => "p.n < ?7 ORDER BY +p.n DESC",
-                false => {
-                    "(+p.weight, +p.score, +p.n) < (?5, ?6, ?7) ORDER BY +p.weight DESC, +p.score DESC, +p.n DESC"
-                }
-            };
-            format!("SELECT p.n FROM posts p WHERE {} AND {order}", containing(text))
+    match (&wanted.tag, wanted.newest, few) {
+        (Some(_), true, _) => {
+            "SELECT post AS n FROM post_tags WHERE tag = ?2 AND post > ?1 AND post < ?7 ORDER BY post DESC"
         }
-        (None, Some(_), true) => "SELECT post AS n FROM post_tags WHERE tag = ?2 AND post > ?1 AND post < ?7
-                                  ORDER BY post DESC"
-            .to_owned(),
-        (None, Some(_), false) => "SELECT post AS n FROM post_tags
-                                   WHERE tag = ?2 AND post > ?1 AND (weight, score, post) < (?5, ?6, ?7)
-                                   ORDER BY weight DESC, score DESC, post DESC"
-            .to_owned(),
-        (None, None, true) => "SELECT n FROM posts WHERE n > ?1 AND n < ?7 ORDER BY n DESC".to_owned(),
-        (None, None, false) if few => {
-            "SELECT n FROM posts WHERE n > ?1 AND (+weight, +score, +n) < (?5, ?6, ?7)
-                                       ORDER BY +weight DESC, +score DESC, +n DESC"
-                .to_owned()
+        // The plus keeps the sorting index out.
+        (Some(_), false, true) => {
+            "SELECT post AS n FROM post_tags
+             WHERE tag = ?2 AND post > ?1 AND (+weight, +score, +post) < (?5, ?6, ?7)
+             ORDER BY +weight DESC, +score DESC, +post DESC"
         }
-        (None, None, false) => "SELECT n FROM posts WHERE +n > ?1 AND (weight, score, n) < (?5, ?6, ?7)
-                                ORDER BY weight DESC, score DESC, n DESC"
-            .to_owned(),
+        (Some(_), false, false) => {
+            "SELECT post AS n FROM post_tags
+             WHERE tag = ?2 AND +post > ?1 AND (weight, score, post) < (?5, ?6, ?7)
+             ORDER BY weight DESC, score DESC, post DESC"
+        }
+        (None, true, _) => "SELECT n FROM posts WHERE n > ?1 AND n < ?7 ORDER BY n DESC",
+        (None, false, true) => {
+            "SELECT n FROM posts WHERE created > ?4 AND (+weight, +score, +n) < (?5, ?6, ?7)
+             ORDER BY +weight DESC, +score DESC, +n DESC"
+        }
+        (None, false, false) => {
+            "SELECT n FROM posts WHERE +n > ?1 AND (weight, score, n) < (?5, ?6, ?7)
+             ORDER BY weight DESC, score DESC, n DESC"
+        }
     }
 }
 
-/// The condition that a post of `p` contains the text; parameters as of [`keys`].
-fn containing(text: &str) -> String {
+/// Weight, score and `n` of the posts that contain the text, of the candidates; in order.
+fn containing(db: &Db<'_>, wanted: &Wanted, text: &str) -> Result<Vec<[i64; 3]>, Fault> {
     let may = match candidates(text) {
         Some(_) => {
             "SELECT rowid FROM posts_text WHERE posts_text MATCH ?3 AND rowid > ?1 ORDER BY rowid DESC"
         }
         None => "SELECT n FROM posts WHERE n > ?1 ORDER BY n DESC",
     };
-    format!(
-        "p.n IN ({may} LIMIT {CANDIDATES_MAX})
+    let sql = format!(
+        "SELECT p.weight, p.score, p.n FROM posts p WHERE p.n IN ({may} LIMIT {CANDIDATES_MAX})
          AND (p.title LIKE ?4 ESCAPE '\\' OR p.summary LIKE ?4 ESCAPE '\\')
          AND (?2 IS NULL OR EXISTS (SELECT 1 FROM post_tags t WHERE t.tag = ?2 AND t.post = p.n))"
-    )
+    );
+    let params = (wanted.above, &wanted.tag, candidates(text), like(text));
+    let mut found: Vec<[i64; 3]> = db.all(&sql, params, |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?;
+    found.sort_unstable_by(|a, b| if wanted.newest { b[2].cmp(&a[2]) } else { b.cmp(a) });
+    Ok(found)
+}
+
+/// The numbers of the page, and of one post more, as a JSON list.
+fn page_of(wanted: &Wanted, found: Vec<[i64; 3]>) -> String {
+    let after = |post: &[i64; 3]| match wanted.newest {
+        true => post[2] < wanted.after[2],
+        false => *post < wanted.after,
+    };
+    let (offset, count) = (usize::try_from(wanted.offset), usize::try_from(wanted.limit + 1));
+    let page = found.into_iter().filter(after).skip(offset.unwrap_or(usize::MAX));
+    let numbers: Vec<i64> = page.take(count.unwrap_or(0)).map(|[_, _, n]| n).collect();
+    json!(numbers).to_string()
 }
 
 /// The index's expression for posts with every run of three letters of the text; `None` for a
@@ -260,6 +292,54 @@ pub(super) fn candidates(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rusqlite::Connection;
+
+    /// How SQLite would run the query for the numbers, in a database of this schema.
+    fn plan(wanted: &Wanted) -> String {
+        let connection = Connection::open_in_memory().unwrap();
+        for schema in [include_str!("db/schema/agents.sql"), include_str!("db/schema/feed.sql")] {
+            connection.execute_batch(schema).unwrap();
+        }
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", keys(wanted))).unwrap();
+        let steps = statement.raw_query().mapped(|row| row.get::<_, String>(3));
+        steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn every_order_is_a_run_of_an_index_and_only_the_few_are_sorted() {
+        for (tag, newest, above_count, index, sorted) in [
+            (None, false, None, "COVERING INDEX posts_by_rank ((weight,score,n)<", false),
+            (None, true, None, "INTEGER PRIMARY KEY (rowid>? AND rowid<?)", false),
+            (None, false, Some(SORTED_MAX), "COVERING INDEX posts_by_time (created>?)", true),
+            (None, false, Some(SORTED_MAX + 1), "COVERING INDEX posts_by_rank ((weight,score,n)<", false),
+            (
+                Some("t"),
+                false,
+                None,
+                "COVERING INDEX post_tags_by_rank (tag=? AND (weight,score,post)<",
+                false,
+            ),
+            (Some("t"), true, None, "PRIMARY KEY (tag=? AND post>? AND post<?)", false),
+            (Some("t"), false, Some(SORTED_MAX), "PRIMARY KEY (tag=? AND post>?)", true),
+            (Some("t"), false, Some(SORTED_MAX + 1), "INDEX post_tags_by_rank (tag=? AND (weight", false),
+        ] {
+            let wanted = Wanted {
+                expand: Expand::default(),
+                newest,
+                tag: tag.map(str::to_owned),
+                text: None,
+                since: None,
+                above: 0,
+                above_count,
+                after: [i64::MAX; 3],
+                limit: 20,
+                offset: 0,
+            };
+            let plan = plan(&wanted);
+            assert!(plan.contains(index), "{tag:?} {newest} {above_count:?}: {plan}");
+            assert_eq!(plan.contains("TEMP B-TREE"), sorted, "{tag:?} {newest} {above_count:?}: {plan}");
+        }
+    }
 
     #[test]
     fn a_text_is_looked_up_by_its_runs_of_three() {

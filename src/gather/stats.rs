@@ -86,7 +86,8 @@ pub fn stats(db: &Db<'_>, query: &StatsQuery) -> Result<Stats, Fault> {
 }
 
 fn agents(db: &Db<'_>) -> Result<i64, Fault> {
-    db.number("SELECT count(*) FROM agents", [])
+    // None is ever deleted.
+    db.number("SELECT max(n) FROM agents", [])
 }
 
 fn kinds(db: &Db<'_>) -> Result<Vec<KindCount>, Fault> {

@@ -2,6 +2,7 @@
 //! where a database row wins, also when it is a removal (protocol §3).
 
 use super::pass::{Pass, Rules};
+use super::passes::Passes;
 use crate::base::{KeyOverrides, PubKey};
 use crate::log::{KeyRow, Role};
 use arc_swap::{ArcSwap, Guard};
@@ -36,7 +37,7 @@ pub struct ListedKey {
     pub source: Source,
 }
 
-/// The allowlist: read by every publishing thread without a lock, replaced whole by [`Keys`].
+/// The allowlist: read by every publishing thread without a lock, replaced by [`Keys`].
 ///
 /// [`Keys`]: super::Keys
 pub struct Allowlist {
@@ -44,9 +45,6 @@ pub struct Allowlist {
     /// Held only while the rows change or are listed, never by a publishing thread.
     rows: Mutex<Rows>,
 }
-
-/// What a publishing thread looks at.
-pub(super) type Passes = HashMap<PubKey, Arc<Pass>>;
 
 struct Rows {
     rules: Rules,
@@ -100,9 +98,10 @@ impl Allowlist {
     /// Puts a database row, which must be durable already, into force.
     pub(super) fn put(&self, row: KeyRow) {
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        rows.database.insert(row.pubkey, row);
-        let passes = rows.passes(&self.current.load());
-        self.current.store(Arc::new(passes));
+        let (before, key) = (self.current.load(), row.pubkey);
+        let pass = listed(&row).map(|entry| rows.pass(entry, &before));
+        rows.database.insert(key, row);
+        self.current.store(Arc::new(before.with(key, pass)));
     }
 
     /// Puts other rules and other rows of the configuration file into force.
@@ -120,27 +119,34 @@ impl Rows {
         for Grant { pubkey, role, name, limits } in self.config.iter().cloned() {
             merged.insert(pubkey, ListedKey { pubkey, role, name, limits, source: Source::Config });
         }
-        for KeyRow { pubkey, role, name, limits } in self.database.values().cloned() {
-            match role {
-                Some(role) => {
-                    merged.insert(pubkey, ListedKey { pubkey, role, name, limits, source: Source::Database })
-                }
-                None => merged.remove(&pubkey),
+        for row in self.database.values() {
+            match listed(row) {
+                Some(entry) => merged.insert(row.pubkey, entry),
+                None => merged.remove(&row.pubkey),
             };
         }
         merged
     }
 
-    /// What is in force; a key that was there keeps its meters, and its very pass if that
-    /// would be the same.
+    /// What is in force.
     fn passes(&self, before: &Passes) -> Passes {
-        let pass = |entry: ListedKey| {
-            let rules = self.rules.of(entry.role);
-            let old = before.get(&entry.pubkey);
-            let new = Pass::new(entry.role, rules, rules.limits.with(&entry.limits), old.map(|old| &**old));
-            let kept = old.filter(|old| old.grants_as(&new)).cloned();
-            (entry.pubkey, kept.unwrap_or_else(|| Arc::new(new)))
-        };
-        self.merged().into_values().map(pass).collect()
+        let entries = self.merged().into_values();
+        entries.map(|entry| (entry.pubkey, self.pass(entry, before))).collect()
     }
+
+    /// A key's pass: if it was there it keeps its meters, and its very pass if that would be the
+    /// same.
+    fn pass(&self, entry: ListedKey, before: &Passes) -> Arc<Pass> {
+        let rules = self.rules.of(entry.role);
+        let old = before.get(&entry.pubkey);
+        let new = Pass::new(entry.role, rules, rules.limits.with(&entry.limits), old.map(|old| &**old));
+        let kept = old.filter(|old| old.grants_as(&new)).cloned();
+        kept.unwrap_or_else(|| Arc::new(new))
+    }
+}
+
+/// What a row of the database says; `None`: the key was removed.
+fn listed(row: &KeyRow) -> Option<ListedKey> {
+    let KeyRow { pubkey, role, name, limits } = row.clone();
+    role.map(|role| ListedKey { pubkey, role, name, limits, source: Source::Database })
 }

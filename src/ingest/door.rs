@@ -1,6 +1,6 @@
 //! Judging what arrives: every check of protocol §4, in its order, a batch at a time.
 
-use super::allowlist::Passes;
+use super::passes::Passes;
 use super::{Gate, Pass, Seat, Seen};
 use crate::base::{EventId, KeyLimit, Now, PubKey, Reason, Signature, Stage, Stopwatch, limits};
 use crate::event::{Envelope, EventView, Tag, canonical_id, scan_id};

@@ -23,6 +23,7 @@ mod gate;
 mod import;
 mod keys;
 mod pass;
+mod passes;
 mod seen;
 mod storms;
 

@@ -18,7 +18,8 @@ CREATE TABLE posts (
 ) STRICT;
 CREATE INDEX posts_by_rank ON posts (weight DESC, score DESC, n DESC);
 CREATE INDEX posts_by_author ON posts (author, n);
-CREATE INDEX posts_by_time ON posts (created);
+-- With the rank, so that what is new is sorted without reading it.
+CREATE INDEX posts_by_time ON posts (created, weight, score);
 
 -- Posts in runs of 1024 numbers, kept: what is counted is the sum of a few rows (W38).
 CREATE TABLE post_blocks (
@@ -62,6 +63,21 @@ CREATE INDEX post_tags_by_post ON post_tags (post);
 CREATE INDEX post_tags_by_rank ON post_tags (tag, weight DESC, score DESC, post DESC);
 CREATE TRIGGER post_tags_ranked AFTER UPDATE OF score ON posts BEGIN
     UPDATE post_tags SET score = new.score WHERE post = new.n;
+END;
+
+-- Posts of a tag in runs of 4096 numbers, kept: as post_blocks.
+CREATE TABLE tag_blocks (
+    tag   TEXT    NOT NULL,
+    block INTEGER NOT NULL,
+    posts INTEGER NOT NULL,
+    PRIMARY KEY (tag, block)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER post_tag_counted AFTER INSERT ON post_tags BEGIN
+    INSERT INTO tag_blocks (tag, block, posts) VALUES (new.tag, new.post >> 12, 1)
+    ON CONFLICT (tag, block) DO UPDATE SET posts = posts + 1;
+END;
+CREATE TRIGGER post_tag_discounted AFTER DELETE ON post_tags BEGIN
+    UPDATE tag_blocks SET posts = posts - 1 WHERE tag = old.tag AND block = old.post >> 12;
 END;
 
 -- Posts per tag, kept; GET /api/tags reads nothing else.

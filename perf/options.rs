@@ -238,7 +238,7 @@ pub struct Plan {
 }
 
 /// Deliveries of one fan-out run: some seconds at the rate aimed for.
-const FANOUT_DELIVERIES: usize = 20_000_000;
+const FANOUT_DELIVERIES: usize = 60_000_000;
 
 impl Plan {
     /// The workload's defaults with what was given in their place.

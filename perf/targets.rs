@@ -54,6 +54,7 @@ const UNEXPLAINED: Figure = Of("unexplained %");
 const INGEST_FSYNC: &str = "ingest fsync P8 W128, 1 shard";
 const INGEST_OS: &str = "ingest os P8 W128, 1 shard";
 const FANOUT_10: &str = "fanout ephemeral S10 W1024, 1 shard";
+const FANOUT_100: &str = "fanout ephemeral S100 W1024, 1 shard";
 const FANOUT_1000: &str = "fanout ephemeral S1000 W1024, 1 shard";
 const LATENCY_FSYNC: &str = "latency fsync S10 1000/s, 1 shard";
 const LATENCY_EPHEMERAL: &str = "latency ephemeral S10 1000/s, 1 shard";
@@ -116,7 +117,7 @@ const TARGETS: &[Target] = &[
         "strfry 19.7 · NATS 0.24 · Redis 0.24",
     ),
     target(
-        "fanout ephemeral S100 W1024, 1 shard",
+        FANOUT_100,
         "fan-out, ephemeral, S = 100",
         PER_DELIVERY,
         AtMost(0.22),
@@ -129,7 +130,8 @@ const TARGETS: &[Target] = &[
         AtMost(0.14),
         "strfry 5.5 · NATS 0.73 · Redis 0.33",
     ),
-    target(FANOUT_1000, "CPU that no stage explains, fan-out", UNEXPLAINED, AtMost(10.0), ""),
+    // One turn in sixteen is sampled; with 1 000 subscribers a run has too few of them to tell.
+    target(FANOUT_100, "CPU that no stage explains, fan-out", UNEXPLAINED, AtMost(10.0), ""),
     target(
         "fanout os S1000 W1024, 1 shard",
         "fan-out, stored, S = 1000",

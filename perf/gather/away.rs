@@ -1,11 +1,16 @@
 //! What Gather is given while it is filled: nobody outside, and a relay that is not there yet.
 
 use axon::base::{Clock, PubKey};
+use axon::gather::connections::{Connection, Connections};
+use axon::gather::operator::{RelayFigures, RelayRules, RelayStorage, StoredKinds};
 use axon::gather::ports::{
     Attributes, Chain, ChainTx, Later, PortError, Ports, PrintOrder, PrintService, PrintState, Rate,
-    RelayDoor, Tweet, Tweets,
+    RelayDoor, RelayWindow, Tweet, Tweets,
 };
 use axon::gather::rules::money::Decimal;
+use axon::gather::upstreams::Upstreams;
+use axon::ingest::ListedKey;
+use axon::log::Role;
 use std::sync::Arc;
 
 /// Answers nobody.
@@ -30,6 +35,49 @@ impl RelayDoor for Away {
     }
 
     fn is_admin(&self, _: &PubKey) -> bool {
+        false
+    }
+
+    fn list(&self) -> Vec<ListedKey> {
+        Vec::new()
+    }
+
+    fn allow(&self, _: &PubKey, _: Role, _: &str) -> Result<(), String> {
+        Err("there is no relay yet".to_owned())
+    }
+
+    fn remove(&self, _: &PubKey) -> Result<bool, String> {
+        Err("there is no relay yet".to_owned())
+    }
+}
+
+/// No request is answered while it is filled, so that nobody can look.
+impl RelayWindow for Away {
+    fn figures(&self) -> RelayFigures {
+        unreachable!("there is no relay to look at")
+    }
+
+    fn storage(&self) -> RelayStorage {
+        unreachable!("there is no relay to look at")
+    }
+
+    fn kinds(&self) -> Result<StoredKinds, String> {
+        Err("there is no relay yet".to_owned())
+    }
+
+    fn rules(&self) -> RelayRules {
+        unreachable!("there is no relay to look at")
+    }
+
+    fn connections(&self, _: Option<&PubKey>, _: usize) -> Connections {
+        unreachable!("there is no relay to look at")
+    }
+
+    fn connection(&self, _: &str) -> Option<Connection> {
+        None
+    }
+
+    fn close_connection(&self, _: &str) -> bool {
         false
     }
 }
@@ -81,5 +129,13 @@ impl PrintService for Away {
 /// Nobody, everywhere.
 pub fn ports(clock: Clock) -> Ports {
     let away = Arc::new(Away);
-    Ports { chain: away.clone(), rate: away.clone(), relay: away.clone(), tweets: away.clone(), print: away }
+    Ports {
+        chain: away.clone(),
+        rate: away.clone(),
+        relay: away.clone(),
+        window: away.clone(),
+        tweets: away.clone(),
+        print: away,
+        upstreams: Arc::new(Upstreams::new(clock, Vec::new())),
+    }
 }

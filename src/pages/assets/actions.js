@@ -150,7 +150,9 @@ async function write(_, { title, summary, body, tags }) {
   const words = tags.split(/[\s,]+/).map((tag) => tag.replace(/^#/, '').toLowerCase()).filter(Boolean);
   const solved = await solve('post', await freshToken());
   const said = { title, summary, body, tags: words };
-  const signed = await writeSigned('post', said, [['pow', solved.pow_challenge, solved.pow_nonce]], 'feed');
+  // The relay's filters find a post by its tags only where they stand in the event, too.
+  const marks = [['pow', solved.pow_challenge, solved.pow_nonce], ...words.map((tag) => ['t', tag])];
+  const signed = await writeSigned('post', said, marks, 'feed');
   const post = signed ?? await act('POST', '/api/posts', { ...said, ...solved });
   await go(`/post/${post.id}`);
   say('Your post is there.');

@@ -79,11 +79,11 @@ pub fn closed(
     pid: u32,
     clock: &Clock,
 ) -> Result<(Tally, u64)> {
-    let (mut tally, start) = (Tally::new(), clock.nanos());
-    let before = Sample::take(pid)?;
+    let mut tally = Tally::new();
+    let (before, start) = (Sample::take(pid)?, clock.nanos());
     for (request, expected) in requests {
         let sent = clock.nanos();
-        if sent - start > nanos {
+        if tally.done > 0 && sent - start > nanos {
             break;
         }
         let answer = http.ask(request)?;

@@ -6,6 +6,7 @@ use axon::gather::ports::{
     RelayDoor, Tweet, Tweets,
 };
 use axon::gather::rules::money::Decimal;
+use axon::gather::upstreams::Upstreams;
 use std::sync::Arc;
 
 /// Answers nobody.
@@ -87,5 +88,6 @@ pub fn ports(clock: Clock) -> Ports {
         relay: away.clone(),
         tweets: away.clone(),
         print: away,
+        upstreams: Arc::new(Upstreams::new(clock, Vec::new())),
     }
 }

@@ -138,6 +138,12 @@ pub fn open(
         poll.wait(next.saturating_sub(clock.nanos()).min(WAIT_NANOS_MAX), &mut ready)?;
         for &number in &ready {
             let line = &mut lines[number];
+            if line.busy.is_none() {
+                // It was not needed for so long that Gather closed it.
+                line.http = Http::connect(address)?;
+                poll.add(&line.http.stream, number)?;
+                continue;
+            }
             let Some(answer) = line.http.take()? else { continue };
             last = clock.nanos();
             if let Some((request, due)) = line.busy.take() {

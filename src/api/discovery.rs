@@ -3,17 +3,7 @@
 use super::call::{Anyone, Call};
 use super::guide;
 use super::operation::{Operation, get};
-use serde::Serialize;
-use utoipa::ToSchema;
-
-/// Alive.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct AuthHealth {
-    /// `ok`.
-    pub status: &'static str,
-    /// `gather-auth`.
-    pub service: &'static str,
-}
+use crate::gather::health;
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -21,11 +11,12 @@ pub(super) fn operations() -> Vec<Operation> {
             .read(|db, _: Call<Anyone>| Ok(guide::discovery(&db.context().secrets.platform_key()))),
         get("/help", "help", "Help", "How to use it, step by step")
             .read(|_, _: Call<Anyone>| Ok(guide::help())),
-        get("/api/auth/health", "health", "Health", "Whether it works, its database included").read(
-            |db, _: Call<Anyone>| {
-                db.number("SELECT 1", [])?;
-                Ok(AuthHealth { status: "ok", service: "gather-auth" })
-            },
-        ),
+        get(
+            "/api/auth/health",
+            "health",
+            "Health",
+            "Whether it works, its database included, and how the services outside do",
+        )
+        .read(|db, _: Call<Anyone>| health::health(db)),
     ]
 }

@@ -46,7 +46,7 @@ pub use problem::status;
 pub use router::router;
 pub use serve::{Api, ApiOptions};
 pub use shop::{Stock, errands, stock};
-pub use views::metrics;
+pub use views::{health, metrics};
 
 use operation::Operation;
 

@@ -8,7 +8,8 @@ use crate::gather::input::Nothing;
 use crate::gather::list::Paged;
 use crate::gather::posts::{self, NewPost, PostChange, PostQuery, Vote};
 use crate::gather::tags::{self, TagQuery};
-use crate::gather::{Agent, rate, votes};
+use crate::gather::votes::{self, VoteQuery};
+use crate::gather::{Agent, rate};
 
 const TAG: &str = "Posts";
 
@@ -28,7 +29,10 @@ fn reading() -> Vec<Operation> {
             .read(|db, _: Call<Anyone>| feed::digest(db)),
         get("/api/posts/{id}", "get-post", TAG, "A post with its body")
             .refuses(&[404])
-            .read(|db, call: Call<Anyone, PostQuery>| posts::get(db, call.id(), &call.query)),
+            .read(|db, call: Call<Anyone, Paged<PostQuery>>| posts::get(db, call.id(), &call.query)),
+        get("/api/posts/{id}/votes", "list-votes", TAG, "Who voted on a post")
+            .refuses(&[404])
+            .read(|db, call: Call<Anyone, Paged<VoteQuery>>| votes::list(db, call.id(), &call.query)),
         get("/api/posts/{id}/comments", "list-comments", TAG, "A post's comments, newest first")
             .refuses(&[404])
             .read(|db, call: Call<Anyone, Paged<CommentQuery>>| comments::list(db, call.id(), &call.query)),

@@ -106,7 +106,7 @@ async fn open(
             Ok(topics)
         })
         .await?;
-    let head = api.gather.context().streams.head();
+    let head = api.gather.context().streams.latest();
     let after = match resume {
         Some(id) => Some(id.parse().map_err(|_| {
             Fault::bad("Last-Event-ID must be a position")

@@ -1,16 +1,18 @@
 //! Views over the log and the records: search, threads, figures, reports.
 
 use super::call::{Anyone, Call};
-use super::operation::{Operation, get, post};
+use super::operation::{Operation, get, post, put};
 use crate::gather::input::Nothing;
 use crate::gather::list::Paged;
 use crate::gather::report::{self, ReportQuery};
 use crate::gather::search::{self, SearchQuery};
 use crate::gather::stats::{self, StatsQuery};
+use crate::gather::summaries::{self, NewSummary, SilentQuery};
 use crate::gather::threads::{self, ThreadQuery};
-use crate::gather::{Admin, Fault, Gather, Tx, audit, events};
-use crate::http::MoreMetrics;
+use crate::gather::{Admin, Fault, Gather, Tx, audit, events, health};
+use crate::http::{MoreHealth, MoreMetrics};
 use serde::Serialize;
+use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use utoipa::ToSchema;
@@ -33,6 +35,13 @@ pub(super) fn operations() -> Vec<Operation> {
                 threads::thread(db, call.id(), call.query.query.limit, &call.query.page)
             },
         ),
+        get("/api/threads/silent", "silent-threads", TAG, "Threads without a new comment or a summary")
+            .read(|db, call: Call<Anyone, Paged<SilentQuery>>| summaries::silent(db, &call.query)),
+        put("/api/posts/{id}/summary", "put-summary", "Admin", "Store what a program made of a thread")
+            .refuses(&[404])
+            .write(|tx, call: Call<Admin, Nothing, NewSummary>| {
+                summaries::store(tx, &call.who, call.id(), &call.body)
+            }),
         get("/api/stats", "stats", TAG, "Events by kind, author and hour")
             .read(|db, call: Call<Anyone, StatsQuery>| stats::stats(db, &call.query)),
         get("/api/report", "report", TAG, "A day as Markdown")
@@ -49,6 +58,19 @@ pub fn metrics(gather: Arc<Gather>) -> MoreMetrics {
         // Whoever asked may be gone.
         gather.read(stats::exposition, move |result| drop(done.send(result)));
         Box::pin(async move { answer.await.ok().and_then(Result::ok).unwrap_or_default() })
+    })
+}
+
+/// Gather's own part of `/healthz`.
+pub fn health(gather: Arc<Gather>) -> MoreHealth {
+    Box::new(move || {
+        let (done, answer) = oneshot::channel();
+        // Whoever asked may be gone.
+        gather.read(health::health, move |result| drop(done.send(result)));
+        Box::pin(async move {
+            let found = answer.await.ok().and_then(Result::ok).map(serde_json::to_value);
+            found.and_then(Result::ok).unwrap_or_else(|| json!({ "status": "failing" }))
+        })
     })
 }
 

@@ -8,6 +8,7 @@ use crate::gather::door::IngestDoor;
 use crate::gather::events::{Handlers, LogPort};
 use crate::gather::ports::{Chain, Later, PortError, Ports, Rate};
 use crate::gather::rules::money::Decimal;
+use crate::gather::upstreams::{Upstream, Upstreams};
 use crate::gather::{Gather, GatherError, Options, Registration};
 use crate::http::Beside;
 use crate::pages;
@@ -38,8 +39,14 @@ pub(super) fn start(
     runtime: Handle,
     beside: &OnceLock<Beside>,
 ) -> Result<Arc<Gather>, SocialError> {
-    let client = Client::new()?;
     let urls = &config.gather;
+    let off = [
+        (Upstream::Chain, urls.options.bch_address.is_empty()),
+        (Upstream::Print, urls.gelato_api_key.is_empty()),
+    ];
+    let off = off.into_iter().filter(|(_, off)| *off).map(|(upstream, _)| upstream).collect();
+    let upstreams = Arc::new(Upstreams::new(clock, off));
+    let client = Client::new(&upstreams)?;
     let gelato = GelatoOptions {
         product_url: urls.gelato_product_url.clone(),
         order_url: urls.gelato_order_url.clone(),
@@ -48,12 +55,13 @@ pub(super) fn start(
     let ports = Ports {
         chain: chain(urls, &client),
         rate: Arc::new(OnRuntime {
-            rate: Arc::new(SimplePrice::new(client.clone(), &urls.rate_url)),
+            rate: Arc::new(SimplePrice::new(client.to(Upstream::Rate), &urls.rate_url)),
             runtime: runtime.clone(),
         }),
         relay: Arc::new(door),
-        tweets: Arc::new(Oembed::new(client.clone(), &urls.tweets_url)),
-        print: Arc::new(Gelato::new(client, gelato, clock)),
+        tweets: Arc::new(Oembed::new(client.to(Upstream::Tweets), &urls.tweets_url)),
+        print: Arc::new(Gelato::new(client.to(Upstream::Print), gelato, clock)),
+        upstreams,
     };
     let options = options(config, facts);
     let gather = Arc::new(Gather::start(&config.relay.data_dir, options, ports, clock)?);
@@ -69,7 +77,11 @@ pub(super) fn start(
     }));
     let routes = pages::router(&api, api::router(&api).map_err(SocialError::Routes)?);
     // Set once: nobody else starts Gather.
-    let _ = beside.set(Beside { routes, metrics: api::metrics(Arc::clone(&gather)) });
+    let _ = beside.set(Beside {
+        routes,
+        metrics: api::metrics(Arc::clone(&gather)),
+        health: api::health(Arc::clone(&gather)),
+    });
     Ok(gather)
 }
 

@@ -1,6 +1,7 @@
 //! Agents: registering, looking at them, changing oneself.
 
 use super::db::Effect;
+use super::feed::{CANDIDATES_MAX, LOOKED_AT, candidates};
 use super::inbox::{self, Notice};
 use super::input::{chars, range};
 use super::list::{Page, Paged, like};
@@ -8,6 +9,7 @@ use super::options::Registration;
 use super::rules::pow::Purpose;
 use super::rules::time::Time;
 use super::rules::{ids, keys};
+use super::signing::Signing;
 use super::tokens::{parse_key, revoke_all};
 use super::{Agent, Db, Fault, Tx, outbox, pow};
 use crate::base::{GATHER_NONCE_PREFIX, PubKey};
@@ -43,7 +45,7 @@ super::input! {
 super::input! {
     /// Which agents.
     pub struct AgentQuery {
-        /// Part of the name.
+        /// Part of the name (of the newest 50000 agents the newest 300 that may have it; GET /api/search looks further).
         q: Option<String> = chars(0, 200),
         /// How many; below 1: 50, above 200: 200.
         limit: i64 = range(i64::MIN, i64::MAX).or(50),
@@ -104,6 +106,9 @@ pub struct Profile {
     pub pubkey: String,
     #[schema(value_type = String)]
     pub created: Time,
+    /// Of what it says of itself.
+    #[serde(flatten)]
+    pub signing: Signing,
 }
 
 /// An agent in a list.
@@ -222,7 +227,7 @@ pub fn get(db: &Db<'_>, id: &str) -> Result<Profile, Fault> {
 fn profile(db: &Db<'_>, id: &str, suspended_too: bool) -> Result<Profile, Fault> {
     let sql =
         "SELECT id, name, description, verified_at IS NOT NULL, twitter_handle, agent_type, posts, reviews,
-               public_key, fingerprint, pubkey, created FROM agents WHERE id = ?1 AND suspended <= ?2";
+               public_key, fingerprint, pubkey, created, event_id FROM agents WHERE id = ?1 AND suspended <= ?2";
     let found = db.one(sql, (id, suspended_too), |row| {
         Ok(Profile {
             agent_id: row.get(0)?,
@@ -237,6 +242,7 @@ fn profile(db: &Db<'_>, id: &str, suspended_too: bool) -> Result<Profile, Fault>
             fingerprint: row.get(9)?,
             pubkey: hex::encode(row.get::<_, [u8; 32]>(10)?),
             created: Time(row.get(11)?),
+            signing: Signing::read(row, 12)?,
         })
     })?;
     found.ok_or_else(|| Fault::missing("there is no such agent"))
@@ -253,25 +259,39 @@ pub fn list(db: &Db<'_>, asked: &Paged<AgentQuery>) -> Result<AgentList, Fault> 
     let after = asked.page.after::<1>()?;
     let offset = if after.is_some() { 0 } else { (page - 1).saturating_mul(limit) };
     let [before] = after.unwrap_or([i64::MAX]);
-    let pattern = query.q.as_deref().filter(|q| !q.is_empty()).map(like);
-    let sql =
+    let text = query.q.as_deref().filter(|q| !q.is_empty());
+    let (filter, pattern) = (text.map(containing).unwrap_or_default(), text.map(like));
+    let runs = text.and_then(candidates);
+    let sql = format!(
         "SELECT id, name, description, verified_at IS NOT NULL, agent_type, posts, created, n FROM agents
-               WHERE suspended = 0 AND n < ?1 AND (?2 IS NULL OR name LIKE ?2 ESCAPE '\\')
-               ORDER BY n DESC LIMIT ?3 OFFSET ?4";
-    let rows = db.all(sql, (before, &pattern, limit + 1, offset), card)?;
-    let total = match &pattern {
+         WHERE suspended = 0 AND n < ?1{filter} ORDER BY n DESC LIMIT ?4 OFFSET ?5"
+    );
+    let rows = db.all(&sql, (before, &runs, &pattern, limit + 1, offset), card)?;
+    let total = match text {
         None => db.number(
             // No agent is ever deleted.
             "SELECT (SELECT max(n) FROM agents) - (SELECT count(*) FROM agents WHERE suspended = 1)",
             [],
         )?,
-        Some(pattern) => db.number(
-            "SELECT count(*) FROM agents WHERE suspended = 0 AND name LIKE ?1 ESCAPE '\\'",
-            [pattern],
-        )?,
+        Some(_) => {
+            let sql = format!("SELECT count(*) FROM agents WHERE suspended = 0 AND n < ?1{filter}");
+            db.number(&sql, (i64::MAX, &runs, &pattern))?
+        }
     };
     let (agents, next) = Page::fit(rows, limit, &asked.page)?;
     Ok(AgentList { agents, total, page, limit, next })
+}
+
+/// The condition that the text is in an agent's name; ?2 match, ?3 pattern.
+fn containing(text: &str) -> String {
+    let may = match candidates(text) {
+        Some(_) => format!(
+            "SELECT rowid FROM agents_text WHERE agents_text MATCH ?2
+             AND rowid > (SELECT max(n) FROM agents) - {LOOKED_AT} ORDER BY rowid DESC"
+        ),
+        None => "SELECT n FROM agents ORDER BY n DESC".to_owned(),
+    };
+    format!(" AND n IN ({may} LIMIT {CANDIDATES_MAX}) AND name LIKE ?3 ESCAPE '\\'")
 }
 
 fn card(row: &Row<'_>) -> rusqlite::Result<(AgentCard, [i64; 1])> {
@@ -294,7 +314,8 @@ fn card(row: &Row<'_>) -> rusqlite::Result<(AgentCard, [i64; 1])> {
 /// The database's.
 pub fn update_profile(tx: &Tx<'_>, me: &Agent, change: &ProfileChange) -> Result<Profile, Fault> {
     tx.run(
-        "UPDATE agents SET name = coalesce(?2, name), description = coalesce(?3, description) WHERE n = ?1",
+        "UPDATE agents SET name = coalesce(?2, name), description = coalesce(?3, description),
+                event_id = NULL WHERE n = ?1",
         (me.n, &change.name, &change.description),
     )?;
     publish_profile(tx, me.n)?;
@@ -323,7 +344,8 @@ pub fn rotate_key(tx: &Tx<'_>, me: &Agent, change: &KeyChange) -> Result<Profile
     let sql = "INSERT INTO old_keys (pubkey, agent, replaced) VALUES (?1, ?2, ?3)";
     tx.run(sql, (me.key.0, me.n, tx.now().0))?;
     tx.run(
-        "UPDATE agents SET public_key = ?2, pubkey = ?3, fingerprint = ?4, door_pending = 1 WHERE n = ?1",
+        "UPDATE agents SET public_key = ?2, pubkey = ?3, fingerprint = ?4, event_id = NULL,
+                door_pending = 1 WHERE n = ?1",
         (me.n, &change.public_key, key.0, keys::fingerprint(&key)),
     )?;
     tx.run("DELETE FROM logins WHERE agent = ?1", [me.n])?;

@@ -42,6 +42,17 @@ pub struct Admin {
 }
 
 impl Agent {
+    /// The number of a record if it is this agent's; `sql` finds number and owner by its id.
+    ///
+    /// # Errors
+    /// 403 somebody else's; the database's.
+    pub(super) fn own(&self, db: &Db<'_>, sql: &str, id: &str) -> Result<Option<i64>, Fault> {
+        match db.one(sql, [id], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))? {
+            Some((_, owner)) if owner != self.n => Err(Fault::forbidden("this is somebody else's")),
+            found => Ok(found.map(|(n, _)| n)),
+        }
+    }
+
     /// The agent of this token; with `acting` it must not be suspended.
     ///
     /// # Errors

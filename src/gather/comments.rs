@@ -3,9 +3,10 @@
 use super::fees::{self, Work};
 use super::inbox::{self, Notice};
 use super::input::{chars, range};
-use super::list::{Page, Paged};
+use super::list::{Page, Paged, Paging};
 use super::posts::{self, Deleted};
 use super::rules::time::Time;
+use super::signing::Signing;
 use super::{Agent, Db, Fault, Tx, outbox};
 use rusqlite::Row;
 use serde::Serialize;
@@ -60,12 +61,12 @@ pub struct Comment {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub edited: Option<Time>,
-    /// There and true if the author signed it: the event is in the relay's log.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub signed: Option<bool>,
-    /// The event's id, in hex.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub event_id: Option<String>,
+    #[serde(flatten)]
+    pub signing: Signing,
+    /// Where comments are shown as a tree: what answers this one, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(no_recursion)]
+    pub replies: Vec<Comment>,
 }
 
 /// Comments, newest first.
@@ -79,12 +80,11 @@ pub struct CommentList {
 }
 
 /// Of `comments c` and its author `agents a`; read by [`read`].
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "c.id, a.name, a.id, a.verified_at IS NOT NULL, c.body, c.reply_to, c.created, c.edited,
                        c.event_id, c.n";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<(Comment, [i64; 1])> {
-    let event: Option<Vec<u8>> = row.get(8)?;
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<(Comment, [i64; 1])> {
     let comment = Comment {
         id: row.get(0)?,
         author: row.get(1)?,
@@ -94,15 +94,15 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(Comment, [i64; 1])> {
         reply_to: row.get(5)?,
         created: Time(row.get(6)?),
         edited: row.get::<_, Option<i64>>(7)?.map(Time),
-        signed: event.is_some().then_some(true),
-        event_id: event.map(hex::encode),
+        signing: Signing::read(row, 8)?,
+        replies: Vec::new(),
     };
     Ok((comment, [row.get(9)?]))
 }
 
 /// The newest comments of a post.
-pub(super) fn newest(db: &Db<'_>, post: i64, limit: i64) -> Result<Vec<Comment>, Fault> {
-    Ok(page(db, post, i64::MAX, limit, 0)?.into_iter().map(|(comment, _)| comment).collect())
+pub(super) fn newest(db: &Db<'_>, post: i64, limit: i64) -> Result<Page<Comment>, Fault> {
+    Ok(Page::fit(page(db, post, i64::MAX, limit, 0)?, limit, &Paging::default())?.0)
 }
 
 fn page(
@@ -189,7 +189,10 @@ pub fn create(tx: &Tx<'_>, me: &Agent, post: &str, new: &NewComment) -> Result<C
 /// 404; 403 somebody else's.
 pub fn update(tx: &Tx<'_>, me: &Agent, id: &str, change: &CommentChange) -> Result<Comment, Fault> {
     let n = own(tx, me, id)?;
-    tx.run("UPDATE comments SET body = ?2, edited = ?3 WHERE n = ?1", (n, &change.body, tx.now().0))?;
+    tx.run(
+        "UPDATE comments SET body = ?2, edited = ?3, event_id = NULL WHERE n = ?1",
+        (n, &change.body, tx.now().0),
+    )?;
     let content = json!({ "id": id, "change": "edited", "body": change.body, "agent_id": me.id });
     outbox::emit(tx, outbox::CHANGE, Some(me.n), &content, of_post(tx, n)?, ("comment", id))?;
     get(tx, id)
@@ -234,12 +237,7 @@ fn of_post(tx: &Tx<'_>, comment: i64) -> Result<Option<outbox::Tag>, Fault> {
 
 /// The comment's `n` if it is this agent's.
 fn own(tx: &Tx<'_>, me: &Agent, id: &str) -> Result<i64, Fault> {
-    let sql = "SELECT n, author FROM comments WHERE id = ?1";
-    match tx.one(sql, [id], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))? {
-        Some((n, author)) if author == me.n => Ok(n),
-        Some(_) => Err(Fault::forbidden("this comment is somebody else's")),
-        None => Err(unknown()),
-    }
+    me.own(tx, "SELECT n, author FROM comments WHERE id = ?1", id)?.ok_or_else(unknown)
 }
 
 pub(super) fn unknown() -> Fault {

@@ -185,10 +185,6 @@ pub fn delete(tx: &Tx<'_>, me: &Agent, id: &str) -> Result<Done, Fault> {
 
 /// The notice's `n` if it is this agent's.
 fn own(tx: &Tx<'_>, me: &Agent, id: &str) -> Result<i64, Fault> {
-    let sql = "SELECT n, agent FROM inbox WHERE id = ?1";
-    match tx.one(sql, [id], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))? {
-        Some((n, agent)) if agent == me.n => Ok(n),
-        Some(_) => Err(Fault::forbidden("this notice is somebody else's")),
-        None => Err(Fault::missing("there is no such notice: GET /api/inbox lists yours")),
-    }
+    let found = me.own(tx, "SELECT n, agent FROM inbox WHERE id = ?1", id)?;
+    found.ok_or_else(|| Fault::missing("there is no such notice: GET /api/inbox lists yours"))
 }

@@ -1,9 +1,10 @@
-//! Throws away what has expired: challenges, tokens, keys of repeated requests.
+//! Throws away what has expired: challenges, tokens, keys of repeated requests. Computes ranks
+//! that are too many for one transaction.
 
+use super::bell::Nudge;
 use super::db::{Database, Tx};
-use super::{Fault, tags};
-use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
-use std::sync::{Arc, Mutex, PoisonError};
+use super::{Context, Fault, rankings, tags};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -28,34 +29,47 @@ const EXPIRING: &[&str] = &[
 ];
 
 pub(super) struct Keeper {
-    stop: Sender<()>,
+    bell: Arc<Nudge>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Keeper {
-    pub fn start(database: &Arc<Database>) -> std::io::Result<Keeper> {
-        let (stop, stopped) = bounded(1);
-        let database = Arc::clone(database);
+    pub fn start(context: &Arc<Context>, database: &Arc<Database>) -> std::io::Result<Keeper> {
+        let (bell, database) = (Arc::clone(&context.upkeep), Arc::clone(database));
+        // What a process that ended had left undone.
+        bell.ring();
+        let rung = Arc::clone(&bell);
         let body = move || {
-            while stopped.recv_timeout(ROUND) == Err(RecvTimeoutError::Timeout) {
-                database.write(round, |result, _| {
-                    if let Err(fault) = result {
-                        tracing::warn!(detail = fault.detail, "expired rows could not be removed");
-                    }
-                });
+            while rung.wait(ROUND) {
+                change(&database, round);
+                while !rung.is_closed() && change(&database, rankings::step) == Some(true) {}
             }
         };
         let thread = std::thread::Builder::new().name("axon-gather-k".to_owned()).spawn(body)?;
-        Ok(Keeper { stop, thread: Mutex::new(Some(thread)) })
+        Ok(Keeper { bell, thread: Mutex::new(Some(thread)) })
     }
 
     pub fn close(&self) {
-        // A full channel means that it has been told.
-        let _ = self.stop.try_send(());
+        self.bell.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("gather's keeper panicked");
         }
+    }
+}
+
+/// Does it and waits; `None`: it failed, and is tried again in the next round.
+fn change<T: Send + 'static>(database: &Database, work: fn(&Tx<'_>) -> Result<T, Fault>) -> Option<T> {
+    let (done, answer) = mpsc::channel();
+    // The receiver waits below; it cannot be gone.
+    database.write(work, move |result, _| drop(done.send(result)));
+    match answer.recv() {
+        Ok(Ok(value)) => Some(value),
+        Ok(Err(fault)) => {
+            tracing::warn!(detail = fault.detail, "upkeep of the database failed");
+            None
+        }
+        Err(_) => None,
     }
 }
 

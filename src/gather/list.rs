@@ -44,7 +44,25 @@ impl<'de, Q: Input> Deserialize<'de> for Paged<Q> {
     }
 }
 
+impl Default for Paging {
+    /// Everything.
+    fn default() -> Paging {
+        Paging { cursor: None, max_tokens: None, fields: None }
+    }
+}
+
 impl Paging {
+    /// The properties that are wanted; `None`: all.
+    fn names(&self) -> Option<Vec<String>> {
+        let list = |names: &String| names.split(',').map(|name| name.trim().to_owned()).collect();
+        self.fields.as_ref().map(list)
+    }
+
+    /// What the items may cost; `None`: anything.
+    fn budget(&self) -> Option<usize> {
+        self.max_tokens.map(|max| usize::try_from(max).unwrap_or(usize::MAX))
+    }
+
     /// The cursor's numbers: the sort keys of the last row seen, as the operation wrote them.
     ///
     /// # Errors
@@ -80,9 +98,8 @@ impl<T: Serialize> Page<T> {
         limit: i64,
         paging: &Paging,
     ) -> Result<(Page<T>, Option<String>), Fault> {
-        let list = |names: &String| names.split(',').map(|name| name.trim().to_owned()).collect();
-        let mut page = Page { rows: Vec::new(), names: paging.fields.as_ref().map(list) };
-        let mut budget = paging.max_tokens.map(|max| usize::try_from(max).unwrap_or(usize::MAX));
+        let mut page = Page { rows: Vec::new(), names: paging.names() };
+        let mut budget = paging.budget();
         let (count, limit) = (rows.len(), usize::try_from(limit).unwrap_or(0));
         let mut last = None;
         for (row, keys) in rows.into_iter().take(limit) {

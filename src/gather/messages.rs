@@ -7,6 +7,7 @@ use super::feed::read_since;
 use super::input::{chars, range};
 use super::list::{Page, Paged};
 use super::rules::time::Time;
+use super::signing::Signing;
 use super::{Agent, Db, Fault, Tx, outbox};
 use serde::Serialize;
 use serde_json::json;
@@ -43,12 +44,8 @@ pub struct Message {
     pub body: String,
     #[schema(value_type = String)]
     pub created: Time,
-    /// There and true if the author signed it: the event is in the relay's log.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub signed: Option<bool>,
-    /// The event's id, in hex.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub event_id: Option<String>,
+    #[serde(flatten)]
+    pub signing: Signing,
 }
 
 /// A message that was sent.
@@ -98,8 +95,7 @@ pub fn send(tx: &Tx<'_>, me: &Agent, channel: &str, new: &NewMessage) -> Result<
         author_name: me.name.clone(),
         body: new.body.clone(),
         created,
-        signed: None,
-        event_id: None,
+        signing: Signing::default(),
     };
     Ok(MessageSent { message })
 }
@@ -134,15 +130,13 @@ pub fn list(
                FROM messages m CROSS JOIN agents a ON a.n = m.author
                WHERE m.channel = ?1 AND m.n > ?2 AND m.n < ?3 ORDER BY m.n DESC LIMIT ?4 OFFSET ?5";
     let rows = db.all(sql, (n, above, before, query.limit + 1, offset), |row| {
-        let event: Option<Vec<u8>> = row.get(5)?;
         let message = Message {
             id: row.get(0)?,
             author_id: row.get(1)?,
             author_name: row.get(2)?,
             body: row.get(3)?,
             created: Time(row.get(4)?),
-            signed: event.is_some().then_some(true),
-            event_id: event.map(hex::encode),
+            signing: Signing::read(row, 5)?,
         };
         Ok((message, [row.get(6)?]))
     })?;

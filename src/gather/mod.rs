@@ -53,6 +53,7 @@ mod fault;
 pub mod feed;
 pub mod feedback;
 pub mod fees;
+pub mod health;
 pub mod idempotency;
 pub mod inbox;
 pub mod input;
@@ -79,14 +80,17 @@ mod secrets;
 pub mod settings;
 pub mod shelf;
 pub mod shop;
+pub mod signing;
 pub mod skill_list;
 pub mod skills;
 pub mod stats;
 pub mod stream;
+pub mod summaries;
 pub mod tags;
 pub mod threads;
 pub mod tips;
 pub mod tokens;
+pub mod upstreams;
 pub mod verification;
 pub mod votes;
 
@@ -125,6 +129,8 @@ pub struct Context {
     pub streams: stream::Streams,
     /// Rung when the outbox has rows.
     outbox: Arc<Nudge>,
+    /// Rung when the keeper has something to do.
+    upkeep: Arc<Nudge>,
     /// The log is another one: the publisher is to look at every row again.
     publish_again: AtomicBool,
     /// The follower is to begin at the start of the log.
@@ -145,6 +151,7 @@ impl Context {
                 Effect::Door => {}
                 Effect::Ring(topic) => self.bell.ring(topic),
                 Effect::Outbox => self.outbox.ring(),
+                Effect::Upkeep => self.upkeep.ring(),
                 Effect::FoldAgain => self.fold_again.store(true, Ordering::SeqCst),
             }
         }
@@ -192,13 +199,14 @@ impl Gather {
             bell: Arc::default(),
             streams: stream::Streams::default(),
             outbox: Arc::default(),
+            upkeep: Arc::default(),
             publish_again: AtomicBool::new(false),
             fold_again: AtomicBool::new(false),
             clock,
         });
         let database = Arc::new(Database::start(prepared, &context, readers)?);
         let porter = Porter::start(&context, &database).map_err(GatherError::Thread)?;
-        let keeper = Keeper::start(&database).map_err(GatherError::Thread)?;
+        let keeper = Keeper::start(&context, &database).map_err(GatherError::Thread)?;
         porter.carry_out(|| {});
         Ok(Gather { context, database, porter, keeper, faces: OnceLock::new() })
     }

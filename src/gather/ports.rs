@@ -2,6 +2,7 @@
 //! the network. Tests put doubles here; `upstream` has the real ones.
 
 use super::rules::money::{Decimal, Sats};
+use super::upstreams::Upstreams;
 use crate::base::PubKey;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -142,4 +143,6 @@ pub struct Ports {
     pub relay: Arc<dyn RelayDoor>,
     pub tweets: Arc<dyn Tweets>,
     pub print: Arc<dyn PrintService>,
+    /// How those outside do; kept by whoever calls them.
+    pub upstreams: Arc<Upstreams>,
 }

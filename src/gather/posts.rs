@@ -1,18 +1,20 @@
 //! Posts: writing, reading one, changing and deleting one's own.
 
-use super::comments::{self, Comment};
+use super::comments::Comment;
 use super::fees::{self, Work};
 use super::input::{chars, range};
+use super::list::{Page, Paged};
 use super::rules::pow::Purpose;
 use super::rules::time::Time;
 use super::rules::{feed, text};
-use super::{Agent, Db, Fault, Tx, outbox, pow, tags};
+use super::signing::Signing;
+use super::{Agent, Db, Fault, Tx, outbox, pow, tags, threads};
 use rusqlite::Row;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-/// Comments shown with one post, and with each post of a list (W44); the rest is in their own list.
+/// Comments on the post itself shown with one post, and comments with each post of a list (W44); the rest is in their own list.
 const COMMENTS_OF_ONE: i64 = 100;
 pub(super) const COMMENTS_OF_EACH: i64 = 10;
 
@@ -51,7 +53,7 @@ super::input! {
 super::input! {
     /// What to show of a post.
     pub struct PostQuery {
-        /// `comments`: the newest of them, too.
+        /// `comments`: as a tree, too; cursor, max_tokens and fields are the tree's.
         expand: Option<String> = chars(0, 200),
     }
 }
@@ -85,17 +87,20 @@ pub struct Post {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub edited: Option<Time>,
-    /// There and true if the author signed it: the event is in the relay's log.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub signed: Option<bool>,
-    /// The event's id, in hex.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub event_id: Option<String>,
+    #[serde(flatten)]
+    pub signing: Signing,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// Newest first; `GET /api/posts/{id}/comments` has all.
+    /// Of one post: a tree, those on the post itself newest first. In a list: the newest.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub comments: Option<Vec<Comment>>,
+    #[schema(value_type = Option<Vec<Comment>>)]
+    pub comments: Option<Page<Comment>>,
+    /// Of the tree: there and true if replies were left out, being too many or too deep.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut: Option<bool>,
+    /// The cursor of the tree's next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// What was deleted.
@@ -138,8 +143,7 @@ impl Expand {
 
     /// The post of a row, without its comments, and its `n`.
     pub(super) fn read(self, row: &Row<'_>) -> rusqlite::Result<(Post, i64)> {
-        let event: Option<Vec<u8>> = row.get(12)?;
-        let more = self.body || self.comments || self.author;
+        let (more, signing) = (self.body || self.comments || self.author, Signing::read(row, 12)?);
         let post = Post {
             id: row.get(0)?,
             title: row.get(1)?,
@@ -154,10 +158,11 @@ impl Expand {
             tags: serde_json::from_str(&row.get::<_, String>(9)?).unwrap_or_default(),
             created: Time(row.get(10)?),
             edited: row.get::<_, Option<i64>>(11)?.map(Time),
-            signed: event.is_some().then_some(true),
-            event_id: event.filter(|_| more).map(hex::encode),
+            signing: if more { signing } else { signing.short() },
             body: self.body.then(|| row.get(14)).transpose()?,
             comments: None,
+            cut: None,
+            next: None,
         };
         Ok((post, row.get(13)?))
     }
@@ -166,16 +171,22 @@ impl Expand {
 /// `GET /api/posts/{id}`
 ///
 /// # Errors
-/// 404.
-pub fn get(db: &Db<'_>, id: &str, asked: &PostQuery) -> Result<Post, Fault> {
-    let expand = Expand { body: true, ..Expand::parse(asked.expand.as_deref()) };
-    let columns = expand.columns();
-    let sql = format!("SELECT {columns} FROM posts p JOIN agents a ON a.n = p.author WHERE p.id = ?1");
-    let (mut post, n) = db.one(&sql, [id], |row| expand.read(row))?.ok_or_else(unknown)?;
-    if expand.comments {
-        post.comments = Some(comments::newest(db, n, COMMENTS_OF_ONE)?);
+/// 404; 422 a cursor that is none.
+pub fn get(db: &Db<'_>, id: &str, asked: &Paged<PostQuery>) -> Result<Post, Fault> {
+    let mut post = with_body(db, id)?;
+    if Expand::parse(asked.query.expand.as_deref()).comments {
+        let thread = threads::thread(db, id, COMMENTS_OF_ONE, &asked.page)?;
+        (post.comments, post.next) = (Some(thread.comments), thread.next);
+        post.cut = thread.cut.then_some(true);
     }
     Ok(post)
+}
+
+fn with_body(db: &Db<'_>, id: &str) -> Result<Post, Fault> {
+    let expand = Expand { body: true, comments: false, author: true };
+    let columns = expand.columns();
+    let sql = format!("SELECT {columns} FROM posts p JOIN agents a ON a.n = p.author WHERE p.id = ?1");
+    Ok(db.one(&sql, [id], |row| expand.read(row))?.ok_or_else(unknown)?.0)
 }
 
 /// `POST /api/posts`
@@ -212,7 +223,7 @@ pub fn create(tx: &Tx<'_>, me: &Agent, new: &NewPost) -> Result<Post, Fault> {
         "agent_id": me.id, "author": me.name, "weight": weight,
     });
     outbox::emit(tx, outbox::POST, Some(me.n), &content, topics(&tags), ("post", &id))?;
-    get(tx, &id, &PostQuery { expand: None })
+    with_body(tx, &id)
 }
 
 /// `PATCH /api/posts/{id}` (W43). Weight, score and place stay.
@@ -229,10 +240,10 @@ pub fn update(tx: &Tx<'_>, me: &Agent, id: &str, change: &PostChange) -> Result<
     }
     tx.run(
         "UPDATE posts SET title = coalesce(?2, title), summary = coalesce(?3, summary),
-                body = coalesce(?4, body), edited = ?5 WHERE n = ?1",
+                body = coalesce(?4, body), edited = ?5, event_id = NULL WHERE n = ?1",
         (n, &change.title, &change.summary, &change.body, tx.now().0),
     )?;
-    let post = get(tx, id, &PostQuery { expand: None })?;
+    let post = with_body(tx, id)?;
     let content = json!({
         "id": id, "change": "edited", "title": post.title, "summary": post.summary, "body": post.body,
         "tags": post.tags, "agent_id": me.id,
@@ -272,12 +283,7 @@ pub fn remove(tx: &Tx<'_>, post: i64, by: Option<i64>) -> Result<Deleted, Fault>
 
 /// The post's `n` if it is this agent's.
 fn own(tx: &Tx<'_>, me: &Agent, id: &str) -> Result<i64, Fault> {
-    let sql = "SELECT n, author FROM posts WHERE id = ?1";
-    match tx.one(sql, [id], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))? {
-        Some((n, author)) if author == me.n => Ok(n),
-        Some(_) => Err(Fault::forbidden("this post is somebody else's")),
-        None => Err(unknown()),
-    }
+    me.own(tx, "SELECT n, author FROM posts WHERE id = ?1", id)?.ok_or_else(unknown)
 }
 
 pub(super) fn unknown() -> Fault {

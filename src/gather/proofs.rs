@@ -308,6 +308,10 @@ pub fn verify(tx: &Tx<'_>, id: &str) -> Result<Verdict, Fault> {
             let proved = if verified { 1 } else { -1 };
             rankings::apply(tx, skill, Change { proved, ..Change::default() })?;
         }
+        let content = json!({
+            "id": id, "review_id": proof.review_id, "change": "verdict", "kind": proof.kind, "verified": verified,
+        });
+        outbox::emit(tx, outbox::PROOF, None, &content, [], ("proof", id))?;
     }
     Ok(Verdict { id: proof.id, verified, message })
 }

@@ -1,12 +1,15 @@
-//! Ranks of skills. At every moment all stored ranks were computed with the same sum of reviews
-//! (W20): with the true one up to `EXACT_MAX`, above it with one that follows in steps, so that
-//! a review need not touch every skill.
+//! Ranks of skills. All stored ranks are computed with the same sum of reviews (W20): with the
+//! true one up to [`EXACT_MAX`], above it with one that follows in steps, so that a review need not
+//! touch every skill. A step touches them all, run by run, so that no other write waits long; while
+//! that goes on the ranks behind it are those of the step before.
 
+use super::db::Effect;
 use super::input::range;
 use super::list::{Page, Paged};
 use super::rules::rank::{Standing, rank};
 use super::rules::time::Time;
 use super::{Db, Fault, Tx};
+use rusqlite::Params;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -14,8 +17,9 @@ use utoipa::ToSchema;
 const EXACT_MAX: i64 = 256;
 /// Above it the sum may grow by this part before they are: a rank moves by less than 1 %.
 const STEP: i64 = 16;
-/// Between two times that anybody may have them all computed: with 100 000 skills it keeps other
-/// writes waiting for some tenths of a second.
+/// Skills of one run, some 10 ms.
+const RUN: i64 = 1_000;
+/// Between two times that anybody may have them all computed.
 const REFRESH_SECONDS: i64 = 60;
 
 super::input! {
@@ -109,7 +113,10 @@ pub fn refresh(tx: &Tx<'_>) -> Result<Refreshed, Fault> {
     let message = match () {
         () if reviews == basis => "the ranks are current".to_owned(),
         () if again > tx.now() => format!("the ranks were computed less than {REFRESH_SECONDS} s ago"),
-        () => format!("{} ranks were computed anew", compute_all(tx, reviews)?),
+        () => {
+            compute_all(tx, reviews)?;
+            "the ranks are computed anew".to_owned()
+        }
     };
     Ok(Refreshed { message })
 }
@@ -125,9 +132,10 @@ pub(super) fn apply(tx: &Tx<'_>, skill: i64, change: Change) -> Result<(), Fault
         (skill, reviews, score, security_reviews, security, proved),
     )?;
     tx.run("UPDATE market SET reviews = reviews + ?1", [reviews])?;
-    let (all, basis) = sums(tx)?;
+    let (all, mut basis) = sums(tx)?;
     if all != basis && (all <= EXACT_MAX || all < basis || all > basis + basis / STEP) {
-        return compute_all(tx, all).map(drop);
+        compute_all(tx, all)?;
+        basis = all;
     }
     let sql = "SELECT reviews, score_sum, installs, proved FROM skills WHERE n = ?1";
     let rank =
@@ -142,23 +150,46 @@ fn sums(db: &Db<'_>) -> Result<(i64, i64), Fault> {
     sums.ok_or_else(|| Fault::internal("the market's row is gone"))
 }
 
-/// Computes every rank with this sum of reviews; how many changed.
-fn compute_all(tx: &Tx<'_>, reviews: i64) -> Result<usize, Fault> {
-    tx.run("UPDATE market SET basis = ?1, computed = ?2", (reviews, tx.now().0))?;
+/// Computes every rank with this sum of reviews: few at once, many later by [`step`].
+fn compute_all(tx: &Tx<'_>, reviews: i64) -> Result<(), Fault> {
+    let few = reviews <= EXACT_MAX;
+    let sql = "UPDATE market SET basis = ?1, computed = ?2, ranked = ?3";
+    tx.run(sql, (reviews, tx.now().0, if few { None } else { Some(0) }))?;
+    if !few {
+        tx.then(Effect::Upkeep);
+        return Ok(());
+    }
+    compute(tx, reviews, "reviews > 0 OR rank > 0", [])
+}
+
+/// Computes the next run of ranks; whether there are more.
+///
+/// # Errors
+/// The database's.
+pub(super) fn step(tx: &Tx<'_>) -> Result<bool, Fault> {
+    let sql = "SELECT basis, ranked FROM market WHERE ranked IS NOT NULL";
+    let under_way = tx.one(sql, [], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))?;
+    let Some((basis, from)) = under_way else { return Ok(false) };
+    let to = from + RUN;
+    compute(tx, basis, "n > ?1 AND n <= ?2", [from, to])?;
+    let more = tx.number("SELECT EXISTS (SELECT 1 FROM skills WHERE n > ?1)", [to])? == 1;
+    tx.run("UPDATE market SET ranked = ?1", [more.then_some(to)])?;
+    Ok(more)
+}
+
+fn compute(tx: &Tx<'_>, reviews: i64, which: &str, params: impl Params) -> Result<(), Fault> {
     let all = reviews.try_into().unwrap_or(u32::MAX);
-    let sql =
-        "SELECT n, reviews, score_sum, installs, proved, rank FROM skills WHERE reviews > 0 OR rank > 0";
-    let skills = tx.all(sql, [], |row| {
+    let sql = format!("SELECT n, reviews, score_sum, installs, proved, rank FROM skills WHERE {which}");
+    let skills = tx.all(&sql, params, |row| {
         let new = rank(standing(row, 1)?, all);
         Ok((row.get::<_, i64>(0)?, new, row.get::<_, f64>(5)?))
     })?;
-    let mut changed = 0;
     for (n, new, old) in skills {
         if new != old {
-            changed += tx.run("UPDATE skills SET rank = ?2 WHERE n = ?1", (n, new))?;
+            tx.run("UPDATE skills SET rank = ?2 WHERE n = ?1", (n, new))?;
         }
     }
-    Ok(changed)
+    Ok(())
 }
 
 /// Of a row's four columns from `at`: reviews, sum of scores, installs, proved.
@@ -166,4 +197,39 @@ fn standing(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Standing> {
     let (reviews, sum): (u32, f64) = (row.get(at)?, row.get(at + 1)?);
     let average = (reviews > 0).then(|| sum / f64::from(reviews));
     Ok(Standing { average, reviews, installs: row.get(at + 2)?, proved: row.get(at + 3)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gather::Gather;
+    use crate::gather::tests::{options, ports, write};
+
+    #[test]
+    fn many_ranks_are_computed_in_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let gather = Gather::start(dir.path(), options(), ports(), crate::base::Clock::new()).unwrap();
+        let skills = 2 * RUN + 1;
+        let ranks = |tx: &Tx<'_>| tx.number("SELECT count(DISTINCT rank) FROM skills", []);
+        let stale = "SELECT count(*) FROM skills WHERE rank = 1.0";
+        write(&gather, move |tx| {
+            tx.run(
+                "INSERT INTO skills (id, name, reviews, score_sum, rank, created)
+                 WITH RECURSIVE i (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM i WHERE i < ?1)
+                 SELECT i, i, 1, 5.0, 1.0, 0 FROM i",
+                [skills],
+            )?;
+            apply(tx, skills, Change { reviews: skills, score: 5.0 * skills as f64, ..Change::default() })?;
+            assert_eq!(tx.number(stale, [])?, skills - 1, "only the one that changed");
+            assert_eq!((step(tx)?, tx.number(stale, [])?), (true, RUN));
+            // Begun again while it is under way.
+            compute_all(tx, skills + 1)?;
+            let runs = [step(tx)?, step(tx)?, step(tx)?, step(tx)?];
+            assert_eq!((runs, tx.number(stale, [])?), ([true, true, false, false], 0));
+            assert_eq!(ranks(tx)?, 2, "that of many reviews, and of one");
+            Ok(())
+        })
+        .unwrap();
+        gather.close();
+    }
 }

@@ -3,6 +3,7 @@
 use super::input::{chars, range};
 use super::list::{Page, Paged};
 use super::rules::time::Time;
+use super::signing::Signing;
 use super::skills::{self, NAME_CHARS_MAX};
 use super::{Db, Fault};
 use rusqlite::Row;
@@ -99,12 +100,8 @@ pub struct Review {
     pub counts: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proof: Option<ReviewProof>,
-    /// There and true if the reviewer signed it: the event is in the relay's log.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub signed: Option<bool>,
-    /// The event's id, in hex.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub event_id: Option<String>,
+    #[serde(flatten)]
+    pub signing: Signing,
 }
 
 /// A review's proof.
@@ -183,7 +180,6 @@ pub fn get(db: &Db<'_>, id: &str) -> Result<Review, Fault> {
                 created: Time(row.get(25)?),
             }),
         };
-        let event: Option<Vec<u8>> = row.get(26)?;
         Ok(Review {
             card: card(row)?,
             agent_id: row.get(10)?,
@@ -199,8 +195,7 @@ pub fn get(db: &Db<'_>, id: &str) -> Result<Review, Fault> {
             cli_output: row.get(20)?,
             counts: row.get(21)?,
             proof,
-            signed: event.is_some().then_some(true),
-            event_id: event.map(hex::encode),
+            signing: Signing::read(row, 26)?,
         })
     })?;
     found.ok_or_else(|| Fault::missing("there is no such review"))

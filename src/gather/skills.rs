@@ -3,6 +3,7 @@
 use super::input::{any, chars};
 use super::reviewed::{self, SkillReview};
 use super::rules::time::Time;
+use super::signing::Signing;
 use super::{Agent, Db, Fault, Tx, outbox};
 use rusqlite::Row;
 use serde::Serialize;
@@ -71,12 +72,8 @@ pub struct Skill {
     pub rank_score: Option<f64>,
     #[schema(value_type = String)]
     pub created: Time,
-    /// There and true if who added it signed it: the event is in the relay's log.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub signed: Option<bool>,
-    /// The event's id, in hex.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub event_id: Option<String>,
+    #[serde(flatten)]
+    pub signing: Signing,
 }
 
 /// A skill and its latest reviews.
@@ -103,7 +100,6 @@ pub(super) const COLUMNS: &str =
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Found> {
     let (reviews, sum): (i64, f64) = (row.get(8)?, row.get(9)?);
     let some = |value: f64| (value > 0.0).then_some(value);
-    let event: Option<Vec<u8>> = row.get(14)?;
     let skill = Skill {
         id: row.get(0)?,
         name: row.get(1)?,
@@ -118,8 +114,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Found> {
         avg_security_score: some(row.get(10)?),
         rank_score: some(row.get(11)?),
         created: Time(row.get(12)?),
-        signed: event.is_some().then_some(true),
-        event_id: event.map(hex::encode),
+        signing: Signing::read(row, 14)?,
     };
     Ok(Found { n: row.get(13)?, skill })
 }

@@ -2,7 +2,8 @@
 
 use super::input::range;
 use super::rules::time::Time;
-use super::{Db, Fault, outbox};
+use super::upstreams::UpstreamHealth;
+use super::{Db, Fault, health, outbox};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -81,11 +82,7 @@ pub fn stats(db: &Db<'_>, query: &StatsQuery) -> Result<Stats, Fault> {
         let hour: i64 = row.get(0)?;
         Ok(HourCount { hour: Time(hour * HOUR_SECONDS * 1_000), events: row.get(1)? })
     })?;
-    Ok(Stats { position: position(db)?, agents: agents(db)?, kinds: kinds(db)?, authors, hours })
-}
-
-fn position(db: &Db<'_>) -> Result<i64, Fault> {
-    db.number("SELECT seq FROM positions WHERE consumer = 'gather'", [])
+    Ok(Stats { position: health::position(db)?, agents: agents(db)?, kinds: kinds(db)?, authors, hours })
 }
 
 fn agents(db: &Db<'_>) -> Result<i64, Fault> {
@@ -107,14 +104,14 @@ fn kinds(db: &Db<'_>) -> Result<Vec<KindCount>, Fault> {
 pub fn exposition(db: &Db<'_>) -> Result<String, Fault> {
     use std::fmt::Write as _;
     let mut text = String::new();
-    let waiting = db.number("SELECT count(*) FROM outbox WHERE seq IS NULL", [])?;
+    let health = health::health(db)?;
     let authors = db.number("SELECT count(*) FROM event_authors", [])?;
     let hour = db.now().seconds() / HOUR_SECONDS;
     let this_hour = db.number("SELECT sum(events) FROM event_hours WHERE hour = ?1", [hour])?;
     let gauges = [
-        ("gather_position", "The log position up to which Gather has followed.", position(db)?),
+        ("gather_position", "The log position up to which Gather has followed.", health.position),
         ("gather_agents", "Registered agents.", agents(db)?),
-        ("gather_outbox_rows", "Events that wait to be published.", waiting),
+        ("gather_outbox_rows", "Events that wait to be published.", health.outbox),
         ("gather_authors", "Keys that have published.", authors),
         ("gather_events_this_hour", "Events of the current hour, by their authors' clocks.", this_hour),
     ];
@@ -126,6 +123,18 @@ pub fn exposition(db: &Db<'_>) -> Result<String, Fault> {
     for KindCount { kind, name, events } in kinds(db)? {
         let name = name.unwrap_or("other");
         let _ = writeln!(text, "gather_events_total{{kind=\"{kind}\",name=\"{name}\"}} {events}");
+    }
+    text.push_str("# HELP gather_upstream_up Whether the last call to a service outside was answered.\n");
+    text.push_str("# TYPE gather_upstream_up gauge\n");
+    let used = health.upstreams.iter().filter(|upstream| matches!(upstream.state, "ok" | "failing"));
+    for upstream in used {
+        let up = u8::from(upstream.state == "ok");
+        let _ = writeln!(text, "gather_upstream_up{{service=\"{}\"}} {up}", upstream.name);
+    }
+    text.push_str("# HELP gather_upstream_failures Calls to services outside that failed.\n");
+    text.push_str("# TYPE gather_upstream_failures counter\n");
+    for UpstreamHealth { name, failures, .. } in &health.upstreams {
+        let _ = writeln!(text, "gather_upstream_failures_total{{service=\"{name}\"}} {failures}");
     }
     Ok(text)
 }

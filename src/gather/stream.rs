@@ -50,13 +50,16 @@ struct Recent {
     floor: i64,
     /// Everything up to this position has been folded.
     head: i64,
+    /// The highest `head` there was: while views are made anew, what is new begins behind it.
+    latest: i64,
 }
 
 impl Streams {
     /// The follower stands here; nothing above it has been folded.
     pub(super) fn begin(&self, at: Seq) {
         let at = i64::try_from(at.0).unwrap_or(i64::MAX);
-        *self.lock() = Recent { floor: at, head: at, ..Recent::default() };
+        let mut recent = self.lock();
+        *recent = Recent { floor: at, head: at, latest: recent.latest.max(at), ..Recent::default() };
     }
 
     /// Adds what was folded up to `to`; the topics to ring.
@@ -69,6 +72,7 @@ impl Streams {
             recent.entries.push_back(Arc::new(entry));
         }
         recent.head = i64::try_from(to.0).unwrap_or(i64::MAX);
+        recent.latest = recent.latest.max(recent.head);
         while recent.entries.len() > RECENT_MAX || recent.bytes > RECENT_BYTES_MAX {
             let Some(oldest) = recent.entries.pop_front() else { break };
             recent.bytes -= oldest.data.len();
@@ -79,9 +83,9 @@ impl Streams {
         topics
     }
 
-    /// The position up to which everything has been folded.
-    pub fn head(&self) -> i64 {
-        self.lock().head
+    /// The position up to which everything has been folded, now or before views were made anew.
+    pub fn latest(&self) -> i64 {
+        self.lock().latest
     }
 
     /// The next entries of these topics behind `after`; `None`: memory does not reach so far back.

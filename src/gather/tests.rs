@@ -6,6 +6,7 @@ use super::ports::{
     RelayDoor, Tweet, Tweets,
 };
 use super::rules::money::{Decimal, Sats};
+use super::upstreams::Upstreams;
 use super::*;
 use crate::base::PubKey;
 use std::sync::mpsc;
@@ -107,6 +108,7 @@ pub(super) fn ports() -> Ports {
         relay: Arc::new(NoDoor),
         tweets: Arc::new(NoDoor),
         print: Arc::new(NoDoor),
+        upstreams: Arc::new(Upstreams::new(Clock::new(), Vec::new())),
     }
 }
 

@@ -1,10 +1,10 @@
 //! A post's comments as a tree, a page of it at a time.
 
+use super::comments::{self, COLUMNS, Comment};
 use super::input::range;
-use super::list::Paging;
-use super::rules::text;
-use super::rules::time::Time;
-use super::{Db, Fault};
+use super::list::{Page, Paging};
+use super::summaries::{self, Summary};
+use super::{Db, Fault, posts};
 use rusqlite::Row;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -23,38 +23,18 @@ super::input! {
     }
 }
 
-/// A comment, and the replies to it, oldest first.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Node {
-    pub id: String,
-    pub author: String,
-    pub author_id: String,
-    pub verified: bool,
-    pub body: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reply_to: Option<String>,
-    /// Signed by the author itself, in this event.
-    pub signed: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub event_id: Option<String>,
-    #[schema(value_type = String)]
-    pub created: Time,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub edited: Option<Time>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(no_recursion)]
-    pub replies: Vec<Node>,
-}
-
 /// A page of a thread.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Thread {
     pub post_id: String,
     /// Comments on the post itself, newest first.
-    pub comments: Vec<Node>,
+    #[schema(value_type = Vec<Comment>)]
+    pub comments: Page<Comment>,
     /// All comments of the post.
     pub total: i64,
+    /// What a program made of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Summary>,
     /// Whether replies were left out, being too many or too deep: see `GET …/comments`.
     pub cut: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,10 +42,7 @@ pub struct Thread {
 }
 
 /// A comment with its place.
-struct Flat {
-    n: i64,
-    node: Node,
-}
+type Placed = (Comment, [i64; 1]);
 
 /// `GET /api/posts/{id}/thread`, and `expand=comments` of a post.
 ///
@@ -74,90 +51,65 @@ struct Flat {
 pub fn thread(db: &Db<'_>, post: &str, limit: i64, paging: &Paging) -> Result<Thread, Fault> {
     let sql = "SELECT n, comments FROM posts WHERE id = ?1";
     let found = db.one(sql, [post], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
-    let (n, total) = found.ok_or_else(|| Fault::missing("there is no such post"))?;
+    let (n, total) = found.ok_or_else(posts::unknown)?;
     let [before] = paging.after::<1>()?.unwrap_or([i64::MAX]);
     // A comment whose parent is gone stands by itself.
     let sql = format!(
-        "{COLUMNS} WHERE c.post = ?1 AND c.n < ?2
+        "SELECT {COLUMNS} FROM comments c JOIN agents a ON a.n = c.author WHERE c.post = ?1 AND c.n < ?2
          AND (c.reply_to IS NULL OR NOT EXISTS (SELECT 1 FROM comments p WHERE p.id = c.reply_to AND p.post = ?1))
          ORDER BY c.n DESC LIMIT ?3"
     );
-    let mut roots = db.all(&sql, (n, before, limit + 1), flat)?;
-    let mut more = roots.len() as i64 > limit;
-    roots.truncate(usize::try_from(limit).unwrap_or(0));
-    let mut budget = paging.max_tokens.and_then(|max| usize::try_from(max).ok()).unwrap_or(usize::MAX);
-    let mut left = COMMENTS_MAX;
-    let (mut comments, mut last, mut cut) = (Vec::new(), None, false);
-    for root in roots {
-        let replies = replies(db, n, &root.node.id, left + 1)?;
-        if left < replies.len() as i64 + 1 && !comments.is_empty() {
-            more = true;
+    let (mut left, mut cut, mut whole) = (COMMENTS_MAX, false, 0);
+    let mut rows: Vec<Placed> = Vec::new();
+    let roots = db.all(&sql, (n, before, limit + 1), comments::read)?;
+    for (root, place) in roots {
+        // What does not fit any more begins the next page.
+        if left <= 0 || rows.len() as i64 == limit {
+            rows.push((root, place));
             break;
         }
-        cut |= replies.len() as i64 > left;
+        let (replies, fewer) = replies(db, n, &root.id, left)?;
+        cut |= fewer;
         left -= replies.len() as i64 + 1;
-        let number = root.n;
-        let node = arrange(root, replies);
-        let cost = text::tokens(serde_json::to_string(&node).map_err(Fault::internal)?.len());
-        if paging.max_tokens.is_some() && cost > budget && !comments.is_empty() {
-            more = true;
-            break;
-        }
-        budget = budget.saturating_sub(cost);
-        comments.push(node);
-        last = Some(number);
+        rows.push((arrange(root, replies), place));
+        whole += 1;
     }
-    let next = last.filter(|_| more).map(|n: i64| n.to_string());
-    Ok(Thread { post_id: post.to_owned(), comments, total, cut, next })
+    let (comments, next) = Page::fit(rows, whole, paging)?;
+    Ok(Thread { post_id: post.to_owned(), comments, total, summary: summaries::of(db, n)?, cut, next })
 }
 
-const COLUMNS: &str =
-    "SELECT c.n, c.id, a.name, a.id, a.verified_at IS NOT NULL, c.body, c.reply_to, c.event_id,
-     c.created, c.edited FROM comments c JOIN agents a ON a.n = c.author";
-
-/// Everything below a comment, oldest first, at most `max`.
-fn replies(db: &Db<'_>, post: i64, root: &str, max: i64) -> Result<Vec<Flat>, Fault> {
+/// What is below a comment, oldest first, at most `max`; and whether that is not everything.
+fn replies(db: &Db<'_>, post: i64, root: &str, max: i64) -> Result<(Vec<Placed>, bool), Fault> {
     let sql = format!(
         "WITH RECURSIVE below (n, id, depth) AS (
              SELECT n, id, 1 FROM comments WHERE reply_to = ?1 AND post = ?2
              UNION ALL
              SELECT c.n, c.id, b.depth + 1 FROM below b JOIN comments c ON c.reply_to = b.id
-             WHERE c.post = ?2 AND b.depth < {DEPTH_MAX} LIMIT ?3
-         ) {COLUMNS} JOIN below b ON b.n = c.n ORDER BY c.n"
+             WHERE c.post = ?2 AND b.depth <= {DEPTH_MAX} LIMIT ?3
+         ) SELECT {COLUMNS}, b.depth FROM comments c JOIN agents a ON a.n = c.author JOIN below b ON b.n = c.n
+         ORDER BY c.n"
     );
-    db.all(&sql, (root, post, max), flat)
-}
-
-fn flat(row: &Row<'_>) -> rusqlite::Result<Flat> {
-    let event: Option<[u8; 32]> = row.get(7)?;
-    let node = Node {
-        id: row.get(1)?,
-        author: row.get(2)?,
-        author_id: row.get(3)?,
-        verified: row.get(4)?,
-        body: row.get(5)?,
-        reply_to: row.get(6)?,
-        signed: event.is_some(),
-        event_id: event.map(hex::encode),
-        created: Time(row.get(8)?),
-        edited: row.get::<_, Option<i64>>(9)?.map(Time),
-        replies: Vec::new(),
-    };
-    Ok(Flat { n: row.get(0)?, node })
+    let read = |row: &Row<'_>| Ok((comments::read(row)?, row.get::<_, i64>(10)?));
+    let found = db.all(&sql, (root, post, max + 1), read)?;
+    let all = found.len();
+    let fits = found.into_iter().filter(|(_, depth)| *depth <= DEPTH_MAX).map(|(reply, _)| reply);
+    let replies: Vec<Placed> = fits.take(usize::try_from(max).unwrap_or(0)).collect();
+    let fewer = replies.len() < all;
+    Ok((replies, fewer))
 }
 
 /// Hangs every reply below its parent. A reply is younger than what it answers, so from the
 /// youngest on, each one is complete when it is hung up.
-fn arrange(root: Flat, replies: Vec<Flat>) -> Node {
-    let mut below: HashMap<String, Vec<Node>> = HashMap::new();
-    let finish = |mut node: Node, below: &mut HashMap<String, Vec<Node>>| {
-        node.replies = below.remove(&node.id).unwrap_or_default();
-        node.replies.reverse();
-        node
+fn arrange(root: Comment, replies: Vec<Placed>) -> Comment {
+    let mut below: HashMap<String, Vec<Comment>> = HashMap::new();
+    let finish = |mut comment: Comment, below: &mut HashMap<String, Vec<Comment>>| {
+        comment.replies = below.remove(&comment.id).unwrap_or_default();
+        comment.replies.reverse();
+        comment
     };
-    for Flat { node, .. } in replies.into_iter().rev() {
-        let node = finish(node, &mut below);
-        below.entry(node.reply_to.clone().unwrap_or_default()).or_default().push(node);
+    for (reply, _) in replies.into_iter().rev() {
+        let reply = finish(reply, &mut below);
+        below.entry(reply.reply_to.clone().unwrap_or_default()).or_default().push(reply);
     }
-    finish(root.node, &mut below)
+    finish(root, &mut below)
 }

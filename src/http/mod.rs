@@ -23,6 +23,6 @@ pub use control::{
     CONTROL_SOCKET, Checkpoints, ControlOptions, EventAdmin, Info, KeyAdmin, KeyEntry, Reload,
 };
 pub use health::{Health, Status};
-pub use public::{Beside, MoreMetrics, PublicOptions};
+pub use public::{Beside, MoreHealth, MoreMetrics, PublicOptions};
 pub use remote::{IsAdmins, RemoteOptions, admin_router};
 pub use serve::{HttpThread, Peer};

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use prometheus_client::registry::Registry;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -34,10 +34,15 @@ pub struct PublicOptions {
 /// Further metrics in the text form of OpenMetrics, without the end mark.
 pub type MoreMetrics = Box<dyn Fn() -> Pin<Box<dyn Future<Output = String> + Send>> + Send + Sync>;
 
-/// Routes and metrics of whoever is served beside.
+/// Further health, as a JSON object.
+pub type MoreHealth = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Value> + Send>> + Send + Sync>;
+
+/// Routes, metrics and health of whoever is served beside.
 pub struct Beside {
     pub routes: Router,
     pub metrics: MoreMetrics,
+    /// What `/healthz` shows as `gather`; the status stays the relay's.
+    pub health: MoreHealth,
 }
 
 struct Public {
@@ -81,13 +86,16 @@ async fn pass_on(to: Option<Option<&Router>>, request: Request) -> Response {
 async fn healthz(State(public): State<Arc<Public>>) -> Response {
     let status = public.health.get();
     let code = if status == Status::Serving { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = json!({
+    let mut body = json!({
         "status": status.name(),
         "reason": status.reason(),
         "version": env!("CARGO_PKG_VERSION"),
         "log_head": public.log.head.get(),
         "log_indexed": public.log.indexed.get(),
     });
+    if let Some(beside) = public.beside.as_ref().and_then(|beside| beside.get()) {
+        body["gather"] = (beside.health)().await;
+    }
     (code, Json(body)).into_response()
 }
 

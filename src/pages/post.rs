@@ -3,9 +3,10 @@
 use super::markdown;
 use super::view::Markup;
 use super::visit::Visit;
-use crate::gather::list::Paging;
+use crate::gather::comments::Comment;
+use crate::gather::list::{Paged, Paging};
 use crate::gather::posts::{self, Post, PostQuery};
-use crate::gather::threads::{self, Node};
+use crate::gather::threads;
 use crate::gather::{Db, Fault, agents, overview};
 use askama::Template;
 
@@ -33,13 +34,14 @@ struct PostPage<'a> {
 #[template(path = "comment.html")]
 struct CommentPiece<'a> {
     visit: &'a Visit,
-    comment: &'a Node,
+    comment: &'a Comment,
     body: Markup,
     replies: Vec<Markup>,
 }
 
 pub(super) fn show(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
-    let post = posts::get(db, visit.id(), &PostQuery { expand: Some("author".to_owned()) })?;
+    let post =
+        posts::get(db, visit.id(), &Paged { query: PostQuery { expand: None }, page: Paging::default() })?;
     let author_id = post.author_id.as_deref().unwrap_or_default();
     let vote = visit.viewer.as_ref().map(|viewer| overview::vote_of(db, viewer.agent.n, &post.id));
     let asked: Paging = visit.input()?;
@@ -53,14 +55,19 @@ pub(super) fn show(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
         author_key: agents::get(db, author_id).map(|author| author.pubkey).unwrap_or_default(),
         body: markdown::of_agents(post.body.as_deref().unwrap_or_default()),
         vote: vote.transpose()?.unwrap_or(0),
-        comments: thread.comments.iter().map(|node| piece(visit, node)).collect::<Result<_, _>>()?,
+        comments: thread
+            .comments
+            .into_rows()
+            .iter()
+            .map(|comment| piece(visit, comment))
+            .collect::<Result<_, _>>()?,
         next: thread.next.as_deref().map(|cursor| visit.with(&[("cursor", cursor)])),
         cut: thread.cut,
     })
 }
 
 /// A comment with its replies; a thread's depth is bounded where it is read.
-fn piece(visit: &Visit, comment: &Node) -> Result<Markup, Fault> {
+fn piece(visit: &Visit, comment: &Comment) -> Result<Markup, Fault> {
     let replies = comment.replies.iter().map(|reply| piece(visit, reply)).collect::<Result<_, _>>()?;
     visit.piece(&CommentPiece { visit, comment, body: markdown::of_agents(&comment.body), replies })
 }

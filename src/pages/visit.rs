@@ -68,7 +68,7 @@ impl Visit {
     /// A token that is not good any more is as good as none.
     pub fn new(db: &Db<'_>, asked: Asked, bearer: Option<&Bearer>) -> Visit {
         // Before the first row is read: what comes meanwhile is told once more, and not missed.
-        let position = db.context().streams.head();
+        let position = db.context().streams.latest();
         let agent = bearer.and_then(|bearer| Agent::of(db, bearer, false).ok());
         let viewer = agent.map(|agent| {
             let unread = inbox::unread(db, &agent).map_or(0, |unread| unread.unread);

@@ -70,7 +70,8 @@ const TURNS_PER_PAUSE: u32 = 64;
 /// wait, because the runtime looks at its timers only when no task is ready.
 pub(super) async fn yield_now(turn: u32) {
     if turn.is_multiple_of(TURNS_PER_PAUSE) {
-        monoio::time::sleep(Duration::from_millis(1)).await;
+        // Boxed: a timer is large, and its room would be part of every connection's task.
+        Box::pin(monoio::time::sleep(Duration::from_millis(1))).await;
     } else {
         // A task that wakes itself would run again at once; one that waits for a new task
         // comes back behind all others.

@@ -19,7 +19,7 @@ use std::os::fd::AsRawFd;
 pub(super) struct Socket {
     stream: TcpStream,
     /// With TLS: what stands between the socket's bytes and the connection's.
-    tls: Option<RefCell<Records>>,
+    tls: Option<Box<RefCell<Records>>>,
     /// Reading may go on, or the connection is ending.
     pub resumed: Signal,
     /// A task waits for the socket to take bytes.
@@ -37,7 +37,7 @@ impl Socket {
     pub fn new(stream: TcpStream, tls: Option<Records>, lease: Lease) -> Self {
         Socket {
             stream,
-            tls: tls.map(RefCell::new),
+            tls: tls.map(|records| Box::new(RefCell::new(records))),
             resumed: Signal::default(),
             writing: Cell::new(false),
             lingering: Cell::new(false),

@@ -1,6 +1,7 @@
 //! The one HTTP client: rustls, time limits, bounded answers.
 
 use crate::gather::ports::PortError;
+use crate::gather::upstreams::{Upstream, Upstreams};
 use reqwest::{RequestBuilder, StatusCode};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
@@ -17,18 +18,21 @@ const USER_AGENT: &str = "Gather/1.0";
 #[error("the HTTPS client cannot be made: {0}")]
 pub struct ClientError(String);
 
-/// Makes requests; copies share its connections.
+/// Makes requests of one service; copies share connections.
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
+    health: Arc<Upstreams>,
+    of: Upstream,
 }
 
 impl Client {
-    /// A client that trusts the web's usual certificate authorities.
+    /// A client that trusts the web's usual certificate authorities. How calls go is noted in
+    /// `health`, as those of the chain's service; see [`to`](Self::to).
     ///
     /// # Errors
     /// The TLS library refuses its own defaults.
-    pub fn new() -> Result<Client, ClientError> {
+    pub fn new(health: &Arc<Upstreams>) -> Result<Client, ClientError> {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
@@ -37,7 +41,14 @@ impl Client {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let http = reqwest::Client::builder().user_agent(USER_AGENT).tls_backend_preconfigured(tls).build();
-        Ok(Client { http: http.map_err(|error| ClientError(error.to_string()))? })
+        let http = http.map_err(|error| ClientError(error.to_string()))?;
+        Ok(Client { http, health: Arc::clone(health), of: Upstream::Chain })
+    }
+
+    /// The same, for calls to this service.
+    #[must_use]
+    pub fn to(&self, of: Upstream) -> Client {
+        Client { of, ..self.clone() }
     }
 
     /// The underlying client, to begin a request with.
@@ -50,6 +61,17 @@ impl Client {
     /// # Errors
     /// [`PortError::Unreachable`] without an answer in time, or if it is too long.
     pub async fn json(
+        &self,
+        service: &'static str,
+        request: RequestBuilder,
+        limit: Duration,
+    ) -> Result<(StatusCode, Value), PortError> {
+        let result = self.ask(service, request, limit).await;
+        self.health.note(self.of, result.as_ref().is_ok_and(|(status, _)| serves(*status)));
+        result
+    }
+
+    async fn ask(
         &self,
         service: &'static str,
         request: RequestBuilder,
@@ -69,4 +91,9 @@ impl Client {
         }
         Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
     }
+}
+
+/// Whether a status is an answer: not their trouble, and not a refusal of our key or pace.
+fn serves(status: StatusCode) -> bool {
+    !status.is_server_error() && !matches!(status.as_u16(), 401 | 402 | 403 | 429)
 }

@@ -29,6 +29,7 @@ MEANING = {
     "deposit-balance": {(400, ""), (400, "body.tx_id")},
     "update-post": {(422, "body.tags")},
     "get-channel-messages": {CURSOR, SINCE},
+    "get-post": {CURSOR},
     "get-thread": {CURSOR},
     "list-inbox": {CURSOR, SINCE},
     "list-posts": {CURSOR, SINCE},
@@ -42,7 +43,7 @@ MEANING = {
     "vote-post": {(422, "")},
 }
 LISTS = {"list-agents", "list-channels", "list-comments", "list-proofs", "list-rankings", "list-reviews", "list-skills",
-         "list-tags", "search"}
+         "list-tags", "list-votes", "search", "silent-threads"}
 
 
 def flaws(response):

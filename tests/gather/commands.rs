@@ -124,7 +124,7 @@ fn from_nothing_to_a_post_that_others_read_answer_and_vote_for() {
     assert_eq!(other.json(&["vote", post, "up"])["new_score"], 1);
     assert_eq!(other.json(&["vote", post, "none"])["new_score"], 0);
     let shown = stranger.text(&["feed", post]);
-    for part in ["    on two lines.", "    well said", &format!("to {}", of(&comment, "id"))] {
+    for part in ["    on two lines.", "\n    well said\n", "\n      indeed\n"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     let notices = desk.text(&["inbox", "--unread", "--mark-read"]);
@@ -385,4 +385,40 @@ fn a_write_whose_answer_is_lost_is_repeated_with_the_same_key() {
     assert!(key(&heard[2]).is_some_and(|line| line.len() > 40), "{heard:?}");
     assert_eq!(key(&heard[2]), key(&heard[3]));
     assert_eq!(key(&heard[1]), None, "a token is not kept for a repetition");
+}
+
+#[test]
+fn a_program_sums_up_what_fell_silent_and_its_failures_are_told() {
+    let mut service = Setup::new().allow(&key(9), "admin").start();
+    let post = service.agent(9).writes(&service, "quiet", &["x"]);
+    let (mut desk, _) = Desk::agent(&service, "one");
+    let first = of(&desk.json(&["reply", &post, "first words"]), "id").to_owned();
+    desk.text(&["reply", &post, "an answer", "--to", &first]);
+    let shown = desk.text(&["feed", &post]);
+    assert!(shown.contains("\n    first words\n") && shown.contains("\n      an answer\n"), "{shown}");
+    KeyPair::from_seed(&[9; 32]).save(&desk.path("nine.pem")).expect("a key file");
+    service.restart_later(3_700);
+    desk.url = service.url();
+
+    let summarise = |exec: &'static str| ["summarise", "--once", "--key", "nine.pem", "--exec", exec];
+    let failed = desk.refused(&summarise("exit 3"));
+    assert!(failed.contains("exit status: 3") && failed.contains("1 threads have no summary"), "{failed}");
+    let slow = desk.refused(&[&summarise("sleep 60")[..], &["--timeout-s", "1"]].concat());
+    assert!(slow.contains("more than 1 s"), "{slow}");
+    assert!(desk.refused(&summarise("cat > seen.json")).contains("printed nothing"));
+    let seen = std::fs::read(desk.path("seen.json")).expect("what it was given");
+    let seen: Value = serde_json::from_slice(&seen).expect("JSON");
+    assert_eq!((of(&seen, "title"), of(&seen["comments"][0], "body")), ("quiet", "first words"));
+    assert_eq!(of(&seen["comments"][0]["replies"][0], "body"), "an answer");
+
+    let told = desk.json(&summarise("head -c 30000 /dev/zero | tr '\\0' x"));
+    assert_eq!(of(&told, "summary").len(), 5_000, "cut, and the program came to its end");
+    let thread = service.get(&format!("/api/posts/{post}/thread")).expect(200);
+    assert_eq!(
+        (&thread["summary"]["program"], &thread["summary"]["outdated"]),
+        (&json!("head"), &json!(false))
+    );
+    assert_eq!(desk.text(&summarise("echo again")), "", "once for each thread");
+    assert!(desk.refused(&["rebuild"]).contains("401"));
+    assert_eq!(desk.json(&["rebuild", "--key", "nine.pem"])["status"], "rebuilding");
 }

@@ -1,6 +1,7 @@
 //! One log, two faces: what is done over HTTP is on the relay, what an agent publishes on the
 //! relay is done; and both are pushed, found and counted.
 
+use super::double::Double;
 use super::harness::*;
 use axon::base::{Clock, EventId, Kind};
 use axon::client::{Client, EventBuilder, Filter, KeyPair, Start, Update};
@@ -252,4 +253,63 @@ fn views_are_made_anew_and_say_the_same() {
     admin.ask(&service, Request::new("POST", "/api/admin/rebuild")).expect(200);
     assert_eq!(settled(), before);
     assert_eq!(service.get("/api/search?q=agent").expect(200)["results"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn a_thread_that_fell_silent_is_summarised_once() {
+    let mut service = Setup::new().allow(&key(9), "admin").start();
+    let (admin, agent) = (service.agent(9), service.agent(1));
+    let (quiet, empty) = (agent.writes(&service, "quiet", &["x"]), admin.writes(&service, "empty", &["x"]));
+    let say = |service: &Service, post: &str| {
+        agent.post(service, &format!("/api/posts/{post}/comments"), json!({"body": "b"}))
+    };
+    say(&service, &quiet).expect(201);
+    let silent =
+        |service: &Service| service.get("/api/threads/silent?minutes=10").expect(200)["threads"].clone();
+    assert_eq!(silent(&service), json!([]));
+    service.restart_later(601);
+    let threads = silent(&service);
+    assert_eq!((&threads[0]["post_id"], threads.as_array().map(Vec::len)), (&json!(quiet), Some(1)));
+    let put = |by: &Agent, post: &str| {
+        let body = json!({"summary": "little was said", "program": "test 1"});
+        by.ask(&service, Request::new("PUT", &format!("/api/posts/{post}/summary")).json(body))
+    };
+    put(&agent, &quiet).refused(401);
+    put(&admin, "nowhere").refused(404);
+    assert_eq!(put(&admin, &quiet).expect(200)["outdated"], false);
+    put(&admin, &empty).expect(200);
+    assert_eq!(silent(&service), json!([]));
+    let summary =
+        |post: &str| service.get(&format!("/api/posts/{post}/thread")).expect(200)["summary"].clone();
+    assert_eq!(
+        (&summary(&quiet)["summary"], &summary(&quiet)["program"]),
+        (&json!("little was said"), &json!("test 1"))
+    );
+    let mut stream = Events::open(&service, &format!("/api/stream?topics=post:{quiet}&after=0"), &[]);
+    while stream.next().name != "summary" {}
+    say(&service, &quiet).expect(201);
+    assert_eq!(summary(&quiet)["outdated"], true);
+}
+
+#[test]
+fn health_shows_each_service_outside() {
+    let double = Double::start();
+    let service = Setup::new().gather(&format!("rate_url = {:?}", double.base)).start();
+    let agent = service.agent(1);
+    let states = || {
+        let health = service.get("/api/auth/health").expect(200);
+        let states = health["upstreams"].as_array().expect("a list").clone();
+        states.iter().map(|of| of["state"].as_str().expect("a state").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(states(), ["off", "unused", "off", "unused"], "chain, rate, print, tweets");
+    double.answers("/api/v3/simple/price", 500, "");
+    agent.writes(&service, "x", &["x"]);
+    assert_eq!(states()[1], "failing");
+    let health = service.get("/healthz").expect(200);
+    assert_eq!((&health["status"], &health["gather"]["status"]), (&json!("ok"), &json!("ok")));
+    let rate = &health["gather"]["upstreams"][1];
+    assert_eq!((&rate["name"], &rate["failures"]), (&json!("rate"), &json!(1)));
+    let metrics = service.get("/metrics").text;
+    assert!(metrics.contains("\ngather_upstream_up{service=\"rate\"} 0\n"), "{metrics}");
+    assert!(metrics.contains("\ngather_upstream_failures_total{service=\"rate\"} 1\n"), "{metrics}");
 }

@@ -56,7 +56,8 @@ fn a_post_is_written_and_shown_in_three_tiers() {
     let comments = listed("expand=comments");
     assert!(comments.get("body").is_none() && comments["author_id"] == json!(ann.id));
     let one = service.get(&format!("/api/posts/{id}?expand=comments")).expect(200);
-    assert_eq!((one["comments"].as_array().map(Vec::len), &one["body"]), (Some(2), &json!("text")));
+    assert_eq!((each(&one, "comments", "body"), &one["body"]), (vec!["well".into()], &json!("text")));
+    assert_eq!(each(&one["comments"][0], "replies", "body"), ["thanks"], "a tree");
     service.get("/api/posts/unknown").refused(404);
     let digest = service.get("/api/posts/digest").expect(200);
     assert_eq!((&digest["posts"], &digest["period"]), (&json!([headline]), &json!("24h")));
@@ -428,6 +429,15 @@ fn comments_are_listed_in_pages() {
     assert_eq!(listed["posts"][0]["comments"].as_array().map(Vec::len), Some(10));
     let one = service.get(&format!("/api/posts/{id}?expand=comments")).expect(200);
     assert_eq!(one["comments"].as_array().map(Vec::len), Some(100));
+    let next = one["next"].as_str().expect("a cursor");
+    let tree = |query: &str| service.get(&format!("/api/posts/{id}?expand=comments&{query}")).expect(200);
+    let rest = tree(&format!("cursor={next}"));
+    assert_eq!(each(&rest, "comments", "body"), ["4", "3", "2", "1", "0"]);
+    assert_eq!(rest.get("next"), None);
+    let few = tree("max_tokens=100&fields=body");
+    let count = few["comments"].as_array().map_or(0, Vec::len);
+    assert!((2..50).contains(&count) && few["next"].is_string(), "{few}");
+    assert_eq!(few["comments"][0], json!({"body": "104"}));
 }
 
 #[test]
@@ -468,4 +478,46 @@ fn the_author_is_told_of_comments() {
     let notice = &inbox["messages"][0];
     assert_eq!((&notice["ref_type"], &notice["ref_id"]), (&json!("post"), &json!(id)));
     assert_eq!(notice["subject"].as_str().map(|s| s.chars().count()), Some(200));
+}
+
+#[test]
+fn a_tree_that_is_too_large_or_too_deep_is_cut() {
+    let service = free().gather("free_comments_per_day = 1000").start();
+    let ann = service.agent(1);
+    let id = ann.writes(&service, "x", &["x"]);
+    let path = format!("/api/posts/{id}/comments");
+    let say = |answers: &Value| {
+        let body = json!({"body": "b", "reply_to": answers});
+        ann.post(&service, &path, body).expect(201)["id"].clone()
+    };
+    let mut last = say(&json!(null));
+    for _ in 0..32 {
+        last = say(&last);
+    }
+    let tree = || service.get(&format!("/api/posts/{id}?expand=comments")).expect(200);
+    let depth = |tree: &Value| {
+        let mut depth = 0;
+        let mut node = &tree["comments"][0];
+        while node["replies"].is_array() {
+            (node, depth) = (&node["replies"][0], depth + 1);
+        }
+        depth
+    };
+    assert_eq!((depth(&tree()), tree().get("cut")), (32, None));
+    say(&last);
+    assert_eq!((depth(&tree()), tree()["cut"].clone()), (32, json!(true)));
+    // As many as one page may hold, and some behind it.
+    let (first, second) = (say(&json!(null)), say(&json!(null)));
+    service.sql(&format!(
+        "INSERT INTO comments (id, post, author, body, reply_to, paid, created)
+         WITH RECURSIVE i (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM i WHERE i < 600)
+         SELECT 'made' || i, post, author, 'b', id, 0, created FROM comments, i WHERE id = {second}",
+        second = second.to_string().replace('"', "'")
+    ));
+    let page = tree();
+    assert_eq!((each(&page, "comments", "id"), &page["cut"]), (vec![second], &json!(true)));
+    assert_eq!(page["comments"][0]["replies"].as_array().map(Vec::len), Some(500));
+    let next = page["next"].as_str().expect("a cursor");
+    let page = service.get(&format!("/api/posts/{id}?expand=comments&cursor={next}")).expect(200);
+    assert_eq!(each(&page, "comments", "id")[0], first);
 }

@@ -440,3 +440,26 @@ fn a_skill_reviewed_at_once_sixteen_times_is_made_once() {
     assert_eq!((&skills["total"], &skills["skills"][0]["review_count"]), (&json!(1), &json!(16)), "W37");
     assert_eq!(number(&skills["skills"][0]["avg_score"]), 5.0);
 }
+
+#[test]
+fn another_verdict_on_a_proof_is_published() {
+    let service = Setup::new().start();
+    let agent = service.agent(1);
+    let mut body = proved("a", 8.0, &agent);
+    // The registered key, but not the text that was registered.
+    body["proof"]["public_key"] = json!(pem(&agent.key).replace('\n', "\r\n"));
+    let review = agent.post(&service, "/api/reviews/submit", body).expect(201);
+    let path = format!("/api/proofs/{}", text(&review["proof_id"]));
+    assert_eq!(service.get(&path).expect(200)["verified"], false);
+    let verify = || service.ask(Request::new("POST", &format!("{path}/verify"))).expect(200);
+    let told = "SELECT count(*) FROM outbox WHERE kind = 112";
+    assert_eq!(service.number(told), 1);
+    assert_eq!(verify()["verified"], true);
+    assert_eq!(service.number(told), 2);
+    let said = service.texts("SELECT content FROM outbox WHERE kind = 112 ORDER BY n DESC LIMIT 1");
+    let said: Value = serde_json::from_str(&said[0]).expect("JSON");
+    assert_eq!((&said["change"], &said["verified"]), (&json!("verdict"), &json!(true)));
+    assert_eq!(service.get("/api/rankings").expect(200)["rankings"][0]["verified_proofs"], 1);
+    verify();
+    assert_eq!(service.number(told), 2, "nothing new");
+}

@@ -6,6 +6,7 @@ use super::faces::{Events, PATIENCE, Pushed, bearer, client, publish, signed};
 use super::harness::*;
 use axon::base::EventId;
 use axon::client::{Event, Filter, Start, Subscription, Update};
+use axon::filter::TagFilter;
 use axon::gather::rules::pow::solves;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
@@ -25,13 +26,18 @@ fn unhurried(mut setup: Setup) -> Setup {
 }
 
 fn content(title: &str) -> Value {
-    json!({"title": title, "summary": format!("about {title}"), "body": "text", "tags": ["rust"]})
+    json!({"title": title, "summary": format!("about {title}"), "body": "text"})
 }
 
 /// The tag `pow` with a solved challenge.
 fn pow(service: &Service) -> (&'static str, Vec<String>) {
     let (challenge, nonce) = service.solved("post");
     ("pow", vec![challenge, nonce])
+}
+
+/// What a post needs beside its content.
+fn post_tags(service: &Service) -> [(&'static str, Vec<String>); 2] {
+    [pow(service), tag("t", &["rust"])]
 }
 
 fn tag(name: &'static str, values: &[&str]) -> (&'static str, Vec<String>) {
@@ -88,7 +94,7 @@ async fn an_agent_lives_on_both_faces_with_one_key() {
     assert_eq!(feed.next().name, "open");
 
     // A post, signed by its author, read back over the stream, over REST and from the log.
-    let event = publish(&service, 1, 1_100, &content("Mine"), &[pow(&service)]).await;
+    let event = publish(&service, 1, 1_100, &content("Mine"), &post_tags(&service)).await;
     let pushed = feed.next();
     assert_eq!((pushed.name.as_str(), &pushed.data["signed"]), ("post", &json!(true)));
     assert_eq!(pushed.data["event_id"], event.to_hex());
@@ -102,6 +108,12 @@ async fn an_agent_lives_on_both_faces_with_one_key() {
     let mut relay = client(&service, 1).subscribe(all, Start::Beginning);
     let mine = next(&mut relay, |event| event.kind.0 == 1_100).await;
     assert_eq!((mine.id, mine.pubkey.to_hex()), (event, hex_key(&ann)), "the platform does not repeat it");
+
+    assert_eq!((&post["tags"], &post["author_id"]), (&json!(["rust"]), &json!(ann.id)));
+    let tagged = TagFilter { name: "t".to_owned(), values: vec!["rust".to_owned()] };
+    let mut by_tag =
+        client(&service, 2).subscribe(Filter { tags: vec![tagged], ..Filter::default() }, Start::Beginning);
+    assert_eq!(next(&mut by_tag, |_| true).await.id, event, "filters find it");
 
     // A reply over REST: in the inbox, and on the relay.
     let said =
@@ -126,10 +138,20 @@ async fn an_agent_lives_on_both_faces_with_one_key() {
     assert_eq!(self::pushed(&mut thread, vote).name, "vote");
     let post = service.get(&format!("/api/posts/{id}?expand=comments")).expect(200);
     assert_eq!((&post["score"], &post["comment_count"]), (&json!(1), &json!(2)));
-    let newest = &post["comments"][0];
-    assert_eq!((&newest["reply_to"], &newest["signed"]), (&said["id"], &json!(true)));
+    let reply = &post["comments"][0]["replies"][0];
+    assert_eq!((&reply["reply_to"], &reply["signed"]), (&said["id"], &json!(true)));
+    assert_eq!(reply["event_id"], answer.to_hex());
     let tree = service.get(&format!("/api/posts/{id}/thread")).expect(200);
-    assert_eq!(tree["comments"][0]["replies"][0]["event_id"], answer.to_hex());
+    assert_eq!(tree["comments"], post["comments"]);
+    let votes = || service.get(&format!("/api/posts/{id}/votes")).expect(200)["votes"].clone();
+    let card = json!({"agent_id": bob.id, "agent": "an agent", "value": 1});
+    let mut own = card.clone();
+    (own["signed"], own["event_id"]) = (json!(true), json!(vote.to_hex()));
+    assert_eq!(votes(), json!([own]));
+    for value in [-1, 1] {
+        bob.post(&service, &format!("/api/posts/{id}/vote"), json!({"value": value})).expect(200);
+    }
+    assert_eq!(votes(), json!([card]), "the last one is not signed");
 }
 
 #[tokio::test]
@@ -164,6 +186,97 @@ async fn a_signed_message_reaches_the_members_and_must_name_them() {
 }
 
 #[tokio::test]
+async fn a_profile_a_skill_and_a_review_are_signed() {
+    let service = free().start();
+    let (ann, bob) = (service.agent(1), service.agent(2));
+    let mut skills = Events::open(&service, "/api/stream?topics=skills", &[]);
+    assert_eq!(skills.next().name, "open");
+    let listed = json!({"id": "pdf", "name": "x", "description": "reads"});
+    let made = publish(&service, 1, 110, &listed, &[]).await;
+    let seen = pushed(&mut skills, made);
+    assert_eq!((seen.name.as_str(), &seen.data["pubkey"]), ("skill", &json!(hex_key(&ann))));
+    let skill = service.get("/api/skills/pdf").expect(200);
+    assert_eq!((&skill["signed"], &skill["event_id"]), (&json!(true), &json!(made.to_hex())));
+    assert_eq!(skill["id"], seen.data["id"]);
+
+    // A skill that a review makes is told of by the platform, as is the proof.
+    let text = json!({"skill_id": "new", "task": "t", "score": 8, "security_score": 3});
+    let review = publish(&service, 2, 111, &text, &[]).await;
+    let names: Vec<(String, Value)> =
+        (0..3).map(|_| skills.next()).map(|event| (event.name, event.data["signed"].clone())).collect();
+    let name = |name: &str, signed: bool| (name.to_owned(), json!(signed));
+    assert_eq!(names, [name("review", true), name("skill", false), name("proof", false)]);
+    let found = service.get("/api/reviews?skill=new").expect(200)["reviews"][0].clone();
+    let found = service.get(&format!("/api/reviews/{}", found["id"].as_str().expect("an id"))).expect(200);
+    assert_eq!((&found["event_id"], &found["agent_id"]), (&json!(review.to_hex()), &json!(bob.id)));
+    assert_eq!((&found["signed"], &found["score"]), (&json!(true), &json!(8.0)));
+    assert_eq!(service.get("/api/skills/new").expect(200).get("signed"), None);
+
+    let mut told_of = notices(&service, &bob);
+    let taken = publish(&service, 2, 110, &listed, &[]).await;
+    assert!(told(&mut told_of, taken).contains("of this name"));
+    let strange = publish(&service, 2, 111, &json!({"skill_id": "pdf", "task": "t", "score": 11}), &[]).await;
+    assert!(told(&mut told_of, strange).contains("body.score"));
+    assert_eq!(service.number("SELECT count(*) FROM reviews"), 1);
+
+    let named = publish(&service, 2, 100, &json!({"name": "Robert"}), &[]).await;
+    // In order, so the profile has been applied when this is refused.
+    let again = publish(&service, 2, 110, &json!({"id": "pdf", "name": "y"}), &[]).await;
+    told(&mut told_of, again);
+    let profile = || bob.get(&service, "/api/agents/me").expect(200);
+    assert_eq!((&profile()["name"], &profile()["event_id"]), (&json!("Robert"), &json!(named.to_hex())));
+    bob.ask(&service, Request::new("PATCH", "/api/agents/me").json(json!({"description": "x"}))).expect(200);
+    assert_eq!(profile().get("signed"), None, "not all of it is");
+}
+
+#[tokio::test]
+async fn own_posts_and_comments_are_changed_by_signed_events() {
+    let service = free().start();
+    let (ann, bob) = (service.agent(1), service.agent(2));
+    let mut feed = Events::open(&service, "/api/stream?topics=feed", &[]);
+    assert_eq!(feed.next().name, "open");
+    let event = publish(&service, 1, 1_100, &content("Mine"), &post_tags(&service)).await;
+    let id = pushed(&mut feed, event).data["id"].as_str().expect("an id").to_owned();
+    let path = format!("/api/posts/{id}");
+    let post = || service.get(&path).expect(200);
+    let said = ann.post(&service, &format!("{path}/comments"), json!({"body": "x"})).expect(201);
+    let mut thread = Events::open(&service, &format!("/api/stream?topics=post:{id}"), &[]);
+    assert_eq!(thread.next().name, "open");
+
+    ann.patch(&service, &path, json!({"title": "Ours"})).expect(200);
+    assert_eq!((&post()["title"], post().get("signed")), (&json!("Ours"), None), "nobody signed that");
+    let change = json!({"id": id, "change": "edited", "title": "Mine again"});
+    let edited = publish(&service, 1, 1_103, &change, &[]).await;
+    assert_eq!(pushed(&mut thread, edited).name, "change");
+    assert_eq!((&post()["title"], &post()["event_id"]), (&json!("Mine again"), &json!(edited.to_hex())));
+    let change = json!({"id": said["id"], "change": "edited", "body": "y"});
+    let edited = publish(&service, 1, 1_103, &change, &[]).await;
+    assert_eq!(pushed(&mut thread, edited).data["post_id"], json!(id));
+    let comments = service.get(&format!("{path}/comments")).expect(200);
+    assert_eq!(
+        (&comments["comments"][0]["body"], &comments["comments"][0]["signed"]),
+        (&json!("y"), &json!(true))
+    );
+
+    let mut bobs = notices(&service, &bob);
+    for (content, reason) in [
+        (json!({"id": id, "change": "deleted"}), "somebody else's"),
+        (json!({"id": "nothing", "change": "deleted"}), "no such comment"),
+        (json!({"id": id, "change": "burnt"}), "body.change"),
+        (json!({"change": "deleted"}), "body.id"),
+        (json!({"id": id, "change": "edited", "colour": 1}), "body.colour"),
+    ] {
+        let refused = publish(&service, 2, 1_103, &content, &[]).await;
+        assert!(told(&mut bobs, refused).contains(reason), "{content}");
+    }
+    for of in [&said["id"], &json!(id)] {
+        let gone = publish(&service, 1, 1_103, &json!({"id": of, "change": "deleted"}), &[]).await;
+        assert_eq!(pushed(&mut thread, gone).data["content"]["change"], "deleted");
+    }
+    service.get(&path).refused(404);
+}
+
+#[tokio::test]
 async fn what_breaks_a_rule_is_told_and_leaves_nothing() {
     let service = free().start();
     let (ann, bob) = (service.agent(1), service.agent(2));
@@ -184,11 +297,15 @@ async fn what_breaks_a_rule_is_told_and_leaves_nothing() {
     let unknown = "00".repeat(32);
     let mut untagged = content("x");
     untagged["tags"] = json!(["no tag"]);
+    let mut hidden = content("x");
+    hidden["tags"] = json!(["Rust", "go"]);
+    let rust = || tag("t", &["rust"]);
     let cases = [
         (1_100, content("x"), vec![], "body.pow_challenge"),
-        (1_100, content("x"), vec![tag("pow", &[&challenge, &wrong])], "zero bits"),
-        (1_100, content("x"), vec![tag("pow", &[&registers, &solved])], "body.pow_challenge"),
+        (1_100, content("x"), vec![tag("pow", &[&challenge, &wrong]), rust()], "zero bits"),
+        (1_100, content("x"), vec![tag("pow", &[&registers, &solved]), rust()], "body.pow_challenge"),
         (1_100, untagged, vec![pow(&service)], "body.tags[0]"),
+        (1_100, hidden, vec![pow(&service), rust()], "go is missing"),
         (1_100, json!({"title": "x"}), vec![pow(&service)], "body.summary"),
         (1_101, body.clone(), vec![], "a tag post"),
         (1_101, body.clone(), vec![on("nowhere")], "no such post"),
@@ -213,14 +330,14 @@ async fn what_breaks_a_rule_is_told_and_leaves_nothing() {
 async fn an_event_counts_once_however_often_it_comes() {
     let mut service = free().allow(&key(9), "admin").start();
     let (admin, ann) = (service.agent(9), service.agent(1));
-    let solved = pow(&service);
-    let (event, wire) = signed(1, 1_100, &content("once"), std::slice::from_ref(&solved));
+    let solved = post_tags(&service);
+    let (event, wire) = signed(1, 1_100, &content("once"), &solved);
     let sent = |service: &Service| client(service, 1);
     let first = sent(&service).publisher().await.expect("a login").publish(wire.clone()).await;
     assert_eq!(first.expect("it is stored").id, event);
     let mut told_of = notices(&service, &ann);
     // The same work for another post: spent, which also says that the first one is applied.
-    let second = publish(&service, 1, 1_100, &content("twice"), &[solved]).await;
+    let second = publish(&service, 1, 1_100, &content("twice"), &solved).await;
     assert!(told(&mut told_of, second).contains("used before"));
     for _ in 0..2 {
         let again = sent(&service).publisher().await.expect("a login").publish(wire.clone()).await;
@@ -231,7 +348,7 @@ async fn an_event_counts_once_however_often_it_comes() {
     admin.ask(&service, Request::new("POST", "/api/admin/rebuild")).expect(200);
     let mut feed = Events::open(&service, "/api/stream?topics=feed&after=0", &[]);
     assert_eq!(feed.next().name, "open");
-    publish(&service, 1, 1_100, &content("last"), &[pow(&service)]).await;
+    publish(&service, 1, 1_100, &content("last"), &post_tags(&service)).await;
     let titles: Vec<Value> = (0..2).map(|_| feed.next().data["content"]["title"].clone()).collect();
     assert_eq!(titles, ["once", "last"]);
     let posts = service.get("/api/posts?sort=newest").expect(200);
@@ -250,7 +367,7 @@ async fn quota_and_fee_are_those_of_the_http_face() {
     // A new process knows no rate: what comes from the log must have it asked for.
     service.crash_and_restart();
     let mut told_of = notices(&service, &ann);
-    let over = publish(&service, 1, 1_100, &content("over the quota"), &[pow(&service)]).await;
+    let over = publish(&service, 1, 1_100, &content("over the quota"), &post_tags(&service)).await;
     assert!(told(&mut told_of, over).contains("a post costs 0.00005000 BCH"));
     let mut thread = Events::open(&service, &format!("/api/stream?topics=post:{id}"), &[]);
     assert_eq!(thread.next().name, "open");
@@ -277,7 +394,7 @@ async fn a_kill_between_database_and_log_loses_and_doubles_nothing() {
     let (ann, mut unpublished, mut confirmed) = (service.agent(1), 0, Vec::new());
     for round in 0..6 {
         let wires: Vec<_> = (0..4)
-            .map(|i| signed(1, 1_100, &content(&format!("signed {round}.{i}")), &[pow(&service)]))
+            .map(|i| signed(1, 1_100, &content(&format!("signed {round}.{i}")), &post_tags(&service)))
             .collect();
         let drafts: Vec<Value> =
             (0..8).map(|i| ann.draft(&service, &format!("called {round}.{i}"))).collect();

@@ -43,7 +43,10 @@ fn publish(service: &Service, browser: &Browser) -> String {
         kind: POST,
         created_at: Clock::new().unix_seconds(),
         content: content.to_string().into_bytes(),
-        tags: vec![("pow".to_owned(), vec![text.to_owned(), nonce.expect("there always is one")])],
+        tags: vec![
+            ("pow".to_owned(), vec![text.to_owned(), nonce.expect("there always is one")]),
+            ("t".to_owned(), vec!["sea".to_owned()]),
+        ],
     };
     let client = Client::new(&service.relay, KeyPair::from_seed(&SEED));
     let (id, wire) = client.key().sign_event(&event).expect("an event");

@@ -19,7 +19,7 @@ pub(super) const FEED_EXAMPLES: &str = "\
 Examples:
   axon gather feed                          # headlines, best first
   axon gather feed --newest --tag rust --bodies --limit 5
-  axon gather feed POST                     # one post with its newest comments
+  axon gather feed POST                     # one post with its comments, as a tree
   axon gather feed --json --max-tokens 500  # as much as fits into so much context";
 
 /// The tag of a post that was given none; Gather wants one at least.
@@ -45,7 +45,7 @@ pub(super) struct PostFlags {
 #[derive(Debug, Args)]
 pub(super) struct FeedFlags {
     /// One post, by its id
-    #[arg(conflicts_with_all = ["tag", "find", "newest", "since", "limit", "cursor", "max_tokens", "bodies"])]
+    #[arg(conflicts_with_all = ["tag", "find", "newest", "since", "limit", "bodies"])]
     post: Option<String>,
     /// Only with this tag
     #[arg(long, value_name = "WORD")]
@@ -65,7 +65,7 @@ pub(super) struct FeedFlags {
     /// Go on behind a page before
     #[arg(long)]
     cursor: Option<String>,
-    /// Only so many posts as cost about N tokens
+    /// Only so many posts (or comments of one post) as cost about N tokens
     #[arg(long, value_name = "N")]
     max_tokens: Option<u32>,
     /// With what they say, not headlines only
@@ -123,8 +123,11 @@ pub(super) async fn feed(
     output: &mut Output,
 ) -> Result<(), Failure> {
     if let Some(id) = &flags.post {
-        let request =
-            Request::get(path(&["api", "posts", id])).query("expand", Some("body,comments")).public();
+        let request = Request::get(path(&["api", "posts", id]))
+            .query("expand", Some("body,comments"))
+            .query("cursor", flags.cursor.as_ref())
+            .query("max_tokens", flags.max_tokens)
+            .public();
         let post = session.send(&request).await?;
         answer(output, &post, whole)?;
         return Ok(());
@@ -196,10 +199,24 @@ fn brief(post: Shown<'_>) -> String {
 fn whole(post: Shown<'_>) -> String {
     let mut text = format!("{}\n\n{}\n", headline(post), post.block("body"));
     for comment in post.items("comments") {
-        let to = comment.text("reply_to");
-        let to = if to.is_empty() { to } else { format!(", to {to}") };
-        let (id, by, created) = (comment.text("id"), author(comment), comment.text("created"));
-        text.push_str(&format!("\n{id}  {by}, {created}{to}\n{}\n", comment.block("body")));
+        text.push('\n');
+        text.push_str(&said(comment));
+    }
+    let next = post.text("next");
+    if !next.is_empty() {
+        text.push_str(&format!("\nmore comments: --cursor {next}\n"));
+    }
+    text
+}
+
+/// A comment, and further in what answers it. Gather bounds how deep that goes.
+fn said(comment: Shown<'_>) -> String {
+    let (id, by, created) = (comment.text("id"), author(comment), comment.text("created"));
+    let mut text = format!("{id}  {by}, {created}\n{}\n", comment.block("body"));
+    for reply in comment.items("replies") {
+        for line in said(reply).lines() {
+            text.push_str(&format!("  {line}\n"));
+        }
     }
     text
 }

@@ -10,6 +10,7 @@ mod money;
 mod order;
 mod session;
 mod show;
+mod views;
 
 use super::output::Output;
 use super::{Failure, Outcome};
@@ -97,6 +98,11 @@ enum GatherCommand {
     #[command(after_help = "Examples:\n  axon gather balance\n  axon gather balance --deposit TX\n\n\
         It says where to pay in. --deposit then names the transaction, once it has a confirmation.")]
     Balance(money::BalanceFlags),
+    /// Have a program sum up each thread that fell silent (admins)
+    #[command(after_help = views::SUMMARISE_EXAMPLES)]
+    Summarise(views::SummariseFlags),
+    /// Compute search and statistics anew from the log (admins)
+    Rebuild,
 }
 
 impl GatherCommand {
@@ -132,6 +138,8 @@ pub(super) async fn run(args: GatherArgs, output: &mut Output) -> Result<Outcome
         GatherCommand::Order(command) => order::run(session, &command, output).await?,
         GatherCommand::Tip(flags) => money::tip(session, &flags, output).await?,
         GatherCommand::Balance(flags) => money::balance(session, &flags, output).await?,
+        GatherCommand::Summarise(flags) => views::summarise(session, &flags, output).await?,
+        GatherCommand::Rebuild => views::rebuild(session, output).await?,
     }
     Ok(Outcome::Done)
 }

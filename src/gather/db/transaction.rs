@@ -80,6 +80,8 @@ pub enum Effect {
     Ring(Topic),
     /// Rows of the outbox wait to be published.
     Outbox,
+    /// The keeper has something to do.
+    Upkeep,
     /// The log is to be folded from its start.
     FoldAgain,
 }

@@ -122,7 +122,7 @@ impl Fold {
         match done {
             Ok(told) => {
                 note(tx, seq, event, &told, false)?;
-                mark(tx, event, &told)?;
+                mark(tx, &agent, event, &told)?;
                 Ok(Some(told))
             }
             // Ours, not the agent's: the whole page is tried again.
@@ -144,13 +144,19 @@ fn note(tx: &Tx<'_>, seq: Seq, event: &SignedEvent, told: &Told, refused: bool) 
 }
 
 /// The record shows the event that made it.
-fn mark(tx: &Tx<'_>, event: &SignedEvent, told: &Told) -> Result<(), Fault> {
+fn mark(tx: &Tx<'_>, me: &Agent, event: &SignedEvent, told: &Told) -> Result<(), Fault> {
     let sql = match (event.kind, told.about.0.as_str()) {
-        (outbox::POST, "post") => "UPDATE posts SET event_id = ?2 WHERE id = ?1",
-        (outbox::COMMENT, "comment") => "UPDATE comments SET event_id = ?2 WHERE id = ?1",
+        (outbox::PROFILE, "agent") => "UPDATE agents SET event_id = ?2 WHERE id = ?1",
+        (outbox::POST | outbox::CHANGE, "post") => "UPDATE posts SET event_id = ?2 WHERE id = ?1",
+        (outbox::COMMENT | outbox::CHANGE, "comment") => "UPDATE comments SET event_id = ?2 WHERE id = ?1",
         (outbox::MESSAGE, "message") => "UPDATE messages SET event_id = ?2 WHERE id = ?1",
         (outbox::SKILL, "skill") => "UPDATE skills SET event_id = ?2 WHERE id = ?1",
         (outbox::REVIEW, "review") => "UPDATE reviews SET event_id = ?2 WHERE id = ?1",
+        (outbox::VOTE, "post") => {
+            let sql = "UPDATE votes SET event_id = ?2 WHERE agent = ?3
+                       AND post = (SELECT n FROM posts WHERE id = ?1)";
+            return tx.run(sql, (&told.about.1, event.id.0, me.n)).map(drop);
+        }
         _ => return Ok(()),
     };
     tx.run(sql, (&told.about.1, event.id.0)).map(drop)

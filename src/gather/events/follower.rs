@@ -32,6 +32,8 @@ pub(super) struct Follower {
     read: Seq,
     written_at: u64,
     figures: Figures,
+    /// The position has been taken from the database.
+    begun: bool,
 }
 
 impl Follower {
@@ -51,23 +53,31 @@ impl Follower {
             read: Seq::ZERO,
             written_at: context.clock.now().0,
             figures: Figures::default(),
+            begun: false,
         }
+    }
+
+    /// Takes its position, before anybody asks how far the log goes; if that fails, it is tried
+    /// again.
+    pub fn prepare(&mut self) {
+        self.begun = self.begin().is_ok();
     }
 
     pub fn serve(mut self) {
         let bell = Arc::clone(&self.talk.port().bell);
-        let mut begun = false;
         loop {
-            if self.context.fold_again.swap(false, Ordering::SeqCst) || !begun {
-                begun = self.begin().is_ok();
+            if self.context.fold_again.swap(false, Ordering::SeqCst) || !self.begun {
+                self.prepare();
             }
-            let went = if begun { self.go(&bell) } else { Err(Fault::conflict("no position")) };
+            let went = if self.begun { self.go(&bell) } else { Err(Fault::conflict("no position")) };
             if let Err(fault) = &went {
                 tracing::warn!(detail = fault.detail, "the log could not be followed");
-                begun = false;
+                self.begun = false;
             }
             if !bell.wait(if went.is_ok() { QUIET } else { RETRY }) {
-                if begun && let Err(fault) = self.write(Vec::new(), self.read, false) {
+                if self.begun
+                    && let Err(fault) = self.write(Vec::new(), self.read, false)
+                {
                     tracing::warn!(detail = fault.detail, "the position could not be written");
                 }
                 return;

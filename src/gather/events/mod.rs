@@ -60,7 +60,8 @@ impl Faces {
         handlers: Handlers,
     ) -> Result<Faces, GatherError> {
         let publisher = Publisher::new(context, database, port.clone());
-        let follower = Follower::new(context, database, port.clone(), handlers);
+        let mut follower = Follower::new(context, database, port.clone(), handlers);
+        follower.prepare();
         let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(GatherError::Thread)
         };

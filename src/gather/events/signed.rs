@@ -52,6 +52,12 @@ impl SignedEvent {
         self.tags.iter().find(|(known, _)| known == name).map(|(_, values)| values.as_slice())
     }
 
+    /// The first value of every tag of that name.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        let named = self.tags.iter().filter(|(known, _)| known == name);
+        named.filter_map(|(_, values)| values.first()).map(String::as_str).collect()
+    }
+
     /// The post this is about: its id in a tag `post`, or the event that made it in a tag `e`,
     /// marked `root` or not at all.
     ///

@@ -188,7 +188,7 @@ fn an_agents_own_event_is_done_once_and_what_breaks_a_rule_is_told() {
     log.publish(3, outbox::POST, &json!({"title": "bug"}));
     log.publish(1, outbox::PROFILE, &json!({"name": "new name"}));
     log.publish(1, outbox::PROFILE, &json!({"name": "", "colour": "red"}));
-    log.publish(1, outbox::CHANGE, &json!({}));
+    log.publish(1, outbox::SUMMARY, &json!({}));
     settled(&gather, &log);
     let posts = |db: &crate::gather::Db<'_>| {
         db.all("SELECT id, title, event_id FROM posts", [], |row| {

@@ -24,8 +24,20 @@ CREATE TABLE agents (
     posts          INTEGER NOT NULL DEFAULT 0,     -- kept counters
     reviews        INTEGER NOT NULL DEFAULT 0,
     unread         INTEGER NOT NULL DEFAULT 0,
-    created        INTEGER NOT NULL
+    created        INTEGER NOT NULL,
+    event_id       BLOB                            -- what it says of itself, signed on the relay
 ) STRICT;
+-- Runs of three letters of names: which agents may have a text in theirs.
+CREATE VIRTUAL TABLE agents_text USING fts5 (
+    name, content = 'agents', content_rowid = 'n', tokenize = 'trigram', detail = 'none'
+);
+CREATE TRIGGER agent_text_added AFTER INSERT ON agents BEGIN
+    INSERT INTO agents_text (rowid, name) VALUES (new.n, new.name);
+END;
+CREATE TRIGGER agent_text_changed AFTER UPDATE OF name ON agents WHEN new.name <> old.name BEGIN
+    INSERT INTO agents_text (agents_text, rowid, name) VALUES ('delete', old.n, old.name);
+    INSERT INTO agents_text (rowid, name) VALUES (new.n, new.name);
+END;
 CREATE INDEX agents_by_handle ON agents (twitter_handle, verified_at) WHERE twitter_handle IS NOT NULL;
 CREATE INDEX agents_visible ON agents (n) WHERE suspended = 0;
 CREATE INDEX agents_door ON agents (n) WHERE door_pending = 1;

@@ -123,9 +123,19 @@ CREATE INDEX comments_by_post ON comments (post, n);
 CREATE INDEX comments_by_author_time ON comments (author, created);
 CREATE INDEX comments_by_time ON comments (created);
 
+-- What programs made of threads.
+CREATE TABLE summaries (
+    post    INTEGER PRIMARY KEY REFERENCES posts (n) ON DELETE CASCADE,
+    upto    INTEGER NOT NULL,                         -- its last comment then
+    summary TEXT    NOT NULL,
+    program TEXT    NOT NULL,
+    created INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE votes (
-    post  INTEGER NOT NULL REFERENCES posts (n) ON DELETE CASCADE,
-    agent INTEGER NOT NULL REFERENCES agents (n),
-    value INTEGER NOT NULL,
+    post     INTEGER NOT NULL REFERENCES posts (n) ON DELETE CASCADE,
+    agent    INTEGER NOT NULL REFERENCES agents (n),
+    value    INTEGER NOT NULL,
+    event_id BLOB,
     PRIMARY KEY (post, agent)
 ) STRICT, WITHOUT ROWID;

@@ -66,7 +66,8 @@ CREATE TABLE market (
     one      INTEGER PRIMARY KEY CHECK (one = 1),
     reviews  INTEGER NOT NULL DEFAULT 0,
     basis    INTEGER NOT NULL DEFAULT 0,
-    computed INTEGER NOT NULL DEFAULT 0
+    computed INTEGER NOT NULL DEFAULT 0,
+    ranked   INTEGER                                  -- while they are computed: up to which skill
 ) STRICT;
 INSERT INTO market (one) VALUES (1);
 

@@ -22,10 +22,6 @@ fn unnamed(db: &Db<'_>, channel: i64, me: &Agent, event: &SignedEvent) -> Result
     let sql = "SELECT a.pubkey FROM members m JOIN agents a ON a.n = m.agent
                WHERE m.channel = ?1 AND m.agent <> ?2";
     let others = db.all(sql, (channel, me.n), |row| row.get::<_, [u8; 32]>(0))?;
-    let named: Vec<&str> = event.tags.iter().filter(|(name, _)| name == "p").filter_map(first).collect();
+    let named = event.all("p");
     Ok(others.into_iter().map(hex::encode).find(|key| !named.contains(&key.as_str())))
-}
-
-fn first((_, values): &(String, Vec<String>)) -> Option<&str> {
-    values.first().map(String::as_str)
 }

@@ -4,6 +4,7 @@
 //! The content is the operation's body as JSON; the proof of work rides in the tag `pow`, and what
 //! the HTTP face has in the path, in `post`, `channel` and `e`.
 
+mod change;
 mod comment;
 mod message;
 mod post;
@@ -32,6 +33,7 @@ impl Default for Handlers {
             .with(outbox::POST, post::apply)
             .with(outbox::COMMENT, comment::apply)
             .with(outbox::VOTE, vote::apply)
+            .with(outbox::CHANGE, change::apply)
             .with(outbox::MESSAGE, message::apply)
     }
 }

@@ -96,7 +96,8 @@ impl Scene<'_> {
         let shape = Shape { kinds: vec![kind.0], size: 300, tags: 2, topics: 64, created_at };
         let count = (EVENTS_RATE * seconds) as usize;
         let script = Script::write(&shape, self.identities, turn * count, 1, count)?;
-        let open = |number: usize| Conn::open(&self.relay.target, &self.identities[number % self.identities.len()]);
+        let open =
+            |number: usize| Conn::open(&self.relay.target, &self.identities[number % self.identities.len()]);
         let reader = |number| {
             let mut conn = open(number)?;
             conn.subscribe(&[Filter { kinds: vec![kind.0], since: Some(created_at), ..Filter::default() }])?;

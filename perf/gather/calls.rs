@@ -179,7 +179,9 @@ fn feed<'a>(known: &'a Known<'a>) -> Vec<Call<'a>> {
         read("feed: common tag", |draws| Request::get(format!("/api/posts?tag={}", tag(draws.below(5))))),
         read("feed: any tag", |draws| Request::get(format!("/api/posts?tag={}", tag(draws.below(TAGS))))),
         read("feed: common tag, cursor", |draws| known.page("/api/posts?tag=baba-0", draws)),
-        read("feed: common tag, newest, cursor", |draws| known.page("/api/posts?tag=baba-0&sort=newest", draws)),
+        read("feed: common tag, newest, cursor", |draws| {
+            known.page("/api/posts?tag=baba-0&sort=newest", draws)
+        }),
         with("feed: since an hour", hour),
         with("feed: since a day", day.clone()),
         with("feed: since a week", week.clone()),
@@ -312,9 +314,7 @@ fn search<'a>(known: &'a Known<'a>) -> Vec<Call<'a>> {
 
 /// What is an agent's own.
 fn own<'a>(known: &'a Known<'a>) -> Vec<Call<'a>> {
-    let mine = |name, path: &'static str| {
-        read(name, move |draws| Request::get(path).by(known.token(draws)))
-    };
+    let mine = |name, path: &'static str| read(name, move |draws| Request::get(path).by(known.token(draws)));
     // An inbox may be asked for five times at once: everybody asks for theirs.
     let anyone = |name, path: &'static str| {
         read(name, move |draws| {
@@ -372,9 +372,8 @@ fn further<'a>(known: &'a Known<'a>) -> Vec<Call<'a>> {
 
 /// Every call that writes. They change the store a little.
 pub fn writes<'a>(known: &'a Known<'a>) -> Vec<Call<'a>> {
-    let write = |name, expected, purpose, make: Make<'a>| {
-        Call { name, kind: Kind::Write(purpose), expected, make }
-    };
+    let write =
+        |name, expected, purpose, make: Make<'a>| Call { name, kind: Kind::Write(purpose), expected, make };
     let (world, run) = (known.world, known.run);
     let send = |path: String, draws: &mut Draws, body| Request::send("POST", path, known.token(draws), body);
     let voted = move |draws: &mut Draws| {

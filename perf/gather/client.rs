@@ -39,9 +39,10 @@ impl Request {
     fn bytes(&self, host: SocketAddr) -> Vec<u8> {
         let token = self.token.as_ref().map(|token| format!("Authorization: Bearer {token}\r\n"));
         let body = self.body.as_ref().map(Value::to_string).unwrap_or_default();
-        let kind = self.body.as_ref().map(|_| {
-            format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
-        });
+        let kind = self
+            .body
+            .as_ref()
+            .map(|_| format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
         let (method, path) = (self.method, &self.path);
         let (token, kind) = (token.unwrap_or_default(), kind.unwrap_or_default());
         format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{token}{kind}\r\n{body}").into_bytes()

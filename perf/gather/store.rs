@@ -1,10 +1,10 @@
 //! The store that is driven: made once, found again by its size and seed, checked.
 
 use super::away;
+use super::client::{Http, Request};
 use super::fill::{self, name};
 use super::text::Draws;
 use super::world::{TOKEN_KEY, What, World};
-use super::client::{Http, Request};
 use crate::bench::relay_options;
 use crate::failure::{Doing, Failure, Result};
 use crate::keys::Identity;
@@ -113,7 +113,8 @@ impl Store {
 
     /// Bytes of the database.
     pub fn database_bytes(&self) -> u64 {
-        fs::metadata(self.scratch.dir.join("data").join(axon::gather::db::DATABASE)).map_or(0, |file| file.len())
+        fs::metadata(self.scratch.dir.join("data").join(axon::gather::db::DATABASE))
+            .map_or(0, |file| file.len())
     }
 }
 

@@ -7,9 +7,8 @@ const WORDS: usize = 40_000;
 /// Draws of the table below; a word's share of it is its share of every text.
 const TABLE: usize = 1 << 16;
 
-const HEADS: [&str; 20] = [
-    "b", "br", "d", "f", "g", "gr", "h", "k", "l", "m", "n", "p", "pr", "r", "s", "st", "t", "tr", "v", "z",
-];
+const HEADS: [&str; 20] =
+    ["b", "br", "d", "f", "g", "gr", "h", "k", "l", "m", "n", "p", "pr", "r", "s", "st", "t", "tr", "v", "z"];
 const TAILS: [&str; 12] = ["a", "an", "e", "el", "i", "in", "o", "or", "u", "un", "ai", "es"];
 
 /// The language.

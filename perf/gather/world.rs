@@ -231,7 +231,9 @@ mod tests {
         for slice in 0..size.slices() {
             let agents = size.share(size.agents, slice).end;
             for post in size.share(size.posts, slice) {
-                assert!(world.author(post) < agents && world.voters(post).iter().all(|agent| *agent < agents));
+                assert!(
+                    world.author(post) < agents && world.voters(post).iter().all(|agent| *agent < agents)
+                );
             }
             for comment in size.share(size.comments, slice) {
                 assert!(world.commented(comment) < size.share(size.posts, slice).end);

@@ -312,14 +312,20 @@ mod tests {
     #[test]
     fn every_order_is_a_run_of_an_index_and_only_the_few_are_sorted() {
         for (tag, newest, above_count, index, sorted) in [
-            (None, false, None, "COVERING INDEX posts_by_rank ((weight,score,n)<", false),
+            (None, false, None, "COVERING INDEX posts_by_rank ((weight,score)<", false),
             (None, true, None, "INTEGER PRIMARY KEY (rowid>? AND rowid<?)", false),
             (None, false, Some(SORTED_MAX), "COVERING INDEX posts_by_time (created>?)", true),
-            (None, false, Some(SORTED_MAX + 1), "COVERING INDEX posts_by_rank ((weight,score,n)<", false),
-            (Some("t"), false, None, "COVERING INDEX post_tags_by_rank (tag=? AND (weight,score,post)<", false),
+            (None, false, Some(SORTED_MAX + 1), "COVERING INDEX posts_by_rank ((weight,score)<", false),
+            (
+                Some("t"),
+                false,
+                None,
+                "post_tags_by_rank (tag=? AND (weight,score",
+                false,
+            ),
             (Some("t"), true, None, "PRIMARY KEY (tag=? AND post>? AND post<?)", false),
             (Some("t"), false, Some(SORTED_MAX), "PRIMARY KEY (tag=? AND post>?)", true),
-            (Some("t"), false, Some(SORTED_MAX + 1), "INDEX post_tags_by_rank (tag=? AND (weight", false),
+            (Some("t"), false, Some(SORTED_MAX + 1), "post_tags_by_rank (tag=? AND (weight,score", false),
         ] {
             let wanted = Wanted {
                 expand: Expand::default(),

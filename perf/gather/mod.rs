@@ -178,6 +178,7 @@ struct Asking<'a> {
 impl Asking<'_> {
     /// One call: one after the other, then at a fixed rate.
     fn row(&mut self, call: &Call<'_>) -> Result<Row> {
+        self.http = Http::connect(self.served.http)?;
         let asked = |requests: Vec<_>| requests.into_iter().map(|r| (r, call.expected)).collect::<Vec<_>>();
         let requests = asked(call.requests(&mut self.draws, self.pace.count, &mut self.http)?);
         let steady = self.pace.steady().max(self.pace.count);
@@ -195,6 +196,8 @@ impl Asking<'_> {
 
     fn both(&mut self, name: &str, reads: bool, closed: &[Asked], steady: &[Asked]) -> Result<Row> {
         let (pid, clock) = (self.served.relay.pid, self.clock);
+        // The old one may have been idle for too long.
+        self.http = Http::connect(self.served.http)?;
         let limits = (self.pace.closed_nanos, !reads);
         let (alone, cpu) = drive::closed(&mut self.http, closed, limits, pid, &clock)?;
         let never = AtomicBool::new(false);

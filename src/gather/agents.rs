@@ -1,7 +1,7 @@
 //! Agents: registering, looking at them, changing oneself.
 
 use super::db::Effect;
-use super::feed::{CANDIDATES_MAX, candidates};
+use super::feed::{CANDIDATES_MAX, LOOKED_AT, candidates};
 use super::inbox::{self, Notice};
 use super::input::{chars, range};
 use super::list::{Page, Paged, like};
@@ -45,7 +45,7 @@ super::input! {
 super::input! {
     /// Which agents.
     pub struct AgentQuery {
-        /// Part of the name (of the newest 1000 that may have it, see GET /api/search).
+        /// Part of the name (of the newest 50000 agents the newest 300 that may have it; GET /api/search looks further).
         q: Option<String> = chars(0, 200),
         /// How many; below 1: 50, above 200: 200.
         limit: i64 = range(i64::MIN, i64::MAX).or(50),
@@ -285,8 +285,11 @@ pub fn list(db: &Db<'_>, asked: &Paged<AgentQuery>) -> Result<AgentList, Fault> 
 /// The condition that the text is in an agent's name; ?2 match, ?3 pattern.
 fn containing(text: &str) -> String {
     let may = match candidates(text) {
-        Some(_) => "SELECT rowid FROM agents_text WHERE agents_text MATCH ?2 ORDER BY rowid DESC",
-        None => "SELECT n FROM agents ORDER BY n DESC",
+        Some(_) => format!(
+            "SELECT rowid FROM agents_text WHERE agents_text MATCH ?2
+             AND rowid > (SELECT max(n) FROM agents) - {LOOKED_AT} ORDER BY rowid DESC"
+        ),
+        None => "SELECT n FROM agents ORDER BY n DESC".to_owned(),
     };
     format!(" AND n IN ({may} LIMIT {CANDIDATES_MAX}) AND name LIKE ?3 ESCAPE '\\'")
 }

@@ -2,7 +2,7 @@
 //! text. Whatever is asked, it is answered from a run of an index or from a bounded number of
 //! candidates, and totals from kept counts (W38).
 
-use super::feed::candidates;
+use super::feed::{CANDIDATES_MAX, LOOKED_AT, candidates};
 use super::input::{chars, range};
 use super::list::{Page, Paged, like};
 use super::skills::{COLUMNS, Skill, read};
@@ -10,8 +10,6 @@ use super::{Db, Fault};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Skills a text is looked for in: the newest of those that may contain it.
-const CANDIDATES_MAX: i64 = 1_000;
 /// If so few skills are safe enough they are sorted, else the order asked for is walked.
 const SORTED_MAX: i64 = 2_000;
 /// Above the highest security score.
@@ -24,7 +22,7 @@ super::input! {
         limit: i64 = range(1, 100).or(50),
         /// How many to pass over.
         offset: i64 = range(0, i64::MAX).or(0),
-        /// Part of the name or description (of the newest 1000 that may have it).
+        /// Part of the name or description (of the newest 50000 skills the newest 300 that may have it).
         q: Option<String> = chars(0, 200),
         /// Exactly this category.
         category: Option<String> = chars(0, 100),
@@ -144,8 +142,11 @@ fn columns(order: &[&str], before: &str, behind: &str) -> String {
 /// The condition that a skill contains the text; parameters as of [`keys`].
 fn containing(text: &str) -> String {
     let may = match candidates(text) {
-        Some(_) => "SELECT rowid FROM skills_text WHERE skills_text MATCH ?2 ORDER BY rowid DESC",
-        None => "SELECT n FROM skills ORDER BY n DESC",
+        Some(_) => format!(
+            "SELECT rowid FROM skills_text WHERE skills_text MATCH ?2
+             AND rowid > (SELECT max(n) FROM skills) - {LOOKED_AT} ORDER BY rowid DESC"
+        ),
+        None => "SELECT n FROM skills ORDER BY n DESC".to_owned(),
     };
     format!(
         " AND n IN ({may} LIMIT {CANDIDATES_MAX})
@@ -163,21 +164,23 @@ fn total(db: &Db<'_>, wanted: &Wanted<'_>) -> Result<i64, Fault> {
         );
         return db.number(&sql, (category, candidates(text), like(text), least));
     }
-    // Whole tenths above are kept counts; the one it falls into is counted. A tenth's skills are
-    // those that the count says it has, so the range is a little wider.
+    // Whole tenths are kept counts; of one that the limit falls into, the upper part is counted.
     let of = if category.is_some() { "category = ?1" } else { "?1 IS NULL" };
-    let tenth = (least.max(-1.0) * 10.0).floor() as i64;
-    let whole = format!("SELECT sum(skills) FROM skill_counts WHERE {of} AND tenths > ?2");
-    let whole = db.number(&whole, (category, tenth))?;
+    let whole = |from: i64| {
+        let sql = format!("SELECT sum(skills) FROM skill_counts WHERE {of} AND tenths >= ?2");
+        db.number(&sql, (category, from))
+    };
+    let tenths = least.max(-1.0) * 10.0;
+    let tenth = tenths.floor() as i64;
+    if *least <= 0.0 || tenths == tenths.floor() {
+        // Nobody has less than nothing.
+        return whole(if *least > 0.0 { tenth } else { i64::MIN });
+    }
     let part = format!(
         "SELECT count(*) FROM skills WHERE {of} AND security >= ?2 AND security < ?3
          AND CAST(security * 10 AS INTEGER) = ?4"
     );
-    Ok(match *least > 0.0 {
-        true => whole + db.number(&part, (category, least, (tenth + 2) as f64 / 10.0, tenth))?,
-        // Nobody has less than nothing.
-        false => db.number(&format!("SELECT sum(skills) FROM skill_counts WHERE {of}"), [category])?,
-    })
+    Ok(whole(tenth + 1)? + db.number(&part, (category, least, (tenth + 1) as f64 / 10.0, tenth))?)
 }
 
 #[cfg(test)]
@@ -194,6 +197,14 @@ mod tests {
         let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let steps = statement.raw_query().mapped(|row| row.get::<_, String>(3));
         steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+    }
+
+    /// What the count of a tenth relies on: its lower end is in it, and in none before.
+    #[test]
+    fn a_tenth_begins_where_it_says() {
+        for tenth in 0..=110 {
+            assert_eq!((f64::from(tenth) / 10.0 * 10.0) as i32, tenth);
+        }
     }
 
     #[test]

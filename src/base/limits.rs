@@ -45,6 +45,11 @@ pub const CATCH_UP_EVENTS_MAX: usize = 1_024;
 /// speed cannot keep a shard from the others.
 pub const READ_BYTES_PER_TURN: usize = 256 << 10;
 
+/// The same of a connection whose messages were mostly dealt with one by one (subscriptions, pings,
+/// publishes refused at sight) and not in a batch: a few hundred of them, about a millisecond. More
+/// than a record of TLS, which is only opened whole.
+pub const READ_BYTES_OF_SINGLES: usize = 20 << 10;
+
 /// Entries of a shard's ring: more than the sockets that get ready in one turn. A ring of this
 /// size locks up to 512 kB of memory.
 pub const RING_ENTRIES: u32 = 4_096;

@@ -32,14 +32,18 @@ impl Arrivals {
         self.waiting.push(Waiting { conn, number, range: start..self.bytes.len(), suspect, since });
     }
 
+    /// Publishes that wait to be judged.
+    pub fn len(&self) -> usize {
+        self.waiting.len() - self.taken
+    }
+
     pub fn is_empty(&self) -> bool {
         self.taken == self.waiting.len()
     }
 
     /// Whether connections should not be read before a batch has been judged.
     pub fn is_full(&self) -> bool {
-        self.waiting.len() - self.taken >= 2 * VERIFY_BATCH_EVENTS_MAX
-            || self.bytes.len() >= VERIFY_BATCH_BYTES_MAX
+        self.len() >= 2 * VERIFY_BATCH_EVENTS_MAX || self.bytes.len() >= VERIFY_BATCH_BYTES_MAX
     }
 
     /// The next batch: a bounded number of publishes and their bytes.

@@ -28,6 +28,8 @@ pub(super) struct Conn {
     pub counted_bytes: usize,
     /// In the list of connections to flush.
     pub dirty: bool,
+    /// Most messages of its last read were dealt with one by one.
+    pub sends_singles: bool,
     /// Its reader waits until the session takes more.
     pub paused: bool,
     /// In the queue of connections that had their share of a turn.
@@ -64,6 +66,7 @@ impl Conns {
             suspect_until: Millis::default(),
             counted_bytes: 0,
             dirty: false,
+            sends_singles: false,
             paused: false,
             hungry: false,
             paced: false,

@@ -10,6 +10,7 @@ use super::feed::Turns;
 use super::inbox::{Inbox, Message};
 use super::publish::Tickets;
 use crate::base::counters::ShardCounters;
+use crate::base::limits::{READ_BYTES_OF_SINGLES, READ_BYTES_PER_TURN};
 use crate::base::{Closing, Limits, Millis, Now, PubKey, Seq, Stage, Stopwatch};
 use crate::fanout::{FilterIndex, Interest};
 use crate::filter::Filter;
@@ -205,6 +206,12 @@ impl<N: Net> Core<N> {
         !conn.paused
     }
 
+    /// Bytes that a connection may hand in at once.
+    pub fn read_bytes_max(&self, index: ConnIndex) -> usize {
+        let sends_singles = self.conns.get(index).is_some_and(|conn| conn.sends_singles);
+        if sends_singles { READ_BYTES_OF_SINGLES } else { READ_BYTES_PER_TURN }
+    }
+
     /// Bytes arrived. Call [`Core::end_turn`] afterwards.
     pub fn received(&mut self, now: Now, index: ConnIndex, bytes: &mut [u8]) {
         self.watch.enter(Stage::Decode);
@@ -213,9 +220,15 @@ impl<N: Net> Core<N> {
         conn.session.alive(now.ms);
         let limit = conn.session.message_bytes_max();
         let mut assembler = std::mem::take(&mut conn.assembler);
-        let fed = assembler.feed(bytes, limit, &mut |incoming| self.incoming(now, index, incoming));
+        let (waiting, mut messages) = (self.arrivals.len(), 0);
+        let fed = assembler.feed(bytes, limit, &mut |incoming| {
+            messages += 1;
+            self.incoming(now, index, incoming)
+        });
+        let for_a_batch = self.arrivals.len() - waiting;
         if let Some(conn) = self.conns.get_mut(index) {
             conn.assembler = assembler;
+            conn.sends_singles = messages > 2 * for_a_batch;
             if let Err(error) = fed {
                 conn.session.frame_error(error);
             }

@@ -10,7 +10,7 @@ use super::records::TlsShard;
 use super::signal::{Broadcast, Signal, yield_now};
 use super::socket::Socket;
 use crate::base::counters::ShardCounters;
-use crate::base::limits::{READ_BYTES_PER_TURN, REQUEST_HEAD_BYTES_MAX};
+use crate::base::limits::REQUEST_HEAD_BYTES_MAX;
 use crate::base::{Clock, Closing, Millis, Now, PubKey, Stage, Stopwatch};
 use crate::session::Ending;
 use crate::wire::{Head, read_head, refusal};
@@ -318,7 +318,8 @@ async fn read_all(local: &Rc<Local>, index: ConnIndex, socket: &Rc<Socket>) {
 fn read_once(local: &Rc<Local>, index: ConnIndex, socket: &Rc<Socket>) -> bool {
     let mut buf = local.read_buf.borrow_mut();
     let stage = local.watch.enter(Stage::Receive);
-    let received = socket.recv(&mut buf[..READ_BYTES_PER_TURN]);
+    let bytes_max = local.core.borrow().read_bytes_max(index);
+    let received = socket.recv(&mut buf[..bytes_max]);
     local.watch.enter(stage);
     // Who says goodbye sends it himself.
     if socket.unsent_bytes() > 0 && !socket.lingering.get() {

@@ -21,11 +21,12 @@
 //!
 //! * Nothing blocks: disk and other threads answer through the [`Inbox`].
 //! * Cancelling a connection's task loses nothing: reads happen only after readiness.
-//! * Nobody holds a shard: a turn reads at most [`READ_BYTES_PER_TURN`] from one connection, asks
-//!   the log for at most one page of it, and catches it up by a bounded number of events; what
+//! * Nobody holds a shard: a turn reads at most [`READ_BYTES_PER_TURN`] from one connection, or
+//!   [`READ_BYTES_OF_SINGLES`] of messages that no batch makes cheap, asks the log for at most one page of it, and catches it up by a bounded number of events; what
 //!   is left waits behind the others.
 //!
 //! [`READ_BYTES_PER_TURN`]: crate::base::limits::READ_BYTES_PER_TURN
+//! [`READ_BYTES_OF_SINGLES`]: crate::base::limits::READ_BYTES_OF_SINGLES
 
 mod accept;
 mod addresses;

@@ -19,7 +19,7 @@ const QUIET_MAX: f64 = 3.0;
 
 /// What one connection may cost that sends as fast as it can to the only shard: the others wait
 /// for a turn of it, not for its end.
-const FLOOD_MAX: f64 = 500.0;
+const FLOOD_MAX: f64 = 40.0;
 
 /// One shard, so that the attack and the user meet.
 fn relay(sections: &str) -> Relay {

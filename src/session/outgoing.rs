@@ -12,9 +12,6 @@ pub struct Outgoing {
     progress: Millis,
 }
 
-/// Capacity an idle connection may keep.
-const IDLE_CAPACITY: usize = 256;
-
 impl Outgoing {
     /// Bytes not sent yet.
     pub fn len(&self) -> usize {
@@ -63,14 +60,10 @@ impl Outgoing {
         if self.is_empty() { 0 } else { now.since(self.progress) }
     }
 
-    /// Frees what an idle connection does not need.
+    /// Frees what an idle connection does not need; whoever gets events takes it again at the next.
     pub fn shrink(&mut self, now: Millis) {
         if self.is_empty() {
-            self.progress = now;
-            if self.bytes.capacity() > IDLE_CAPACITY {
-                self.bytes = Vec::new();
-                self.start = 0;
-            }
+            (self.progress, self.bytes, self.start) = (now, Vec::new(), 0);
         }
     }
 }

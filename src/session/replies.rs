@@ -37,9 +37,6 @@ pub struct Replies {
     in_flight_bytes: usize,
 }
 
-/// Slots an idle connection may keep.
-const IDLE_SLOTS: usize = 4;
-
 impl Replies {
     /// Replies that have not been written.
     pub fn len(&self) -> usize {
@@ -103,7 +100,7 @@ impl Replies {
 
     /// Frees what an idle connection does not need.
     pub fn shrink(&mut self) {
-        if self.slots.is_empty() && self.slots.capacity() > IDLE_SLOTS {
+        if self.slots.is_empty() {
             self.slots = VecDeque::new();
         }
     }

@@ -516,7 +516,7 @@ fn a_tree_that_is_too_large_or_too_deep_is_cut() {
     ));
     let page = tree();
     assert_eq!((each(&page, "comments", "id"), &page["cut"]), (vec![second], &json!(true)));
-    assert_eq!(page["comments"][0]["replies"].as_array().map(Vec::len), Some(500));
+    assert_eq!(page["comments"][0]["replies"].as_array().map(Vec::len), Some(200));
     let next = page["next"].as_str().expect("a cursor");
     let page = service.get(&format!("/api/posts/{id}?expand=comments&cursor={next}")).expect(200);
     assert_eq!(each(&page, "comments", "id")[0], first);

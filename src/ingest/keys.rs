@@ -112,7 +112,7 @@ impl Keys {
         let before = Arc::clone(&self.allowlist.load());
         self.allowlist.replace_config(rules, grants);
         let now = Arc::clone(&self.allowlist.load());
-        let removed: Vec<PubKey> = before.keys().filter(|key| !now.contains_key(*key)).copied().collect();
+        let removed: Vec<PubKey> = before.keys().filter(|key| !now.contains_key(key)).copied().collect();
         let mut changes = GrantChanges { removed: removed.len(), ..GrantChanges::default() };
         for (pubkey, pass) in now.iter() {
             match before.get(pubkey) {

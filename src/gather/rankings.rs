@@ -1,5 +1,5 @@
 //! Ranks of skills. All stored ranks are computed with the same sum of reviews (W20): with the
-//! true one up to [`EXACT_MAX`], above it with one that follows in steps, so that a review need not
+//! true one up to `EXACT_MAX`, above it with one that follows in steps, so that a review need not
 //! touch every skill. A step touches them all, run by run, so that no other write waits long; while
 //! that goes on the ranks behind it are those of the step before.
 

@@ -24,9 +24,17 @@ pub(super) fn of(answer: &Answer) -> Answer {
 }
 
 fn without_required(mut schema: RefOr<Schema>) -> RefOr<Schema> {
-    if let RefOr::T(Schema::Object(object)) = &mut schema {
-        object.required.clear();
-        object.description = Some("As far as `fields` selects it; without `fields` all of it.".to_owned());
+    match &mut schema {
+        RefOr::T(Schema::Object(object)) => {
+            object.required.clear();
+            object.description =
+                Some("As far as `fields` selects it; without `fields` all of it.".to_owned());
+        }
+        // A struct with a flattened part.
+        RefOr::T(Schema::AllOf(all)) => {
+            all.items = std::mem::take(&mut all.items).into_iter().map(without_required).collect();
+        }
+        _ => {}
     }
     schema
 }

@@ -13,6 +13,8 @@ CURSOR, SINCE = (422, "query.cursor"), (400, "query.since")
 KEY = (400, "body.public_key")
 WORK = (422, "body.pow_challenge")
 MEANING = {
+    "admin-allow-key": {(422, "body.pubkey")},
+    "admin-list-connections": {(422, "query.key")},
     "admin-audit": {CURSOR},
     "admin-update-fees": {(422, "body.post_fee_usd"), (422, "body.comment_fee_usd")},
     "agent-authenticate": {KEY, (400, ""), (400, "body.signature")},

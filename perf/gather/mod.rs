@@ -131,10 +131,11 @@ fn measure(
 ) -> Result<Findings> {
     let pace = Pace::of(options);
     let args = &options.relay;
-    let mut http = Http::connect(served.http)?;
     let world = &store.made.world;
-    store::look(world, &mut http)?;
+    store::look(world, &mut Http::connect(served.http)?)?;
     store::wait_until_quiet(served.relay.pid)?;
+    // The first one may have been idle for too long.
+    let mut http = Http::connect(served.http)?;
     let known = Known::gather(world, &mut http, store.now_millis())?;
     let (reads, writes) = (calls::reads(&known), calls::writes(&known));
     let wanted = |call: &&Call<'_>| options.only.as_ref().is_none_or(|part| call.name.contains(part));

@@ -127,8 +127,19 @@ fn serve(door: &dyn RelayDoor, database: &Database, tasks: &Receiver<Option<Then
                 None => stop = true,
             }
         }
-        // What fails stays pending and is tried with the next change.
-        while let Ok(true) = one_batch(door, database) {}
+        // What fails stays pending and is tried with the next change; what is left when Gather stops,
+        // at its next start.
+        while let Ok(true) = one_batch(door, database) {
+            for task in tasks.try_iter() {
+                match task {
+                    Some(then) => waiting.push(then),
+                    None => stop = true,
+                }
+            }
+            if stop {
+                break;
+            }
+        }
         waiting.into_iter().for_each(|then| then());
         if stop {
             return;

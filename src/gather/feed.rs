@@ -15,10 +15,10 @@ use utoipa::ToSchema;
 
 /// Posts a text is looked for in: the newest of those that may contain it, each a row to be read,
 /// 2 µs. `GET /api/search` looks further.
-pub(super) const CANDIDATES_MAX: i64 = 300;
+pub(super) const CANDIDATES_MAX: i64 = 200;
 /// Records whose texts are looked at, the newest: a rare text may consist of common runs of three
 /// letters, and to find where they meet takes 10 µs for every thousand records.
-pub(super) const LOOKED_AT: i64 = 50_000;
+pub(super) const LOOKED_AT: i64 = 30_000;
 /// If so few posts are new enough they are sorted, 0.1 µs each, else the rank is walked.
 const SORTED_MAX: i64 = 4_000;
 /// Posts of the digest.
@@ -35,7 +35,7 @@ super::input! {
         since: Option<String> = chars(0, 100),
         /// `score`: by weight, score and time; `newest`: by time.
         sort: String = chars(0, 50).or("score"),
-        /// Only with this text in title or summary (of the newest 50000 posts the newest 300 that may have it; GET /api/search looks further).
+        /// Only with this text in title or summary (of the newest 30000 posts the newest 200 that may have it; GET /api/search looks further).
         q: Option<String> = chars(0, 200),
         /// How many.
         limit: i64 = range(1, 100).or(20),

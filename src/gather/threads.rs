@@ -53,10 +53,11 @@ pub fn thread(db: &Db<'_>, post: &str, limit: i64, paging: &Paging) -> Result<Th
     let found = db.one(sql, [post], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
     let (n, total) = found.ok_or_else(posts::unknown)?;
     let [before] = paging.after::<1>()?.unwrap_or([i64::MAX]);
-    // A comment whose parent is gone stands by itself.
+    // A comment whose parent is gone stands by itself. Here and below a plus keeps the index of a
+    // post's comments out, which in a long thread would be walked for every one of them.
     let sql = format!(
         "SELECT {COLUMNS} FROM comments c JOIN agents a ON a.n = c.author WHERE c.post = ?1 AND c.n < ?2
-         AND (c.reply_to IS NULL OR NOT EXISTS (SELECT 1 FROM comments p WHERE p.id = c.reply_to AND p.post = ?1))
+         AND (c.reply_to IS NULL OR NOT EXISTS (SELECT 1 FROM comments p WHERE p.id = c.reply_to AND +p.post = ?1))
          ORDER BY c.n DESC LIMIT ?3"
     );
     let (mut left, mut cut, mut whole) = (COMMENTS_MAX, false, 0);
@@ -82,10 +83,10 @@ pub fn thread(db: &Db<'_>, post: &str, limit: i64, paging: &Paging) -> Result<Th
 fn replies(db: &Db<'_>, post: i64, root: &str, max: i64) -> Result<(Vec<Placed>, bool), Fault> {
     let sql = format!(
         "WITH RECURSIVE below (n, id, depth) AS (
-             SELECT n, id, 1 FROM comments WHERE reply_to = ?1 AND post = ?2
+             SELECT n, id, 1 FROM comments WHERE reply_to = ?1 AND +post = ?2
              UNION ALL
              SELECT c.n, c.id, b.depth + 1 FROM below b JOIN comments c ON c.reply_to = b.id
-             WHERE c.post = ?2 AND b.depth <= {DEPTH_MAX} LIMIT ?3
+             WHERE +c.post = ?2 AND b.depth <= {DEPTH_MAX} LIMIT ?3
          ) SELECT {COLUMNS}, b.depth FROM comments c JOIN agents a ON a.n = c.author JOIN below b ON b.n = c.n
          ORDER BY c.n"
     );

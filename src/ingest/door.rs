@@ -213,6 +213,10 @@ fn conclude(
         Seen::Fresh => Verdict::Ephemeral(Envelope::new(event, wire, scratch)),
         Seen::Duplicate => refused(event, Reason::Duplicate),
         Seen::TooOld { limit } => refused(event, too_old(now.unix_seconds, event, limit)),
+        Seen::TooFarAhead => {
+            let ahead_seconds = event.created_at.saturating_sub(now.unix_seconds);
+            refused(event, Reason::TooFarAhead { ahead_seconds, limit: 0 })
+        }
     }
 }
 

@@ -5,6 +5,9 @@
 //! below the horizon, and whatever is dated there is refused as too old. So an id that is not
 //! remembered is either new or too old, and no event is accepted twice.
 //!
+//! Ids dated ahead of the clock take at most half of the room: whoever fills the set with them would
+//! otherwise push everybody's present out of it for as long as they lie ahead.
+//!
 //! Partitioned by id, each partition behind its own lock with its own horizon: shards meet only
 //! when two ids fall into the same one. Which one is secret, so no author can aim at it.
 
@@ -26,6 +29,8 @@ pub enum Seen {
     /// It could have been forgotten. `limit` is how old an event may be at present, in seconds:
     /// the window, or less while the bound on memory keeps it shorter.
     TooOld { limit: i64 },
+    /// Dated ahead of the clock, while ids from ahead fill their part of the set.
+    TooFarAhead,
 }
 
 /// See the module's documentation. 20 to 40 B per id, and at most 150 B for each second and partition
@@ -83,6 +88,9 @@ impl SeenSet {
         if partition.seconds.get(&created_at).is_some_and(|ids| ids.contains(&short(id))) {
             return Seen::Duplicate;
         }
+        if created_at > unix_now && partition.ids_after(unix_now, self.ids_max_per_partition / 2) {
+            return Seen::TooFarAhead;
+        }
         if partition.ids >= self.ids_max_per_partition {
             partition.make_room(created_at);
             if let Some(limit) = self.too_old(&partition, created_at, unix_now) {
@@ -125,6 +133,14 @@ impl Partition {
         while self.seconds.first_key_value().is_some_and(|(oldest, _)| *oldest < second) {
             self.forget_oldest();
         }
+    }
+
+    /// Whether so many ids are dated after a second: of at most as many seconds as an event may
+    /// lie ahead, which are only counted where there are enough ids.
+    fn ids_after(&self, second: i64, many: usize) -> bool {
+        let after =
+            || self.seconds.range(second.saturating_add(1)..).map(|(_, ids)| ids.len()).sum::<usize>();
+        self.ids >= many && after() >= many
     }
 
     /// At the bound: gives up the oldest second, or `created_at` itself if that is older still.
@@ -182,6 +198,9 @@ mod tests {
             if self.kept.contains(&(at, n)) {
                 return "duplicate";
             }
+            if at > now && self.kept.iter().filter(|k| k.0 > now).count() >= max / 2 {
+                return "too far ahead";
+            }
             if self.kept.len() >= max {
                 let oldest = self.kept.iter().map(|k| k.0).min().unwrap().min(at);
                 self.kept.retain(|k| k.0 != oldest);
@@ -205,6 +224,7 @@ mod tests {
                 assert!(limit >= 0);
                 "too old"
             }
+            Seen::TooFarAhead => "too far ahead",
         }
     }
 
@@ -230,13 +250,27 @@ mod tests {
                 let peeked = word(set.peek(&id(n), at, now));
                 let said = word(set.insert(&id(n), at, now));
                 assert_eq!(said, naive.insert(n, at, now, window, max), "seed {seed} step {step}");
-                assert!(peeked == said || (peeked == "fresh" && said == "too old"), "{peeked} {said}");
+                assert!(peeked == said || (peeked == "fresh" && said.starts_with("too")), "{peeked} {said}");
                 assert_eq!(set.len(), naive.kept.len());
                 assert!(set.len() <= max);
                 *words.entry(said).or_insert(0) += 1;
             }
         }
-        assert!(words.len() == 3 && words.values().all(|&times| times > 500), "{words:?}");
+        assert!(words.len() == 4 && words.values().all(|&times| times > 500), "{words:?}");
+    }
+
+    #[test]
+    fn ids_dated_ahead_leave_room_for_the_present() {
+        let set = SeenSet::with_partitions(1, 100, 900);
+        let now = 10_000;
+        let ahead = (0..100).map(|n| word(set.insert(&id(n), now + 1 + n as i64, now))).collect::<Vec<_>>();
+        assert_eq!(ahead.iter().filter(|said| **said == "fresh").count(), 50, "{ahead:?}");
+        for n in 1_000..1_050 {
+            assert_eq!(word(set.insert(&id(n), now, now)), "fresh");
+        }
+        // One second more than there is room for: the older one goes, as without the others.
+        assert_eq!(word(set.insert(&id(2_000), now, now + 1)), "too old");
+        assert_eq!(word(set.insert(&id(2_001), now + 1, now + 1)), "fresh");
     }
 
     #[test]

@@ -69,6 +69,7 @@ impl Ledger {
         ledger.tallies = decode_tallies(&row(TALLY)?).ok_or_else(|| damaged(TALLY))?;
         ledger.tallies.retain(|tally| tally.to <= head);
         ledger.clock = HeadClock::decode(&row(CLOCK)?).ok_or_else(|| damaged(CLOCK))?;
+        ledger.clock.cut(head);
         Ok(ledger)
     }
 
@@ -98,6 +99,7 @@ impl Ledger {
         self.first = self.first.min(head.next().0);
         // They are counted again, from events that are still there.
         self.tallies.clear();
+        self.clock.cut(head);
         let marks = std::mem::take(&mut self.marks);
         for (lo, hi, mark) in marks.stretches() {
             self.marks.raise(*lo, *hi, (*mark).min(head));

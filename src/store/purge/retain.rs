@@ -8,7 +8,7 @@ use super::reclaim::Debris;
 use super::rules::Rule;
 use super::slice::{self, SLICE_EVENTS};
 use super::tally::Tally;
-use crate::base::Seq;
+use crate::base::{Now, Seq};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -30,7 +30,7 @@ pub(in crate::store) enum Nudge {
 pub(in crate::store) fn start(shared: &Arc<Shared>) -> Result<(Sender<Nudge>, JoinHandle<()>), StoreError> {
     let (sender, inbox) = unbounded();
     let (shared, debris) = (Arc::clone(shared), Debris::new(shared));
-    let keeper = Keeper { shared: Arc::clone(&shared), inbox, debris, stopped: false };
+    let keeper = Keeper { shared: Arc::clone(&shared), inbox, debris, last_look: None, stopped: false };
     Ok((sender, spawn("axon-purge", &shared, move || keeper.serve())?))
 }
 
@@ -57,6 +57,8 @@ struct Keeper {
     shared: Arc<Shared>,
     inbox: Receiver<Nudge>,
     debris: Debris,
+    /// When it last looked, since the start.
+    last_look: Option<Now>,
     stopped: bool,
 }
 
@@ -107,16 +109,27 @@ impl Keeper {
         if shared.failure().is_some() {
             return Ok(());
         }
-        let (now, head) = (shared.clock.unix_seconds(), shared.tail.head());
+        let (at, head) = (shared.clock.read(), shared.tail.head());
+        let now = at.unix_seconds;
         shared.wait_indexed(head)?;
         let retention = shared.retention();
+        let ago = |last: &Now| (last.unix_seconds, (at.ms.since(last.ms) / 1_000).cast_signed());
+        let last_look = self.last_look.as_ref().map(ago);
         slice::note(&shared, |ledger| {
+            let set = ledger.clock.follow(now, last_look);
+            if set != 0 {
+                tracing::warn!(
+                    seconds = set,
+                    "the machine's clock was set: retention by age goes on as if not"
+                );
+            }
             ledger.clock.note(now, head);
             // Nothing is counted for rules that are no longer there.
             let counts = |tally: &Tally| retention.rules.iter().any(|r| r.counts() && r.kinds == tally.kinds);
             ledger.tallies.retain(counts);
             ledger.unsaved = false;
         })?;
+        self.last_look = Some(at);
         self.repeat(|_, shared| slice::forget_old(shared))?;
         for rule in &retention.rules {
             let filter = Arc::new(rule.filter());
@@ -199,8 +212,13 @@ fn purge_some(shared: &Shared, rule: &Rule, filter: &SharedFilter, now: i64) -> 
 #[cfg(test)]
 pub(in crate::store) fn look_now(shared: &Arc<Shared>, clear: bool) {
     let (_sender, inbox) = unbounded();
-    let mut keeper =
-        Keeper { shared: Arc::clone(shared), inbox, debris: Debris::new(shared), stopped: false };
+    let mut keeper = Keeper {
+        shared: Arc::clone(shared),
+        inbox,
+        debris: Debris::new(shared),
+        last_look: None,
+        stopped: false,
+    };
     if clear {
         keeper.debris.clear_all();
     }

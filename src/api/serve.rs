@@ -24,6 +24,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::net::IpAddr;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -299,13 +300,24 @@ impl Reply {
         status: u16,
         work: impl FnOnce(&Tx<'_>) -> Result<T, Fault>,
     ) -> Result<Reply, Fault> {
-        let Some(repeat) = repeat else { return Reply::new(status, &work(tx)?) };
-        if let Some(kept) = idempotency::find(tx, repeat)? {
-            return Ok(kept.into());
+        match Reply::kept(tx, repeat)? {
+            Some(kept) => Ok(kept),
+            None => Reply::new(status, &work(tx)?)?.keep(tx, repeat),
         }
-        let reply = Reply::new(status, &work(tx)?)?;
-        idempotency::keep(tx, repeat, &Kept { status, answer: reply.json.clone() })?;
-        Ok(reply)
+    }
+
+    /// The answer that was given before, if there is one.
+    fn kept(db: &Db<'_>, repeat: Option<&Repeatable>) -> Result<Option<Reply>, Fault> {
+        let Some(repeat) = repeat else { return Ok(None) };
+        Ok(idempotency::find(db, repeat)?.map(Reply::from))
+    }
+
+    /// Keeps it for a repetition, in place of what was kept.
+    fn keep(self, tx: &Tx<'_>, repeat: Option<&Repeatable>) -> Result<Reply, Fault> {
+        if let Some(repeat) = repeat {
+            idempotency::keep(tx, repeat, &Kept { status: self.status, answer: self.json.clone() })?;
+        }
+        Ok(self)
     }
 }
 
@@ -342,6 +354,10 @@ pub struct Finished<T> {
 }
 
 impl<T> Finished<T> {
+    fn new(reply: Reply) -> Finished<T> {
+        Finished { reply, of: PhantomData }
+    }
+
     pub(super) fn into_reply(self) -> Reply {
         self.reply
     }
@@ -359,9 +375,55 @@ impl At {
 
     /// The answer that was given before, if there is one.
     pub(super) async fn replay(&self) -> Result<Option<Reply>, Fault> {
-        let Some(repeat) = self.repeat.clone() else { return Ok(None) };
-        let kept = self.api.read(move |db| idempotency::find(db, &repeat)).await?;
-        Ok(kept.map(Reply::from))
+        match self.repeat.clone() {
+            Some(repeat) => self.api.read(move |db| Reply::kept(db, Some(&repeat))).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The first of two writes, with a call of the outside between them. What it answers is kept
+    /// with it for a repetition, in case [`finish`](Self::finish) is never reached: a crash, or a
+    /// client that is gone. `Break`: it was answered before, and nothing is done.
+    ///
+    /// # Errors
+    /// Its own.
+    pub async fn begin<T: Serialize + Send + 'static>(
+        &self,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<ControlFlow<Finished<T>, T>, Fault> {
+        let (status, repeat) = (self.status, self.repeat.clone());
+        let done = self.api.write(move |tx| {
+            if let Some(kept) = Reply::kept(tx, repeat.as_ref())? {
+                return Ok(ControlFlow::Break(Finished::new(kept)));
+            }
+            let value = work(tx)?;
+            Reply::new(status, &value)?.keep(tx, repeat.as_ref())?;
+            Ok(ControlFlow::Continue(value))
+        });
+        done.await
+    }
+
+    /// The second of two writes: its answer takes the place of that of [`begin`](Self::begin), `so_far`.
+    /// If it fails it is answered as far as it came: what was done is not answered by a fault.
+    ///
+    /// # Errors
+    /// Ours, if that cannot be serialised.
+    pub async fn finish<T: Serialize + Clone + Send + 'static>(
+        self,
+        so_far: T,
+        work: impl FnOnce(&Tx<'_>, T) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<Finished<T>, Fault> {
+        let At { api, status, repeat } = self;
+        let begun = so_far.clone();
+        let reply = api.write(move |tx| Reply::new(status, &work(tx, begun)?)?.keep(tx, repeat.as_ref()));
+        let reply = match reply.await {
+            Ok(reply) => reply,
+            Err(fault) => {
+                tracing::warn!(detail = fault.detail, "an operation is answered as far as it came");
+                Reply::new(status, &so_far)?
+            }
+        };
+        Ok(Finished::new(reply))
     }
 
     /// Ends with a write; its answer is kept for a repetition.
@@ -374,7 +436,7 @@ impl At {
     ) -> Result<Finished<T>, Fault> {
         let At { api, status, repeat } = self;
         let reply = api.write(move |tx| Reply::once(tx, repeat.as_ref(), status, work)).await?;
-        Ok(Finished { reply, of: PhantomData })
+        Ok(Finished::new(reply))
     }
 
     /// Ends with a value; nothing is written.
@@ -382,6 +444,6 @@ impl At {
     /// # Errors
     /// Ours, if it cannot be serialised.
     pub fn answer<T: Serialize>(self, value: &T) -> Result<Finished<T>, Fault> {
-        Ok(Finished { reply: Reply::new(self.status, value)?, of: PhantomData })
+        Reply::new(self.status, value).map(Finished::new)
     }
 }

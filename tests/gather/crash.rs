@@ -201,6 +201,32 @@ fn an_errand_that_is_cut_off_again_and_again_makes_one_piece() {
     adds_up(&service);
 }
 
+/// What the print service will not make is paid back, once, also if the look at it is cut off.
+#[test]
+fn an_order_that_is_cancelled_is_paid_back_once() {
+    let (doubles, mut service, _, bob) = house();
+    let order = place(&service, &bob);
+    let tx = doubles.pays(1, 800_000, &[(ADDRESS, PRICE_SATS + 3)]);
+    service.ask(payment(&bob, &order, &tx)).expect(200);
+    doubles.world().cancelled = true;
+    for moment in MOMENTS {
+        doubles.world().trap = Some(Trap { path: "/v4/orders/g-1".to_owned(), moment });
+        doubles.world().victim = Some(service.pid());
+        service.sql("UPDATE calls SET due = 0");
+        service.restart_when_dead();
+    }
+    // The last one may have been settled before its process ended.
+    service.sql("UPDATE calls SET due = 0");
+    wait_for(&service, &bob, &order, "cancelled");
+    let balance = bob.get(&service, "/api/balance").expect(200)["balance_bch"].clone();
+    assert_eq!(balance, "0.03500003");
+    assert_eq!(service.number("SELECT count(*) FROM transfers WHERE kind = 'credit'"), 2);
+    assert_eq!(service.number("SELECT count(*) FROM calls"), 0);
+    let inbox = bob.get(&service, "/api/inbox").expect(200);
+    assert!(text(&inbox["messages"][0]["body"]).contains("0.03500000 BCH were credited"), "{inbox}");
+    adds_up(&service);
+}
+
 /// Everything at once, cut off behind the first answer, the second, …; the rest of the burst is
 /// then anywhere. All of it is asked again.
 #[test]

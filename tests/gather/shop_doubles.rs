@@ -45,6 +45,7 @@ pub struct World {
     /// Orders that arrived at the print service.
     pub printed: Vec<Value>,
     pub shipped: bool,
+    pub cancelled: bool,
     pub searches: usize,
 }
 
@@ -184,7 +185,10 @@ fn answer(world: &mut World, line: &str, body: &Value, keyed: bool) -> Option<(u
             let shipment = json!({"packages": [{"trackingUrl": "https://track.example/1"}]});
             Some((200, json!({"fulfillmentStatus": "shipped", "shipment": shipment})))
         }
-        ("get", path) if path.ends_with("/g-1") => Some((200, json!({"fulfillmentStatus": "printed"}))),
+        ("get", path) if path.ends_with("/g-1") => {
+            let state = if world.cancelled { "canceled" } else { "printed" };
+            Some((200, json!({ "fulfillmentStatus": state })))
+        }
         _ => None,
     }
 }

@@ -177,23 +177,30 @@ pub fn settle(tx: &Tx<'_>, errand: &Errand, outcome: &Outcome) -> Result<(), Fau
         Outcome::State(PrintState::Working) => {}
         Outcome::State(PrintState::Shipped { tracking_url }) => {
             tx.run("DELETE FROM calls WHERE n = ?1", [errand.n])?;
-            let sql = "UPDATE orders SET status = 'shipped', tracking_url = ?2 WHERE id = ?1";
-            tx.run(sql, (order, tracking_url))?;
-            let more = if tracking_url.is_empty() { "" } else { ": " };
-            tell(tx, order, "has been shipped", &format!("It is on its way{more}{tracking_url}"))?;
+            let sql = "UPDATE orders SET status = 'shipped', tracking_url = ?2
+                       WHERE id = ?1 AND status = 'fulfilling'";
+            if tx.run(sql, (order, tracking_url))? == 1 {
+                let more = if tracking_url.is_empty() { "" } else { ": " };
+                tell(tx, order, "has been shipped", &format!("It is on its way{more}{tracking_url}"))?;
+            }
         }
         Outcome::State(PrintState::Cancelled) => {
             tx.run("DELETE FROM calls WHERE n = ?1", [errand.n])?;
-            tx.run("UPDATE orders SET status = 'cancelled' WHERE id = ?1", [order])?;
-            let (agent, total) = buyer(tx, order)?;
-            let (from, to) = (Account::Orders, Account::Agent(agent));
-            ledger::transfer(tx, "credit", from, to, total, ("order", order))?;
-            let body =
-                format!("The print service will not make it. {total} BCH were credited to your balance.");
-            tell(tx, order, "was cancelled", &body)?;
+            // Once, however often it is said: money goes back.
+            let sql = "UPDATE orders SET status = 'cancelled' WHERE id = ?1 AND status = 'fulfilling'";
+            if tx.run(sql, [order])? == 1 {
+                give_back(tx, order)?;
+            }
         }
     }
     Ok(())
+}
+
+fn give_back(tx: &Tx<'_>, order: &str) -> Result<(), Fault> {
+    let (agent, total) = buyer(tx, order)?;
+    ledger::transfer(tx, "credit", Account::Orders, Account::Agent(agent), total, ("order", order))?;
+    let body = format!("The print service will not make it. {total} BCH were credited to your balance.");
+    tell(tx, order, "was cancelled", &body)
 }
 
 fn buyer(db: &Db<'_>, order: &str) -> Result<(i64, Sats), Fault> {

@@ -115,22 +115,6 @@ fn a_deposit_is_credited_once() {
     );
 }
 
-/// W42: whoever asks again before the first answer has come is given that answer, not told that it
-/// was done already.
-#[test]
-fn a_deposit_that_is_asked_for_sixteen_times_at_once_is_answered_sixteen_times() {
-    let double = Double::start();
-    let service = setup(&double).start();
-    let ann = service.agent(1);
-    double.transaction(&tx(1), &[(ADDRESS, 1_234)]);
-    let request = Request::new("PUT", "/api/balance/deposit").header("Idempotency-Key", "once");
-    let request = request.json(json!({ "tx_id": tx(1) }));
-    let answers = service.at_once(|service, _| ann.ask(service, request.clone()));
-    assert_eq!(count(&answers, 200), 16, "{answers:?}");
-    assert!(answers.iter().all(|answer| answer.text == answers[0].text));
-    assert_eq!(service.number("SELECT sum(amount) FROM transfers"), 1_234);
-}
-
 /// W2: the payment itself can say for whom it is.
 #[test]
 fn a_memo_binds_a_deposit_to_its_agent() {

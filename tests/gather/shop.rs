@@ -263,6 +263,25 @@ fn orders_payments_and_uploads_are_not_done_twice() {
     assert_eq!(files, 1, "the second one's bytes are not kept");
 }
 
+/// W42: whoever asks again before the first answer has come is not told that it was done already.
+#[test]
+fn a_payment_that_is_sent_eight_times_at_once_is_answered_eight_times() {
+    let doubles = Doubles::start();
+    let service = shop(&doubles).start();
+    let agent = service.agent(1);
+    let path = format!("/api/order/{}/payment", place(&service, &agent));
+    let tx = doubles.pays(1, 800_000, &[(ADDRESS, 3_500_000)]);
+    let request = Request::new("PUT", &path).header("Idempotency-Key", "once").json(json!({ "tx_id": tx }));
+    let answers: Vec<Answer> = thread::scope(|scope| {
+        let ask = || scope.spawn(|| agent.ask(&service, request.clone()));
+        let threads: Vec<_> = (0..8).map(|_| ask()).collect();
+        threads.into_iter().map(|thread| thread.join().expect("an answer")).collect()
+    });
+    assert_eq!(count(&answers, 200), 8, "{answers:?}");
+    assert_eq!(doubles.world().printed.len(), 1);
+    assert_eq!(service.number("SELECT sum(amount) FROM transfers"), 3_500_000);
+}
+
 #[test]
 fn fulfilment_is_retried_over_a_crash_and_never_doubled() {
     let doubles = Doubles::start();

@@ -12,6 +12,8 @@ mod backup;
 mod channels;
 #[path = "gather/commands.rs"]
 mod commands;
+#[path = "gather/crash.rs"]
+mod crash;
 #[path = "gather/documents.rs"]
 mod documents;
 #[path = "gather/door.rs"]

@@ -5,7 +5,8 @@ use super::buckets::AgentBucket;
 use super::manners;
 use super::multipart;
 use super::problem;
-use super::serve::{Api, Reply, ask, change, repeatable, token};
+use super::reply::Reply;
+use super::serve::{Api, ask, change, repeatable, token};
 use crate::gather::rules::ids;
 use crate::gather::shop::designs::{self, Design};
 use crate::gather::{Agent, Fault, FaultKind, Tx};
@@ -83,26 +84,26 @@ async fn keep(api: &Api, request: Request) -> Result<Reply, Fault> {
     let repeat = repeatable(&parts, &me.id, ROUTE, &[part.file_name.as_bytes(), part.bytes])?;
     let suffix = &ids::record_id(rand::random)[..SUFFIX_CHARS];
     let picture = designs::examine(&part.file_name, part.bytes, ids::record_id(rand::random), suffix)?;
-    let path = designs::path(api.gather.context(), &picture.id);
-    write(&path, part.bytes).await.map_err(Fault::internal)?;
+    let folder = designs::folder(api.gather.context());
+    let path = folder.join(&picture.id);
+    write(&folder, &path, part.bytes).await.map_err(Fault::internal)?;
     let keep =
         move |tx: &Tx<'_>| Reply::once(tx, repeat.as_ref(), CREATED, |tx| designs::keep(tx, &me, &picture));
     let kept = change(&api.gather, keep).await;
     if kept.as_ref().map_or(true, Reply::is_replay) {
-        // What cannot be removed is a file that nobody names.
+        // What cannot be removed is a file that nobody names; the next start removes it.
         let _ = fs::remove_file(&path).await;
     }
     kept
 }
 
-/// Writes a new file; returns when it is on disk.
-async fn write(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).await?;
-    }
+/// Writes a new file; returns when it and its name are on disk.
+async fn write(folder: &std::path::Path, path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(folder).await?;
     let mut file = File::create_new(path).await?;
     file.write_all(bytes).await?;
-    file.sync_all().await
+    file.sync_all().await?;
+    File::open(folder).await?.sync_all().await
 }
 
 async fn serve(api: &Api, id: String, file: String) -> Response {

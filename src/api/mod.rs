@@ -11,7 +11,7 @@
 //!    kept answer, the operation, and the answer to keep.
 //!
 //! Cancelled futures are harmless: a write that was handed over is carried out whether or not
-//! anybody waits for its answer.
+//! anybody waits for its answer. Answers, and how they are given again, are in [`reply`].
 
 mod admin;
 mod agents;
@@ -33,6 +33,7 @@ mod operator;
 mod posts;
 mod pow;
 mod problem;
+pub mod reply;
 mod router;
 mod schema;
 mod selection;

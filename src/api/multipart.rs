@@ -55,8 +55,14 @@ fn file_name(headers: &[u8], name: &str) -> Option<String> {
         let (header, value) = line.split_once(':')?;
         header.trim().eq_ignore_ascii_case("content-disposition").then_some(value)
     })?;
+    let mut quoted = false;
+    let apart = |c: char| {
+        quoted ^= c == '"';
+        c == ';' && !quoted
+    };
+    let parts: Vec<&str> = disposition.split(apart).collect();
     let parameter = |wanted: &str| {
-        disposition.split(';').find_map(|part| {
+        parts.iter().find_map(|part| {
             let (name, value) = part.split_once('=')?;
             (name.trim() == wanted).then(|| value.trim().trim_matches('"').to_owned())
         })
@@ -94,6 +100,16 @@ mod tests {
         assert_eq!(file(&preamble, "B", "file").unwrap(), part);
         assert_eq!(file(BODY, "B", "note"), None, "no file");
         assert_eq!(file(BODY, "C", "file"), None);
+    }
+
+    #[test]
+    fn a_name_may_hold_what_separates_parameters() {
+        for (sent, read) in
+            [("\"a; b=c.png\"", "a; b=c.png"), ("a.png; size=1", "a.png"), ("\"a;.png", "a;.png")]
+        {
+            let head = format!("Content-Disposition: form-data; name=\"file\"; filename={sent}");
+            assert_eq!(file_name(head.as_bytes(), "file").as_deref(), Some(read), "{sent}");
+        }
     }
 
     #[test]

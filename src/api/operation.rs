@@ -17,7 +17,8 @@
 
 use super::buckets::AgentBucket;
 use super::call::{Call, MaybeAgent, Tier, Who};
-use super::serve::{Api, At, Finished, Reply, Sent};
+use super::reply::{At, Finished, Reply};
+use super::serve::{Api, Sent};
 use crate::gather::auth::Bearer;
 use crate::gather::input::{self, Field, Input};
 use crate::gather::{Db, Fault, Tx};
@@ -157,7 +158,7 @@ impl Draft {
     }
 
     /// An operation that calls the outside. The caller is looked up first; what it writes goes
-    /// through [`At::write`].
+    /// through [`At::write`], or through [`At::begin`] and [`At::finish`] if it calls after that.
     pub fn run<W, Q, B, T, F>(
         self,
         work: impl Fn(At, Call<W, Q, B>) -> F + Copy + Send + Sync + 'static,
@@ -177,7 +178,13 @@ impl Draft {
                 if let Some(reply) = at.replay().await? {
                     return Ok(reply.into_response());
                 }
-                Ok(work(at, call).await?.into_reply().into_response())
+                let again = at.clone();
+                let reply = match work(at, call).await {
+                    Ok(finished) => finished.into_reply(),
+                    // The same request may have been done while this one was on its way.
+                    Err(fault) => again.replay().await?.ok_or(fault)?,
+                };
+                Ok(reply.into_response())
             })
         });
         self.operation::<W, Q, B, T>(run)

@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::operation::{Operation, delete, get, post};
-use super::serve::{At, Finished};
+use super::reply::{At, Finished};
 use crate::gather::connections::{self, Connection, ConnectionQuery};
 use crate::gather::input::Nothing;
 use crate::gather::operator::{self, KeyChange, KeyChanged, KeyGrant, KeyQuery};

@@ -7,30 +7,25 @@ use super::operation::Operation;
 use super::problem;
 use crate::base::Clock;
 use crate::gather::auth::Bearer;
-use crate::gather::idempotency::{self, KEY_CHARS_MAX, Kept, Repeatable};
+use crate::gather::idempotency::{KEY_CHARS_MAX, Repeatable};
 use crate::gather::input::{check_body, check_query};
 use crate::gather::rules::jwt;
 use crate::gather::{Db, Fault, FaultKind, Flaw, Gather, Tx};
 use crate::http::Peer;
 use axum::RequestPartsExt as _;
-use axum::body::Body;
 use axum::extract::{RawPathParams, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use axum::http::{HeaderMap, HeaderName, Method, header};
+use axum::response::Response;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::marker::PhantomData;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// The header by which a write may be repeated.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// Says that an answer is one that was given before.
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
@@ -271,117 +266,4 @@ pub(super) async fn change<T: Send + 'static>(
     // Whoever asked may be gone.
     gather.write(work, move |result| drop(done.send(result)));
     answer.await.unwrap_or_else(|_| Err(Fault::unavailable("the service is stopping", 5)))
-}
-
-/// An answer: status and JSON.
-#[derive(Debug, Clone)]
-pub struct Reply {
-    status: u16,
-    json: Vec<u8>,
-    replayed: bool,
-}
-
-impl Reply {
-    pub(super) fn new<T: Serialize>(status: u16, value: &T) -> Result<Reply, Fault> {
-        let json = serde_json::to_vec(value).map_err(Fault::internal)?;
-        Ok(Reply { status, json, replayed: false })
-    }
-
-    /// Whether it is an answer that was given before.
-    pub(super) fn is_replay(&self) -> bool {
-        self.replayed
-    }
-
-    /// Does `work`, or answers as it was answered before; the answer is kept with the work.
-    pub(super) fn once<T: Serialize>(
-        tx: &Tx<'_>,
-        repeat: Option<&Repeatable>,
-        status: u16,
-        work: impl FnOnce(&Tx<'_>) -> Result<T, Fault>,
-    ) -> Result<Reply, Fault> {
-        let Some(repeat) = repeat else { return Reply::new(status, &work(tx)?) };
-        if let Some(kept) = idempotency::find(tx, repeat)? {
-            return Ok(kept.into());
-        }
-        let reply = Reply::new(status, &work(tx)?)?;
-        idempotency::keep(tx, repeat, &Kept { status, answer: reply.json.clone() })?;
-        Ok(reply)
-    }
-}
-
-impl From<Kept> for Reply {
-    fn from(kept: Kept) -> Reply {
-        Reply { status: kept.status, json: kept.answer, replayed: true }
-    }
-}
-
-impl IntoResponse for Reply {
-    fn into_response(self) -> Response {
-        let kind = HeaderValue::from_static("application/json");
-        let mut response = Response::new(Body::from(self.json));
-        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        if self.replayed {
-            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-        }
-        response
-    }
-}
-
-/// Where an operation of [`Draft::run`](super::operation::Draft::run) stands.
-pub struct At {
-    api: Arc<Api>,
-    status: u16,
-    repeat: Option<Repeatable>,
-}
-
-/// The answer of such an operation; only [`At`] makes it.
-pub struct Finished<T> {
-    reply: Reply,
-    of: PhantomData<T>,
-}
-
-impl<T> Finished<T> {
-    pub(super) fn into_reply(self) -> Reply {
-        self.reply
-    }
-}
-
-impl At {
-    pub(super) fn new(api: Arc<Api>, status: u16, repeat: Option<Repeatable>) -> At {
-        At { api, status, repeat }
-    }
-
-    /// Gather: its ports and options, and reads before the end.
-    pub fn api(&self) -> &Arc<Api> {
-        &self.api
-    }
-
-    /// The answer that was given before, if there is one.
-    pub(super) async fn replay(&self) -> Result<Option<Reply>, Fault> {
-        let Some(repeat) = self.repeat.clone() else { return Ok(None) };
-        let kept = self.api.read(move |db| idempotency::find(db, &repeat)).await?;
-        Ok(kept.map(Reply::from))
-    }
-
-    /// Ends with a write; its answer is kept for a repetition.
-    ///
-    /// # Errors
-    /// Its own.
-    pub async fn write<T: Serialize + Send + 'static>(
-        self,
-        work: impl FnOnce(&Tx<'_>) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<Finished<T>, Fault> {
-        let At { api, status, repeat } = self;
-        let reply = api.write(move |tx| Reply::once(tx, repeat.as_ref(), status, work)).await?;
-        Ok(Finished { reply, of: PhantomData })
-    }
-
-    /// Ends with a value; nothing is written.
-    ///
-    /// # Errors
-    /// Ours, if it cannot be serialised.
-    pub fn answer<T: Serialize>(self, value: &T) -> Result<Finished<T>, Fault> {
-        Ok(Finished { reply: Reply::new(self.status, value)?, of: PhantomData })
-    }
 }

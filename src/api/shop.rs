@@ -13,6 +13,7 @@ use crate::gather::shop::payment::{self, Payment};
 use crate::gather::shop::price;
 use crate::gather::{Agent, Fault, Gather, rate};
 use futures_util::future::{join, join_all};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -114,15 +115,17 @@ fn ordering() -> Vec<Operation> {
                 due.await?;
                 let found = gather.context().ports.chain.transaction(&call.body.tx_id).await;
                 let paying = Arc::clone(&call);
-                let surplus = change(&gather, move |tx| {
-                    payment::settle(tx, &paying.who, paying.id(), &paying.body, found)
-                });
-                let surplus = surplus.await?;
+                let paid =
+                    at.begin(move |tx| payment::settle(tx, &paying.who, paying.id(), &paying.body, found));
+                let paid = match paid.await? {
+                    ControlFlow::Continue(paid) => paid,
+                    ControlFlow::Break(before) => return Ok(before),
+                };
                 // From here on it is paid, and the errand is promised: this is only the first try.
                 if let Err(fault) = first_try(&gather, call.id().to_owned()).await {
                     tracing::warn!(detail = fault.detail, "an order's first errand");
                 }
-                at.write(move |tx| payment::paid(tx, &call.who, call.id(), surplus)).await
+                at.finish(paid, move |tx, paid| paid.now(tx, &call.who)).await
             }),
         get("/api/order/{order_id}", "check-order", ORDERS, "Where your order stands")
             .refuses(&[404])

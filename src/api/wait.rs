@@ -1,6 +1,6 @@
 //! Long polls: an empty list waits for its first item.
 
-use super::serve::At;
+use super::reply::At;
 use crate::gather::bell::Topic;
 use crate::gather::{Db, Fault};
 use std::pin::pin;

@@ -147,18 +147,20 @@ impl Context {
         Time(self.clock.unix_millis()).plus_seconds(self.options.clock_offset_seconds)
     }
 
-    /// Does what a commit asked for; `true`: the relay's allowlist is left to the caller.
-    fn carry_out(&self, effects: &[Effect]) -> bool {
+    /// Does what a commit asked for, then calls `then`: at once, or when the porter has told the
+    /// relay's allowlist. Never blocks.
+    fn carry_out(&self, porter: &Porter, effects: &[Effect], then: impl FnOnce() + Send + 'static) {
+        let mut door = false;
         for effect in effects {
             match effect {
-                Effect::Door => {}
+                Effect::Door => door = true,
                 Effect::Ring(topic) => self.bell.ring(topic),
                 Effect::Outbox => self.outbox.ring(),
                 Effect::Upkeep => self.upkeep.ring(),
                 Effect::FoldAgain => self.fold_again.store(true, Ordering::SeqCst),
             }
         }
-        effects.contains(&Effect::Door)
+        if door { porter.carry_out(then) } else { then() }
     }
 }
 
@@ -208,6 +210,9 @@ impl Gather {
             clock,
         });
         let database = Arc::new(Database::start(prepared, &context, readers)?);
+        if let Err(fault) = events::wait(|done| database.read(shop::designs::sweep, done)) {
+            tracing::warn!(detail = fault.detail, "files of designs without a row are not removed");
+        }
         let porter = Porter::start(&context, &database).map_err(GatherError::Thread)?;
         let keeper = Keeper::start(&context, &database).map_err(GatherError::Thread)?;
         porter.carry_out(|| {});
@@ -220,7 +225,7 @@ impl Gather {
     /// # Errors
     /// A thread could not be started.
     pub fn follow(&self, port: &LogPort, handlers: Handlers) -> Result<(), GatherError> {
-        let faces = Faces::start(&self.context, &self.database, port, handlers)?;
+        let faces = Faces::start((&self.context, &self.database, &self.porter), port, handlers)?;
         if let Err(second) = self.faces.set(faces) {
             second.close();
         }
@@ -240,9 +245,8 @@ impl Gather {
         done: impl FnOnce(Result<T, Fault>) + Send + 'static,
     ) {
         let (porter, context) = (self.porter.clone(), Arc::clone(&self.context));
-        self.database.write(work, move |result, effects| match context.carry_out(&effects) {
-            true => porter.carry_out(move || done(result)),
-            false => done(result),
+        self.database.write(work, move |result, effects| {
+            context.carry_out(&porter, &effects, move || done(result));
         });
     }
 

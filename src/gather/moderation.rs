@@ -6,7 +6,7 @@ use super::inbox::{self, Notice};
 use super::input::{any, chars, range};
 use super::list::{Page, Paged};
 use super::posts::{self, Deleted};
-use super::rules::money::{Decimal, Sats};
+use super::rules::money::{FEE_USD_MAX, Sats, is_fee_usd};
 use super::rules::pow::DIFFICULTY_MAX;
 use super::rules::time::Time;
 use super::settings::Settings;
@@ -14,8 +14,6 @@ use super::{Admin, Db, Fault, Tx, audit, comments};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Dollars of a fee; more is a mistake.
-const FEE_USD_MAX: u32 = 1_000;
 /// Free posts and comments; more is no quota.
 const QUOTA_MAX: i64 = 1_000_000;
 
@@ -154,8 +152,7 @@ pub fn change_fees(tx: &Tx<'_>, admin: &Admin, change: &FeesChange) -> Result<Fe
 
 fn fee<'a>(place: &str, sent: &'a Option<String>) -> Result<Option<&'a str>, Fault> {
     let Some(text) = sent.as_deref().filter(|text| !text.is_empty()) else { return Ok(None) };
-    let whole = text.split('.').next().and_then(|whole| whole.parse::<u32>().ok());
-    match Decimal::parse(text).is_some() && whole.is_some_and(|whole| whole < FEE_USD_MAX) {
+    match is_fee_usd(text) {
         true => Ok(Some(text)),
         false => {
             let fault =

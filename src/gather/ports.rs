@@ -141,6 +141,10 @@ pub struct PrintOrder {
     pub address: Attributes,
 }
 
+/// The id of an order that was placed, if the print service does not tell it (contract 4.8); our
+/// reference finds it.
+pub const UNKNOWN_ID: &str = "unknown";
+
 /// How far an order has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PrintState {
@@ -165,7 +169,7 @@ pub trait PrintService: Send + Sync {
     fn product_uid<'a>(&'a self, catalogue: &'a str, filters: &'a Attributes) -> Later<'a, Option<String>>;
     /// What a product costs, in dollars.
     fn cost_usd<'a>(&'a self, product_uid: &'a str) -> Later<'a, Decimal>;
-    /// Places an order; its id there.
+    /// Places an order; its id there, or [`UNKNOWN_ID`].
     fn place<'a>(&'a self, order: &'a PrintOrder) -> Later<'a, String>;
     /// The id of the order with our reference, if it was placed.
     fn placed<'a>(&'a self, reference: &'a str) -> Later<'a, Option<String>>;

@@ -66,8 +66,22 @@ impl Client {
         request: RequestBuilder,
         limit: Duration,
     ) -> Result<(StatusCode, Value), PortError> {
+        self.judged(service, request, limit, |status, _| serves(status)).await
+    }
+
+    /// The same for a service whose statuses do not say whether it does well; `well` does.
+    ///
+    /// # Errors
+    /// As [`json`](Self::json).
+    pub async fn judged(
+        &self,
+        service: &'static str,
+        request: RequestBuilder,
+        limit: Duration,
+        well: impl Fn(StatusCode, &Value) -> bool,
+    ) -> Result<(StatusCode, Value), PortError> {
         let result = self.ask(service, request, limit).await;
-        self.health.note(self.of, result.as_ref().is_ok_and(|(status, _)| serves(*status)));
+        self.health.note(self.of, result.as_ref().is_ok_and(|(status, answer)| well(*status, answer)));
         result
     }
 
@@ -94,6 +108,6 @@ impl Client {
 }
 
 /// Whether a status is an answer: not their trouble, and not a refusal of our key or pace.
-fn serves(status: StatusCode) -> bool {
+pub(super) fn serves(status: StatusCode) -> bool {
     !status.is_server_error() && !matches!(status.as_u16(), 401 | 402 | 403 | 429)
 }

@@ -4,7 +4,7 @@
 use super::Client;
 use super::cache::Cache;
 use crate::base::Clock;
-use crate::gather::ports::{Attributes, Later, PortError, PrintOrder, PrintService, PrintState};
+use crate::gather::ports::{Attributes, Later, PortError, PrintOrder, PrintService, PrintState, UNKNOWN_ID};
 use crate::gather::rules::money::Decimal;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -172,7 +172,7 @@ impl PrintService for Gelato {
             let url = format!("{}/v4/orders", self.options.order_url);
             let answer = self.call(Method::POST, url, Some(&body), ORDER_LIMIT).await?;
             let id = ["id", "orderId"].iter().find_map(|name| answer[name].as_str());
-            Ok(id.unwrap_or("unknown").to_owned())
+            Ok(id.unwrap_or(UNKNOWN_ID).to_owned())
         })
     }
 

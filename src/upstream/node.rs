@@ -2,6 +2,7 @@
 //! The node needs an index of all transactions (`txindex=1`).
 
 use super::Client;
+use super::client::serves;
 use super::script;
 use crate::gather::ports::{Chain, ChainOutput, ChainTx, Later, PortError};
 use crate::gather::rules::money::{SATS_MAX, SATS_PER_BCH, Sats};
@@ -39,9 +40,11 @@ impl Chain for Node {
             if !self.user.is_empty() {
                 request = request.basic_auth(&self.user, Some(&self.password));
             }
-            // An error of the call comes as status 500 with a JSON body.
-            let (_, answer) = self.client.json(SERVICE, request, LIMIT).await?;
-            match answer["error"]["code"].as_i64() {
+            // An error of the call comes as status 500 with a JSON body, and this one is no trouble.
+            let code = |answer: &Value| answer["error"]["code"].as_i64();
+            let well = |status, answer: &Value| serves(status) || code(answer) == Some(UNKNOWN_TX);
+            let (_, answer) = self.client.judged(SERVICE, request, LIMIT, well).await?;
+            match code(&answer) {
                 Some(UNKNOWN_TX) => Err(PortError::Unknown(SERVICE)),
                 Some(_) => Err(PortError::Unreachable(SERVICE)),
                 None => read(&answer["result"]).ok_or(PortError::Unreachable(SERVICE)),

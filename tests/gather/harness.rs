@@ -111,6 +111,24 @@ impl Service {
         child.wait().expect("its end");
     }
 
+    /// The process, for whoever is to end it.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("a process").id()
+    }
+
+    /// Waits, up to a minute, until somebody has ended the process; then a new one on the same data.
+    pub fn restart_when_dead(&mut self) {
+        let mut child = self.child.take().expect("a process");
+        for _ in 0..6_000 {
+            if child.try_wait().expect("its state").is_some() {
+                return self.spawn();
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        self.child = Some(child);
+        panic!("nobody ended the process");
+    }
+
     /// kill −9, then a new process on the same data.
     pub fn crash_and_restart(&mut self) {
         self.kill();

@@ -158,8 +158,11 @@ fn the_operators_own_node_is_asked_instead() {
     let answer = |status: u16, body: Value| double.answers("/rpc", status, body);
     answer(500, json!({"result": null, "error": {"code": -5, "message": "No such transaction"}}));
     deposit(&service, &ann, &tx(1)).refused(400);
+    let chain = || service.get("/api/auth/health").expect(200)["upstreams"][0]["state"].clone();
+    assert_eq!(chain(), "ok", "whoever names a transaction that is none does not make it fail");
     answer(500, json!({"result": null, "error": {"code": -28, "message": "Loading block index"}}));
     deposit(&service, &ann, &tx(1)).refused(503);
+    assert_eq!(chain(), "failing");
     answer(401, json!(null));
     deposit(&service, &ann, &tx(1)).refused(503);
     let verbose = |confirmations: i64| {

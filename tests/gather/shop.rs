@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use std::thread;
 use std::time::Duration;
 
-fn shop(doubles: &Doubles) -> Setup {
+pub fn shop(doubles: &Doubles) -> Setup {
     doubles.options().lines().fold(Setup::new(), Setup::gather)
 }
 
-fn order() -> Value {
+pub fn order() -> Value {
     json!({
         "product_id": "t-shirt", "options": {"size": "M", "color": "white"},
         "shipping_address": {
@@ -20,11 +20,11 @@ fn order() -> Value {
     })
 }
 
-fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
 }
 
-fn place(service: &Service, agent: &Agent) -> String {
+pub fn place(service: &Service, agent: &Agent) -> String {
     text(&agent.post(service, "/api/order/product", order()).expect(201)["order_id"])
 }
 
@@ -33,12 +33,12 @@ fn pay(service: &Service, agent: &Agent, order: &str, tx: &str) -> Answer {
     agent.ask(service, request.json(json!({ "tx_id": tx })))
 }
 
-fn status(service: &Service, agent: &Agent, order: &str) -> Value {
+pub fn status(service: &Service, agent: &Agent, order: &str) -> Value {
     agent.get(service, &format!("/api/order/{order}")).expect(200)
 }
 
 /// The errands' thread looks every two seconds; it is waited for up to a minute.
-fn wait_for(service: &Service, agent: &Agent, order: &str, wanted: &str) -> Value {
+pub fn wait_for(service: &Service, agent: &Agent, order: &str, wanted: &str) -> Value {
     for _ in 0..600 {
         let seen = status(service, agent, order);
         if seen["status"] == wanted {
@@ -228,6 +228,14 @@ fn a_memo_binds_a_payment_to_its_agent() {
     pay(&service, &agent, &order, &doubles.pays_for(1, 3_500_000, &other.id)).refused(402);
     pay(&service, &agent, &order, &doubles.pays(2, 800_000, &[(ADDRESS, 3_500_000)])).refused(402);
     pay(&service, &agent, &order, &doubles.pays_for(3, 3_500_000, &agent.id)).expect(200);
+    // Where none is needed it is told of nevertheless, and binds.
+    let service = shop(&doubles).start();
+    let (agent, other) = (service.agent(1), service.agent(2));
+    let order = place(&service, &agent);
+    let inbox = agent.get(&service, "/api/inbox").expect(200);
+    let placed = text(&inbox["messages"][0]["body"]);
+    assert!(placed.contains(&format!("gather:{}", agent.id)), "{placed}");
+    pay(&service, &agent, &order, &doubles.pays_for(4, 3_500_000, &other.id)).refused(402);
 }
 
 #[test]
@@ -253,6 +261,25 @@ fn orders_payments_and_uploads_are_not_done_twice() {
     assert_eq!(service.number("SELECT count(*) FROM designs"), 1);
     let files = std::fs::read_dir(service.data_dir().join("designs")).expect("the folder").count();
     assert_eq!(files, 1, "the second one's bytes are not kept");
+}
+
+/// W42: whoever asks again before the first answer has come is not told that it was done already.
+#[test]
+fn a_payment_that_is_sent_eight_times_at_once_is_answered_eight_times() {
+    let doubles = Doubles::start();
+    let service = shop(&doubles).start();
+    let agent = service.agent(1);
+    let path = format!("/api/order/{}/payment", place(&service, &agent));
+    let tx = doubles.pays(1, 800_000, &[(ADDRESS, 3_500_000)]);
+    let request = Request::new("PUT", &path).header("Idempotency-Key", "once").json(json!({ "tx_id": tx }));
+    let answers: Vec<Answer> = thread::scope(|scope| {
+        let ask = || scope.spawn(|| agent.ask(&service, request.clone()));
+        let threads: Vec<_> = (0..8).map(|_| ask()).collect();
+        threads.into_iter().map(|thread| thread.join().expect("an answer")).collect()
+    });
+    assert_eq!(count(&answers, 200), 8, "{answers:?}");
+    assert_eq!(doubles.world().printed.len(), 1);
+    assert_eq!(service.number("SELECT sum(amount) FROM transfers"), 3_500_000);
 }
 
 #[test]
@@ -286,6 +313,41 @@ fn fulfilment_is_retried_over_a_crash_and_never_doubled() {
     let fresh = Agent { key: key(1), id: agent.id.clone(), token: service.log_in(&key(1)) };
     let seen = wait_for(&service, &fresh, &order, "shipped");
     assert_eq!(seen["tracking_url"], "https://track.example/1");
+}
+
+/// The print service takes an order and does not say under which id: our reference finds it.
+#[test]
+fn an_order_without_an_id_there_is_followed_nevertheless() {
+    let doubles = Doubles::start();
+    let service = shop(&doubles).start();
+    let agent = service.agent(1);
+    let order = place(&service, &agent);
+    let tx = doubles.pays(1, 800_000, &[(ADDRESS, 3_500_000)]);
+    doubles.world().print_tells_no_id = true;
+    assert_eq!(pay(&service, &agent, &order, &tx).expect(200)["status"], "fulfilling");
+    assert_eq!(status(&service, &agent, &order)["gelato_order_id"], "unknown");
+    doubles.world().shipped = true;
+    service.sql("UPDATE calls SET due = 0");
+    wait_for(&service, &agent, &order, "shipped");
+}
+
+/// An order that the print service lost is looked at for three months, whatever it says to that.
+#[test]
+fn an_order_that_is_lost_is_not_followed_for_ever() {
+    let doubles = Doubles::start();
+    let service = shop(&doubles).start();
+    let agent = service.agent(1);
+    let tx = doubles.pays(1, 800_000, &[(ADDRESS, 3_500_000)]);
+    pay(&service, &agent, &place(&service, &agent), &tx).expect(200);
+    doubles.world().print_down = true;
+    service.sql("UPDATE calls SET attempts = 24 * 90, due = 0");
+    for _ in 0..600 {
+        if service.number("SELECT count(*) FROM calls") == 0 {
+            return;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    panic!("it is followed for ever");
 }
 
 #[test]
@@ -342,7 +404,12 @@ fn designs_are_checked_kept_and_served_harmlessly() {
     other.ask(&service, plain).refused(400);
     let large = [svg.as_slice(), &vec![b' '; 20 << 20]].concat();
     upload(&service, Some(&other.token), "a.svg", &large).refused(413); // D23, W26
+    // What an upload leaves behind that a crash cuts off.
+    let folder = service.data_dir().join("designs");
+    std::fs::write(folder.join("aaaaaaaaaaaaaaa"), b"half a pict").expect("a file");
     service.crash_and_restart();
+    let left: Vec<_> = std::fs::read_dir(folder).expect("the folder").flatten().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
     let served = service.get(&url);
     assert_eq!((served.status, served.text.as_bytes()), (200, svg.as_slice()));
     assert_eq!(served.header("content-type"), Some("image/svg+xml"));

@@ -4,26 +4,48 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
+use std::time::Duration;
 
 /// Where payments go.
 pub const ADDRESS: &str = "qshop";
 
+/// When a process is ended: a call of it has come in, has taken effect, or has been answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    Asked,
+    Done,
+    Answered,
+}
+
+/// kill −9, once, when a path is asked for.
+#[derive(Debug, Clone)]
+pub struct Trap {
+    pub path: String,
+    pub moment: Moment,
+}
+
 /// What the doubles say.
 #[derive(Default)]
 pub struct World {
+    pub trap: Option<Trap>,
+    /// Whom the trap is for; it waits until that is known.
+    pub victim: Option<u32>,
     /// Whether the print service, the chain and the rate answer.
     pub print_down: bool,
     pub chain_down: bool,
     pub rate_down: bool,
     /// The print service takes an order and the answer is lost.
     pub print_loses_answers: bool,
+    pub print_tells_no_id: bool,
     /// Answers of the chain by transaction.
     transactions: HashMap<String, Value>,
     /// Orders that arrived at the print service.
     pub printed: Vec<Value>,
     pub shipped: bool,
+    pub cancelled: bool,
     pub searches: usize,
 }
 
@@ -83,6 +105,17 @@ impl Doubles {
     }
 }
 
+/// kill −9.
+fn spring(world: &Mutex<World>) {
+    for _ in 0..6_000 {
+        if let Some(pid) = world.lock().expect("the world").victim.take() {
+            let killed = Command::new("kill").args(["-9", &pid.to_string()]).status();
+            return assert!(killed.expect("kill").success());
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
 fn serve(stream: TcpStream, world: &Mutex<World>) {
     let mut reader = BufReader::new(&stream);
     let mut head = Vec::new();
@@ -98,12 +131,24 @@ fn serve(stream: TcpStream, world: &Mutex<World>) {
     let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let line = head.first().cloned().unwrap_or_default();
     let keyed = head.iter().any(|line| line == "x-api-key: secret");
+    let asked = |trap: &Trap| line.split([' ', '?']).nth(1) == Some(trap.path.as_str());
+    let trap = world.lock().expect("the world").trap.take_if(|trap| asked(trap));
+    let at = |moment| trap.as_ref().is_some_and(|trap| trap.moment == moment);
+    if at(Moment::Asked) {
+        return spring(world);
+    }
     let answer = answer(&mut world.lock().expect("the world"), &line, &body, keyed);
+    if at(Moment::Done) {
+        return spring(world);
+    }
     let (status, body) = answer.unwrap_or((500, json!("out of order")));
     let body = body.to_string();
     let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     // Whoever asked may be gone.
     let _ = (&stream).write_all(format!("{head}{body}").as_bytes());
+    if at(Moment::Answered) {
+        spring(world);
+    }
 }
 
 fn answer(world: &mut World, line: &str, body: &Value, keyed: bool) -> Option<(u16, Value)> {
@@ -133,13 +178,17 @@ fn answer(world: &mut World, line: &str, body: &Value, keyed: bool) -> Option<(u
         }
         ("post", "/v4/orders") => {
             world.printed.push(body.clone());
-            (!world.print_loses_answers).then(|| (201, json!({"id": "g-1"})))
+            let answer = if world.print_tells_no_id { json!({}) } else { json!({"id": "g-1"}) };
+            (!world.print_loses_answers).then_some((201, answer))
         }
-        ("get", _) if world.shipped => {
+        ("get", path) if world.shipped && path.ends_with("/g-1") => {
             let shipment = json!({"packages": [{"trackingUrl": "https://track.example/1"}]});
             Some((200, json!({"fulfillmentStatus": "shipped", "shipment": shipment})))
         }
-        ("get", _) => Some((200, json!({"fulfillmentStatus": "printed"}))),
+        ("get", path) if path.ends_with("/g-1") => {
+            let state = if world.cancelled { "canceled" } else { "printed" };
+            Some((200, json!({ "fulfillmentStatus": state })))
+        }
         _ => None,
     }
 }

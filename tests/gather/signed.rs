@@ -356,6 +356,29 @@ async fn an_event_counts_once_however_often_it_comes() {
     assert_eq!(service.number("SELECT count(*) FROM inbox WHERE type = 'system'"), 1, "told once");
 }
 
+/// The bounds of `events.md`: an event's are the relay's, so a review that is allowed over HTTP may
+/// be too long to be signed.
+#[tokio::test]
+async fn a_review_that_is_longer_than_an_event_is_for_the_http_face() {
+    let mut setup = free();
+    // Lower than the protocol's, which a client of ours does not exceed.
+    setup.more.push_str("[limits]\ncontent_bytes_max = 40000\n");
+    let service = setup.start();
+    let ann = service.agent(1);
+    let review = |printed: usize| json!({"skill_id": "skill", "task": "t", "score": 7, "cli_output": "x".repeat(printed)});
+    let room = 40_000 - review(0).to_string().len();
+    let mut skills = Events::open(&service, "/api/stream?topics=skills", &[]);
+    assert_eq!(skills.next().name, "open");
+    let whole = publish(&service, 1, 111, &review(room), &[]).await;
+    assert_eq!(pushed(&mut skills, whole).name, "review");
+    let (_, wire) = signed(1, 111, &review(room + 1), &[]);
+    let publisher = client(&service, 1).publisher().await.expect("a login");
+    let refused = publisher.publish(wire).await;
+    assert_eq!(refused.expect_err("it is too long").code(), Some(413));
+    ann.post(&service, "/api/reviews/submit", review(100_000)).expect(201);
+    assert_eq!(service.number("SELECT count(*) FROM reviews"), 2);
+}
+
 #[tokio::test]
 async fn quota_and_fee_are_those_of_the_http_face() {
     let double = Double::start();

@@ -5,7 +5,7 @@ use super::keys::{Key, Shape, choice, filled, number, switch, text};
 use super::source::Value;
 use crate::base::limits::NAME_BYTES_MAX;
 use crate::gather::rules::jwt::SECRET_BYTES_MIN;
-use crate::gather::rules::money::Decimal;
+use crate::gather::rules::money::{FEE_USD_MAX, is_fee_usd};
 use crate::gather::rules::pow::DIFFICULTY_MAX;
 use crate::gather::{Options, Registration};
 use std::net::IpAddr;
@@ -177,8 +177,8 @@ fn url(value: &Value) -> Result<String, String> {
 
 fn usd(value: &Value) -> Result<String, String> {
     let text = text(value)?;
-    let known = Decimal::parse(text).map(|_| text.to_owned());
-    known.ok_or_else(|| "must be a decimal number of dollars, such as \"0.02\"".to_owned())
+    let fee = is_fee_usd(text).then(|| text.to_owned());
+    fee.ok_or_else(|| format!("must be a decimal number of dollars below {FEE_USD_MAX}, such as \"0.02\""))
 }
 
 fn jwt_key(value: &Value) -> Result<Option<Vec<u8>>, String> {

@@ -279,6 +279,10 @@ pub(super) fn read_env(
             warnings.push(format!("environment variable {name} names no configuration key"));
             continue;
         };
+        if key.alias == Some(name.as_str()) && value.is_empty() {
+            // As with those who know it by that name: set to nothing is not set.
+            continue;
+        }
         let place = Place::Env(name);
         match value.to_str() {
             Some(text) => assignments.push(Assignment { key, value: parse(text, key.shape), place }),

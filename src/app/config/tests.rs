@@ -334,3 +334,19 @@ fn retention_rules_are_read_and_every_fault_is_named() {
     let found = refused(load(file, &[], &[]));
     assert_eq!(found, expected, "{found:?}");
 }
+
+/// Contract 3.7: an empty variable of the old names is none; and a fee is one that an administrator
+/// could set, too.
+#[test]
+fn old_names_of_variables_may_be_empty_and_fees_are_bounded() {
+    let names = ["POSTING_FEE_USD", "COMMENT_FEE_USD", "JWT_SIGNING_KEY", "BCH_ADDRESS", "GELATO_API_KEY"];
+    let config = load("", &names.map(|name| (name, "")), &[]).unwrap();
+    let options = &config.gather.options;
+    assert_eq!((options.post_fee_usd.as_str(), options.comment_fee_usd.as_str()), ("0.02", "0.005"));
+    let config = load("", &[("POSTING_FEE_USD", "0.5")], &[]).unwrap();
+    assert_eq!(config.gather.options.post_fee_usd, "0.5");
+    for wrong in ["1000", "-1", "x", "1e-2", "99999999999999999999"] {
+        let found = refused(load("", &[("POSTING_FEE_USD", wrong)], &[]));
+        assert_eq!(found, ["env: gather.post_fee_usd"], "{wrong}");
+    }
+}

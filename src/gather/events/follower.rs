@@ -9,6 +9,7 @@ use super::wait;
 use crate::base::{PubKey, Seq};
 use crate::event::{EventFields, EventView};
 use crate::gather::db::Database;
+use crate::gather::door::Porter;
 use crate::gather::{Context, Fault, FaultKind, outbox, rate};
 use bumpalo::Bump;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ const RETRY: Duration = Duration::from_millis(500);
 pub(super) struct Follower {
     context: Arc<Context>,
     database: Arc<Database>,
+    porter: Porter,
     talk: Talk,
     handlers: Arc<Handlers>,
     platform: PubKey,
@@ -38,14 +40,14 @@ pub(super) struct Follower {
 
 impl Follower {
     pub fn new(
-        context: &Arc<Context>,
-        database: &Arc<Database>,
+        (context, database, porter): (&Arc<Context>, &Arc<Database>, &Porter),
         port: LogPort,
         handlers: Handlers,
     ) -> Follower {
         Follower {
             context: Arc::clone(context),
             database: Arc::clone(database),
+            porter: porter.clone(),
             talk: Talk::new(port),
             handlers: Arc::new(handlers),
             platform: context.secrets.platform_key(),
@@ -209,14 +211,11 @@ impl Follower {
             platform: self.platform,
             skip,
         };
-        let context = Arc::clone(&self.context);
+        let (context, porter) = (Arc::clone(&self.context), self.porter.clone());
         let entries = wait(|done| {
             self.database.write(
                 move |tx| fold.run(tx),
-                move |result, effects| {
-                    context.carry_out(&effects);
-                    done(result);
-                },
+                move |result, effects| context.carry_out(&porter, &effects, move || done(result)),
             );
         })?;
         self.figures = Figures::default();

@@ -37,6 +37,7 @@ pub use signed::SignedEvent;
 
 use super::bell::Nudge;
 use super::db::{Database, Effect};
+use super::door::Porter;
 use super::{Context, Fault, GatherError, Tx};
 use follower::Follower;
 use publisher::Publisher;
@@ -54,13 +55,12 @@ pub(super) struct Faces {
 
 impl Faces {
     pub fn start(
-        context: &Arc<Context>,
-        database: &Arc<Database>,
+        (context, database, porter): (&Arc<Context>, &Arc<Database>, &Porter),
         port: &LogPort,
         handlers: Handlers,
     ) -> Result<Faces, GatherError> {
         let publisher = Publisher::new(context, database, port.clone());
-        let mut follower = Follower::new(context, database, port.clone(), handlers);
+        let mut follower = Follower::new((context, database, porter), port.clone(), handlers);
         follower.prepare();
         let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(GatherError::Thread)
@@ -94,8 +94,10 @@ pub fn fold_again(tx: &Tx<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Waits for an answer of the database; only our own threads may.
-fn wait<T: Send + 'static>(ask: impl FnOnce(Box<dyn FnOnce(Result<T, Fault>) + Send>)) -> Result<T, Fault> {
+/// Waits for an answer of the database; only our own threads may, and whoever starts them.
+pub(super) fn wait<T: Send + 'static>(
+    ask: impl FnOnce(Box<dyn FnOnce(Result<T, Fault>) + Send>),
+) -> Result<T, Fault> {
     let (done, answer) = mpsc::channel();
     // The receiver waits below; it cannot be gone.
     ask(Box::new(move |result| drop(done.send(result))));

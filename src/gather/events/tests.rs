@@ -246,6 +246,27 @@ fn an_agents_own_event_is_done_once_and_what_breaks_a_rule_is_told() {
     gather.close();
 }
 
+/// No operation that an event asks for changes the allowlist today; one that did would not have to
+/// wait for the next change over HTTP.
+#[test]
+fn the_door_is_told_of_what_an_event_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let gather = start(dir.path());
+    enrol(&gather);
+    let log = Log::new(1, gather.context().secrets.platform_key());
+    let leave = |tx: &Tx<'_>, me: &Agent, _: &SignedEvent| {
+        tx.then(Effect::Door);
+        tx.run("UPDATE agents SET suspended = 1, door_pending = 1 WHERE n = ?1", [me.n]).map(drop)
+    };
+    gather.follow(&log.port, Handlers::default().with(outbox::PROFILE, leave)).unwrap();
+    log.publish(1, outbox::PROFILE, &json!({}));
+    settled(&gather, &log);
+    let sql = "SELECT suspended, door_pending FROM agents WHERE n = 1";
+    let told = read(&gather, |db| db.one(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))).unwrap();
+    assert_eq!(told, Some((true, false)));
+    gather.close();
+}
+
 #[test]
 fn a_log_that_lost_its_end_gets_it_again() {
     let dir = tempfile::tempdir().unwrap();

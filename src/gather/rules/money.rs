@@ -6,6 +6,14 @@ use std::fmt;
 pub const SATS_PER_BCH: i64 = 100_000_000;
 /// More than all BCH there will ever be; sums of two of these fit an i64 easily.
 pub const SATS_MAX: i64 = 21_000_000 * SATS_PER_BCH;
+/// Dollars of a fee; more is a mistake.
+pub const FEE_USD_MAX: u32 = 1_000;
+
+/// Whether a text is a fee: a decimal number of dollars below [`FEE_USD_MAX`].
+pub fn is_fee_usd(text: &str) -> bool {
+    let whole = text.split('.').next().and_then(|whole| whole.parse::<u32>().ok());
+    Decimal::parse(text).is_some() && whole.is_some_and(|whole| whole < FEE_USD_MAX)
+}
 
 /// An amount of BCH, in satoshi. `Display` has the 8 decimals of balances and fees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

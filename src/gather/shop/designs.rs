@@ -1,8 +1,11 @@
 //! Pictures that were uploaded. The bytes are files in the data directory, named by the design's
-//! id; a row says what they are. The file comes first: a row without one cannot be.
+//! id; a row says what they are. The file comes first: a row without one cannot be, and a file without
+//! one is removed at the next start.
 
 use crate::gather::{Agent, Context, Db, Fault, FaultKind, Tx};
 use serde::Serialize;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// The folder of their files in the data directory.
@@ -102,9 +105,28 @@ fn snake(stem: &str) -> String {
     if name.is_empty() { "design".to_owned() } else { name.to_owned() }
 }
 
-/// Where the bytes of a design are.
-pub fn path(context: &Context, id: &str) -> PathBuf {
-    context.dir.join(FOLDER).join(id)
+/// Where the bytes of designs are, in files named by their ids.
+pub fn folder(context: &Context) -> PathBuf {
+    context.dir.join(FOLDER)
+}
+
+/// Removes files without a row: uploads that a crash or their sender cut off. Before there are
+/// new ones. Blocks.
+///
+/// # Errors
+/// The database's; the folder cannot be read.
+pub fn sweep(db: &Db<'_>) -> Result<(), Fault> {
+    let files = match fs::read_dir(folder(db.context())) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        files => files.map_err(Fault::internal)?,
+    };
+    for file in files.flatten() {
+        let known = "SELECT EXISTS (SELECT 1 FROM designs WHERE id = ?1)";
+        if db.number(known, [file.file_name().to_string_lossy()])? == 0 {
+            fs::remove_file(file.path()).map_err(Fault::internal)?;
+        }
+    }
+    Ok(())
 }
 
 /// Keeps a picture whose file is written.
@@ -135,7 +157,7 @@ pub fn find(db: &Db<'_>, id: &str, file: &str) -> Result<Design, Fault> {
     let sql = "SELECT mime_type FROM designs WHERE id = ?1 AND file = ?2";
     let found = db.one(sql, (id, file), |row| row.get(0))?;
     // An id that has a row is one of ours: letters and digits.
-    let design = |mime_type| Design { path: path(db.context(), id), mime_type };
+    let design = |mime_type| Design { path: folder(db.context()).join(id), mime_type };
     found.map(design).ok_or_else(|| Fault::missing("there is no such design"))
 }
 

@@ -7,7 +7,7 @@
 use super::orders::short;
 use crate::gather::inbox::{self, Notice};
 use crate::gather::ledger::{self, Account};
-use crate::gather::ports::{Attributes, PortError, Ports, PrintOrder, PrintState};
+use crate::gather::ports::{Attributes, PortError, Ports, PrintOrder, PrintState, UNKNOWN_ID};
 use crate::gather::rules::money::Sats;
 use crate::gather::{Db, Fault, Tx};
 
@@ -43,6 +43,13 @@ pub struct Errand {
 enum Work {
     Place(PrintOrder),
     Follow(String),
+}
+
+impl Errand {
+    /// Whether it was looked at for long enough. An order that is paid and not placed never is.
+    fn is_lost(&self) -> bool {
+        matches!(self.work, Work::Follow(_)) && self.attempts >= FOLLOWS_MAX
+    }
 }
 
 /// What came of it.
@@ -120,7 +127,7 @@ pub fn claim(tx: &Tx<'_>, n: i64) -> Result<Option<Errand>, Fault> {
 /// Carries a claimed errand out. If this is dropped, the errand is due again later.
 pub async fn carry_out(ports: &Ports, errand: &Errand) -> Outcome {
     let done = match &errand.work {
-        Work::Follow(id) => ports.print.state(id).await.map(Outcome::State),
+        Work::Follow(id) => state(ports, &errand.order, id).await.map(Outcome::State),
         Work::Place(order) => place(ports, order, errand.attempts > 0).await.map(Outcome::Placed),
     };
     done.unwrap_or_else(Outcome::Failed)
@@ -133,6 +140,16 @@ async fn place(ports: &Ports, order: &PrintOrder, tried: bool) -> Result<String,
     ports.print.place(order).await
 }
 
+async fn state(ports: &Ports, reference: &str, id: &str) -> Result<PrintState, PortError> {
+    if id != UNKNOWN_ID {
+        return ports.print.state(id).await;
+    }
+    match ports.print.placed(reference).await? {
+        Some(id) => ports.print.state(&id).await,
+        None => Ok(PrintState::Working),
+    }
+}
+
 /// Stores what came of an errand.
 ///
 /// # Errors
@@ -140,6 +157,10 @@ async fn place(ports: &Ports, order: &PrintOrder, tried: bool) -> Result<String,
 pub fn settle(tx: &Tx<'_>, errand: &Errand, outcome: &Outcome) -> Result<(), Fault> {
     let order = errand.order.as_str();
     match outcome {
+        Outcome::Failed(_) | Outcome::State(PrintState::Working) if errand.is_lost() => {
+            tracing::error!(order, "an order is being made for months; it is not followed any more");
+            tx.run("DELETE FROM calls WHERE n = ?1", [errand.n])?;
+        }
         Outcome::Failed(error) => {
             tracing::warn!(order, %error, attempts = errand.attempts + 1, "the print service was not reached");
             let error = crate::gather::rules::text::cut(&error.to_string(), ERROR_CHARS_MAX);
@@ -153,30 +174,33 @@ pub fn settle(tx: &Tx<'_>, errand: &Errand, outcome: &Outcome) -> Result<(), Fau
                 remember(tx, FOLLOW, order, FOLLOW_SECONDS)?;
             }
         }
-        Outcome::State(PrintState::Working) if errand.attempts < FOLLOWS_MAX => {}
-        Outcome::State(PrintState::Working) => {
-            tracing::error!(order, "an order is being made for months; it is not followed any more");
-            tx.run("DELETE FROM calls WHERE n = ?1", [errand.n])?;
-        }
+        Outcome::State(PrintState::Working) => {}
         Outcome::State(PrintState::Shipped { tracking_url }) => {
             tx.run("DELETE FROM calls WHERE n = ?1", [errand.n])?;
-            let sql = "UPDATE orders SET status = 'shipped', tracking_url = ?2 WHERE id = ?1";
-            tx.run(sql, (order, tracking_url))?;
-            let more = if tracking_url.is_empty() { "" } else { ": " };
-            tell(tx, order, "has been shipped", &format!("It is on its way{more}{tracking_url}"))?;
+            let sql = "UPDATE orders SET status = 'shipped', tracking_url = ?2
+                       WHERE id = ?1 AND status = 'fulfilling'";
+            if tx.run(sql, (order, tracking_url))? == 1 {
+                let more = if tracking_url.is_empty() { "" } else { ": " };
+                tell(tx, order, "has been shipped", &format!("It is on its way{more}{tracking_url}"))?;
+            }
         }
         Outcome::State(PrintState::Cancelled) => {
             tx.run("DELETE FROM calls WHERE n = ?1", [errand.n])?;
-            tx.run("UPDATE orders SET status = 'cancelled' WHERE id = ?1", [order])?;
-            let (agent, total) = buyer(tx, order)?;
-            let (from, to) = (Account::Orders, Account::Agent(agent));
-            ledger::transfer(tx, "credit", from, to, total, ("order", order))?;
-            let body =
-                format!("The print service will not make it. {total} BCH were credited to your balance.");
-            tell(tx, order, "was cancelled", &body)?;
+            // Once, however often it is said: money goes back.
+            let sql = "UPDATE orders SET status = 'cancelled' WHERE id = ?1 AND status = 'fulfilling'";
+            if tx.run(sql, [order])? == 1 {
+                give_back(tx, order)?;
+            }
         }
     }
     Ok(())
+}
+
+fn give_back(tx: &Tx<'_>, order: &str) -> Result<(), Fault> {
+    let (agent, total) = buyer(tx, order)?;
+    ledger::transfer(tx, "credit", Account::Orders, Account::Agent(agent), total, ("order", order))?;
+    let body = format!("The print service will not make it. {total} BCH were credited to your balance.");
+    tell(tx, order, "was cancelled", &body)
 }
 
 fn buyer(db: &Db<'_>, order: &str) -> Result<(i64, Sats), Fault> {

@@ -189,7 +189,7 @@ pub fn place(
     let subject = format!("{} placed", short(&id));
     let memo = match tx.context().options.deposit_memo {
         true => format!(", with an OP_RETURN output that says {MEMO}{}", me.id),
-        false => String::new(),
+        false => format!(" (an OP_RETURN output that says {MEMO}{} keeps others from claiming it)", me.id),
     };
     let body = format!(
         "Send {total_bch} BCH to {payment_address} before {expires_at}{memo}; once it is confirmed, \

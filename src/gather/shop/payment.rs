@@ -14,6 +14,8 @@ use utoipa::ToSchema;
 
 /// Hex digits of a transaction's id.
 const TX_CHARS: usize = 64;
+/// Paid, and not yet with the print service.
+const CONFIRMED: &str = "confirmed";
 
 crate::gather::input! {
     /// A payment.
@@ -95,8 +97,8 @@ fn sum(outputs: &[ChainOutput]) -> Sats {
     Sats(outputs.iter().fold(0, |sum: i64, output| sum.saturating_add(output.value.0)))
 }
 
-/// Takes the payment: outputs, ledger, order, and the promise to have it made, in one transaction.
-/// What was paid above the price.
+/// `PUT /api/order/{order_id}/payment`: takes the payment: outputs, ledger, order, and the promise
+/// to have it made, in one transaction.
 ///
 /// # Errors
 /// As `due`, which holds anew, and `enough`.
@@ -106,7 +108,7 @@ pub fn settle(
     id: &str,
     payment: &Payment,
     found: Result<ChainTx, PortError>,
-) -> Result<Option<Sats>, Fault> {
+) -> Result<Paid, Fault> {
     let me = Agent::of(tx, &me.bearer, true)?;
     let order = due(tx, &me, id, payment)?;
     let outputs = enough(tx, &me, found, &order)?;
@@ -125,8 +127,8 @@ pub fn settle(
     ledger::transfer(tx, "order", Account::Outside, Account::Orders, order.total, about)?;
     ledger::transfer(tx, "credit", Account::Outside, Account::Agent(me.n), surplus, about)?;
     tx.run(
-        "UPDATE orders SET status = 'confirmed', paid_at = ?2, tx = ?3 WHERE id = ?1",
-        (id, tx.now().0, &payment.tx_id),
+        "UPDATE orders SET status = ?4, paid_at = ?2, tx = ?3 WHERE id = ?1",
+        (id, tx.now().0, &payment.tx_id, CONFIRMED),
     )?;
     fulfilment::promise(tx, id)?;
     let subject = format!("{} is paid", short(id));
@@ -136,20 +138,22 @@ pub fn settle(
     }
     let notice = Notice { kind: "order_update", subject: &subject, body: &body, about };
     inbox::notify(tx, me.n, &notice)?;
-    Ok((surplus > Sats(0)).then_some(surplus))
+    Ok(Paid {
+        order_id: id.to_owned(),
+        status: CONFIRMED.to_owned(),
+        tx_id: payment.tx_id.clone(),
+        total_bch: order.total_bch,
+        credited_bch: (surplus > Sats(0)).then(|| surplus.to_string()),
+    })
 }
 
-/// `PUT /api/order/{order_id}/payment`: where the order stands after [`settle`].
-///
-/// # Errors
-/// The database's.
-pub fn paid(db: &Db<'_>, me: &Agent, id: &str, surplus: Option<Sats>) -> Result<Paid, Fault> {
-    let order = orders::get(db, me, id)?;
-    Ok(Paid {
-        order_id: order.order_id,
-        status: order.status,
-        tx_id: order.tx_id.unwrap_or_default(),
-        total_bch: order.total_bch,
-        credited_bch: surplus.map(|surplus| surplus.to_string()),
-    })
+impl Paid {
+    /// The same after the first try to have it made.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn now(self, db: &Db<'_>, me: &Agent) -> Result<Paid, Fault> {
+        let status = orders::get(db, me, &self.order_id)?.status;
+        Ok(Paid { status, ..self })
+    }
 }

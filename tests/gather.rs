@@ -44,5 +44,7 @@ mod shop;
 mod shop_doubles;
 #[path = "gather/signed.rs"]
 mod signed;
+#[path = "gather/tweet_double.rs"]
+mod tweet_double;
 #[path = "gather/verification.rs"]
 mod verification;

@@ -11,6 +11,8 @@ mod browser;
 mod every_page;
 #[path = "pages/hostile.rs"]
 mod hostile;
+#[path = "pages/keys.rs"]
+mod keys;
 #[path = "pages/life.rs"]
 mod life;
 #[path = "pages/live.rs"]
@@ -19,6 +21,8 @@ mod live;
 mod market;
 #[path = "pages/operator.rs"]
 mod operator;
+#[path = "pages/quality.rs"]
+mod quality;
 #[path = "pages/service.rs"]
 mod service;
 #[path = "pages/shop.rs"]
@@ -27,5 +31,9 @@ mod shop;
 mod shop_doubles;
 #[path = "pages/signed.rs"]
 mod signed;
+#[path = "gather/tweet_double.rs"]
+mod tweet_double;
 #[path = "pages/vectors.rs"]
 mod vectors;
+#[path = "pages/verification.rs"]
+mod verification;

@@ -3,9 +3,10 @@
 use super::call::{Anyone, Call, StillAgent};
 use super::operation::{Operation, get, patch, post, put};
 use crate::gather::Agent;
-use crate::gather::agents::{self, AgentQuery, KeyChange, NewAgent, ProfileChange};
+use crate::gather::agents::{self, AgentQuery, NewAgent, ProfileChange};
 use crate::gather::input::Nothing;
 use crate::gather::list::Paged;
+use crate::gather::rotation::{self, KeyChange};
 use crate::gather::tokens::{self, Login, LoginChallenge, Revocation};
 use crate::gather::verification::{self, Verification};
 
@@ -54,7 +55,9 @@ fn profiles() -> Vec<Operation> {
         ),
         put("/api/agents/me/key", "agent-rotate-key", AGENTS, "Change your key; takes back all tokens")
             .refuses(&[409])
-            .write(|tx, call: Call<Agent, Nothing, KeyChange>| agents::rotate_key(tx, &call.who, &call.body)),
+            .write(|tx, call: Call<Agent, Nothing, KeyChange>| {
+                rotation::rotate_key(tx, &call.who, &call.body)
+            }),
         post("/api/agents/me/code", "agent-renew-code", AGENTS, "Get a new verification code")
             .refuses(&[400])
             .write(|tx, call: Call<Agent>| verification::renew(tx, &call.who)),

@@ -28,6 +28,8 @@ pub enum AgentBucket {
     Low,
     /// Orders and payments, together.
     High,
+    /// The window into the relay.
+    Window,
     /// Uploads of unverified agents.
     Upload,
     /// Uploads of verified agents.
@@ -39,6 +41,8 @@ impl AgentBucket {
         match self {
             AgentBucket::Low => Rate { per_minute: 20, burst: 5 },
             AgentBucket::High => Rate { per_minute: 60, burst: 15 },
+            // Asked every second by each page that shows it: room for four of them.
+            AgentBucket::Window => Rate { per_minute: 240, burst: 20 },
             AgentBucket::Upload => Rate { per_minute: 10, burst: 3 },
             AgentBucket::UploadVerified => Rate { per_minute: 30, burst: 10 },
         }

@@ -1,5 +1,6 @@
 //! What administrators see of the relay, and its allowlist.
 
+use super::buckets::AgentBucket;
 use super::call::Call;
 use super::operation::{Operation, delete, get, post};
 use super::reply::{At, Finished};
@@ -16,9 +17,10 @@ const AGAIN_SECONDS: u32 = 2;
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
-        // Asked every second by everybody who watches; a token is needed.
+        // Asked every second by everybody who watches, and so bounded for the agent, not the address.
         get("/api/admin/relay", "admin-relay", TAG, "What the relay has counted since its start")
             .unlimited()
+            .bucket(AgentBucket::Window)
             .read(|db, _: Call<Admin>| Ok(db.context().ports.window.figures())),
         get("/api/admin/relay/storage", "admin-relay-storage", TAG, "What the relay's store occupies")
             .read(|db, _: Call<Admin>| Ok(db.context().ports.window.storage())),

@@ -72,7 +72,9 @@ pub(super) async fn respond(api: Arc<Api>, operation: Arc<Operation>, request: R
 async fn examine(api: &Api, operation: &Operation, request: Request) -> Result<Sent, Fault> {
     let (mut parts, body) = request.into_parts();
     let draft = &operation.draft;
-    if draft.limited {
+    // Where an agent has a bucket of its own instead, whoever is none pays from the address's.
+    let nobody = draft.bucket.is_some() && api.bearer(&parts.headers).is_none();
+    if draft.limited || nobody {
         api.charge(&parts)?;
     }
     let mut flaws = Vec::new();

@@ -6,14 +6,14 @@ use super::inbox::{self, Notice};
 use super::input::{chars, range};
 use super::list::{Page, Paged, like};
 use super::options::Registration;
+use super::rotation::{OldKey, old_keys};
 use super::rules::pow::Purpose;
 use super::rules::time::Time;
 use super::rules::{ids, keys};
 use super::signing::Signing;
-use super::tokens::{parse_key, revoke_all};
-use super::{Agent, Db, Fault, Tx, outbox, pow};
-use crate::base::{GATHER_NONCE_PREFIX, PubKey};
-use base64ct::{Base64, Encoding as _};
+use super::tokens::parse_key;
+use super::{Agent, Db, Fault, Tx, outbox, pow, verification};
+use crate::base::PubKey;
 use rusqlite::Row;
 use serde::Serialize;
 use serde_json::json;
@@ -64,16 +64,6 @@ super::input! {
     }
 }
 
-super::input! {
-    /// A new key for the same agent.
-    pub struct KeyChange {
-        /// The new Ed25519 public key, PEM.
-        public_key: String = chars(1, keys::PEM_CHARS_MAX),
-        /// Signature of the new key over `gather-auth-v1`, a zero byte and the 32 bytes of the old key, standard padded base64.
-        signature: String = chars(1, 200),
-    }
-}
-
 /// What a new agent gets.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Registered {
@@ -104,6 +94,9 @@ pub struct Profile {
     pub fingerprint: String,
     /// The key as the relay names it, 64 hex digits.
     pub pubkey: String,
+    /// The keys before, the newest first; what they signed stays signed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub old_keys: Vec<OldKey>,
     #[schema(value_type = String)]
     pub created: Time,
     /// Of what it says of itself.
@@ -176,11 +169,11 @@ pub fn register(tx: &Tx<'_>, new: &NewAgent) -> Result<Registered, Fault> {
     };
     inbox::notify(tx, agent, &welcome)?;
     publish_profile(tx, agent)?;
-    let tweet_template = format!("I am {} on @gather_is. Verification code: {code}", new.name);
+    let tweet_template = verification::template(&new.name, &code);
     Ok(Registered { agent_id: id, verification_code: code, tweet_template, expires_in: "30 minutes" })
 }
 
-fn refuse_known(tx: &Tx<'_>, key: &PubKey) -> Result<(), Fault> {
+pub(super) fn refuse_known(tx: &Tx<'_>, key: &PubKey) -> Result<(), Fault> {
     let known = "SELECT EXISTS (SELECT 1 FROM agents WHERE pubkey = ?1)
                      OR EXISTS (SELECT 1 FROM old_keys WHERE pubkey = ?1)";
     match tx.number(known, [key.0])? {
@@ -241,11 +234,13 @@ fn profile(db: &Db<'_>, id: &str, suspended_too: bool) -> Result<Profile, Fault>
             public_key: row.get(8)?,
             fingerprint: row.get(9)?,
             pubkey: hex::encode(row.get::<_, [u8; 32]>(10)?),
+            old_keys: Vec::new(),
             created: Time(row.get(11)?),
             signing: Signing::read(row, 12)?,
         })
     })?;
-    found.ok_or_else(|| Fault::missing("there is no such agent"))
+    let profile = found.ok_or_else(|| Fault::missing("there is no such agent"))?;
+    Ok(Profile { old_keys: old_keys(db, id)?, ..profile })
 }
 
 /// `GET /api/agents`: newest first, without suspended ones.
@@ -318,39 +313,6 @@ pub fn update_profile(tx: &Tx<'_>, me: &Agent, change: &ProfileChange) -> Result
                 event_id = NULL WHERE n = ?1",
         (me.n, &change.name, &change.description),
     )?;
-    publish_profile(tx, me.n)?;
-    profile(tx, &me.id, false)
-}
-
-/// `PUT /api/agents/me/key` (W43): the new key proves that it agrees; the relay lets it in and
-/// the old one out; all tokens are taken back. The old key stays taken.
-///
-/// # Errors
-/// 400 no key or signature; 401 the new key did not sign this; 409 the key is taken.
-pub fn rotate_key(tx: &Tx<'_>, me: &Agent, change: &KeyChange) -> Result<Profile, Fault> {
-    let key = parse_key(&change.public_key)?;
-    let Some(signature) = keys::signature(&change.signature) else {
-        let fault = Fault::bad("the signature cannot be read");
-        return Err(fault.because("body.signature", "64 bytes in standard padded base64 are needed"));
-    };
-    let message = [GATHER_NONCE_PREFIX.as_slice(), &me.key.0].concat();
-    if !keys::verifies(&key, &message, &signature) {
-        let detail = "the new key must sign gather-auth-v1, a zero byte and the old key: ";
-        return Err(Fault::unauthorized(format!("{detail}{}", Base64::encode_string(&message))));
-    }
-    if refuse_known(tx, &key).is_err() {
-        return Err(Fault::conflict("this key is or was an agent's already"));
-    }
-    let sql = "INSERT INTO old_keys (pubkey, agent, replaced) VALUES (?1, ?2, ?3)";
-    tx.run(sql, (me.key.0, me.n, tx.now().0))?;
-    tx.run(
-        "UPDATE agents SET public_key = ?2, pubkey = ?3, fingerprint = ?4, event_id = NULL,
-                door_pending = 1 WHERE n = ?1",
-        (me.n, &change.public_key, key.0, keys::fingerprint(&key)),
-    )?;
-    tx.run("DELETE FROM logins WHERE agent = ?1", [me.n])?;
-    revoke_all(tx, me.n)?;
-    tx.then(Effect::Door);
     publish_profile(tx, me.n)?;
     profile(tx, &me.id, false)
 }

@@ -117,11 +117,12 @@ pub fn authenticate(tx: &Tx<'_>, login: &Login) -> Result<Token, Fault> {
 
 /// A new token for an agent.
 fn token(tx: &Tx<'_>, agent: i64) -> Result<Token, Fault> {
-    let sql = "SELECT id, fingerprint, unread FROM agents WHERE n = ?1";
-    let found = tx.one(sql, [agent], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let (id, fingerprint, unread_messages): (String, String, i64) =
+    let sql = "SELECT id, fingerprint, unread, tokens_from FROM agents WHERE n = ?1";
+    let found = tx.one(sql, [agent], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    let (id, fingerprint, unread_messages, from): (String, String, i64, i64) =
         found.ok_or_else(|| Fault::missing("this agent is gone"))?;
-    let claims = Claims::of_agent(&id, &fingerprint, tx.now().seconds());
+    // One that is made in the second in which all before it were taken back is good.
+    let claims = Claims::of_agent(&id, &fingerprint, tx.now().seconds().max(from));
     let token = jwt::sign(&tx.context().secrets.jwt, &claims);
     Ok(Token { token, agent_id: id, expires_in: jwt::LIFETIME_SECONDS, unread_messages })
 }
@@ -142,13 +143,13 @@ pub fn revoke(tx: &Tx<'_>, me: &Agent, which: &Revocation) -> Result<Revoked, Fa
     Ok(Revoked { status: "revoked", all: which.all })
 }
 
-/// Takes back every token of an agent. Tokens count whole seconds: one made in this very second
-/// is taken back, too, and the next one can be had in the next second.
+/// Takes back every token of an agent, also one made in this very second, which is what tokens count.
 ///
 /// # Errors
 /// Only the database's.
 pub fn revoke_all(tx: &Tx<'_>, agent: i64) -> Result<(), Fault> {
-    tx.run("UPDATE agents SET tokens_from = ?2 WHERE n = ?1", (agent, tx.now().seconds() + 1))?;
+    let sql = "UPDATE agents SET tokens_from = max(tokens_from, ?2) + 1 WHERE n = ?1";
+    tx.run(sql, (agent, tx.now().seconds()))?;
     Ok(())
 }
 

@@ -42,12 +42,39 @@ pub struct NewCode {
     pub expires_in: &'static str,
 }
 
+/// A code that is waited for, for its agent's own page.
+#[derive(Debug, Clone)]
+pub struct Awaited {
+    pub code: String,
+    pub tweet_template: String,
+    pub expires: Time,
+}
+
 /// What the tweet has to show.
 #[derive(Debug, Clone)]
 pub struct Expected {
     pub code: String,
     /// The URL to look up.
     pub url: String,
+}
+
+/// The code of an agent that is not verified, while it is good.
+///
+/// # Errors
+/// The database's.
+pub fn awaited(db: &Db<'_>, me: &Agent) -> Result<Option<Awaited>, Fault> {
+    let sql = "SELECT code, code_expires FROM agents
+               WHERE n = ?1 AND verified_at IS NULL AND code IS NOT NULL AND code_expires > ?2";
+    db.one(sql, (me.n, db.now().0), |row| {
+        let code: String = row.get(0)?;
+        let tweet_template = template(&me.name, &code);
+        Ok(Awaited { code, tweet_template, expires: Time(row.get(1)?) })
+    })
+}
+
+/// A text that verifies.
+pub(super) fn template(name: &str, code: &str) -> String {
+    format!("I am {name} on {MENTION}. Verification code: {code}")
 }
 
 /// The first half of `POST /api/agents/verify`: may this agent be verified, and where to look?
@@ -144,7 +171,7 @@ pub fn renew(tx: &Tx<'_>, me: &Agent) -> Result<NewCode, Fault> {
     let code = ids::verification_code(rand::random);
     let expires = tx.now().plus_seconds(CODE_SECONDS);
     tx.run("UPDATE agents SET code = ?2, code_expires = ?3 WHERE n = ?1", (me.n, &code, expires.0))?;
-    let tweet_template = format!("I am {} on {MENTION}. Verification code: {code}", me.name);
+    let tweet_template = template(&me.name, &code);
     Ok(NewCode { verification_code: code, tweet_template, expires_in: "30 minutes" })
 }
 

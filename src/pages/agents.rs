@@ -5,6 +5,7 @@ use super::view::Markup;
 use super::visit::Visit;
 use crate::gather::agents::{self, AgentCard, AgentQuery, Profile};
 use crate::gather::list::{Paged, Paging};
+use crate::gather::standing::{self, Standing};
 use crate::gather::{Db, Fault, overview};
 use askama::Template;
 
@@ -27,6 +28,7 @@ struct Agents<'a> {
 struct AgentPage<'a> {
     visit: &'a Visit,
     profile: Profile,
+    standing: Standing,
     posts: Vec<Markup>,
 }
 
@@ -42,5 +44,5 @@ pub(super) fn list(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
 pub(super) fn show(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
     let profile = agents::get(db, visit.id())?;
     let posts = rows(db, visit, overview::posts_of(db, visit.id(), POSTS)?)?;
-    visit.render(&AgentPage { visit, profile, posts })
+    visit.render(&AgentPage { visit, profile, standing: standing::of(db, visit.id())?, posts })
 }

@@ -23,8 +23,8 @@ macro_rules! files {
 const FILES: &[(&str, &[u8])] = &files![
     "actions.js" "api.js" "app.css" "app.js" "bytes.js" "chat.js" "dialog.js" "ed25519.js" "element.js"
     "events.js" "icons.svg" "identity.js" "keys.js" "live.js" "mark.svg" "market.js" "members.js" "morph.js"
-    "msgpack.js" "navigate.js" "operator.js" "pow.js" "pow-worker.js" "proof.js" "relay.js" "review-form.js" "session.js" "shop.js" "signed.js" "time.js" "toast.js"
-    "verify.js" "watch.js"
+    "msgpack.js" "navigate.js" "operator.js" "pow.js" "pow-worker.js" "proof.js" "relay.js" "review-form.js" "rotation.js" "session.js" "shop.js"
+    "signed.js" "time.js" "toast.js" "verify.js" "watch.js"
 ];
 
 /// Hex digits of the hash in the path.

@@ -29,6 +29,7 @@
 //! 4. What it does on a click: `data-action="name"` on a form or button, and a function of that
 //!    name in a module of `assets/` that is entered in `assets/actions.js`.
 
+mod account;
 mod agents;
 mod assets;
 mod channels;

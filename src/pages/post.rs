@@ -7,7 +7,7 @@ use crate::gather::comments::Comment;
 use crate::gather::list::{Paged, Paging};
 use crate::gather::posts::{self, Post, PostQuery};
 use crate::gather::threads;
-use crate::gather::{Db, Fault, agents, overview};
+use crate::gather::{Db, Fault, overview};
 use askama::Template;
 
 /// Comments on the post itself on one page, each with its replies.
@@ -19,8 +19,6 @@ struct PostPage<'a> {
     visit: &'a Visit,
     post: &'a Post,
     author_id: &'a str,
-    /// The author's key now; 64 hex digits.
-    author_key: String,
     body: Markup,
     vote: i64,
     comments: Vec<Markup>,
@@ -51,8 +49,6 @@ pub(super) fn show(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
         visit,
         post: &post,
         author_id,
-        // A suspended author has no profile.
-        author_key: agents::get(db, author_id).map(|author| author.pubkey).unwrap_or_default(),
         body: markdown::of_agents(post.body.as_deref().unwrap_or_default()),
         vote: vote.transpose()?.unwrap_or(0),
         comments: thread

@@ -2,7 +2,8 @@
 
 use super::visit::{Asked, Visit};
 use super::{
-    agents, assets, channels, docs, feed, forms, headers, home, me, operator, post, proof, shop, skills,
+    account, agents, assets, channels, docs, feed, forms, headers, home, me, operator, post, proof, shop,
+    skills,
 };
 use crate::api::{self, Api, Stock};
 use crate::gather::{Db, Fault, FaultKind};
@@ -41,6 +42,8 @@ const PAGES: &[(&str, &str, Show)] = &[
     ("/order/{id}", "shop", shop::order),
     ("/inbox", "inbox", me::inbox),
     ("/me", "me", me::show),
+    ("/me/key", "me", account::key),
+    ("/me/verify", "me", account::verify),
     ("/operator", "operator", operator::show),
     ("/docs", "docs", docs::list),
     ("/docs/readme", "docs", docs::readme),

@@ -191,6 +191,15 @@ fn a_key_can_be_changed_with_the_new_keys_consent() {
     service.post("/api/agents/challenge", json!({"public_key": pem(&key(1))})).refused(404);
     // Nobody else may have the old one.
     service.post("/api/agents/register", service.registration(&key(1))).refused(400);
+    // The new one is let in at once, also in the second in which all tokens were taken back; the
+    // profile names the old one, by which readers check what it signed.
+    let renewed = Agent { key: key(3), id: agent.id.clone(), token: service.log_in(&key(3)) };
+    let me = renewed.get(&service, "/api/agents/me").expect(200);
+    assert_eq!(me["old_keys"][0]["pubkey"], hex::encode(key(1).verifying_key().to_bytes()));
+    let token = service.log_in(&key(3));
+    renewed.post(&service, "/api/agents/tokens/revoke", json!({"all": true})).expect(200);
+    let again = Agent { key: key(3), id: agent.id, token };
+    again.get(&service, "/api/agents/me").refused(401);
 }
 
 #[test]

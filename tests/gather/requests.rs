@@ -169,3 +169,17 @@ fn a_repeated_write_is_answered_again_and_not_done_again() {
     let theirs = other.ask(&service, request.json(json!({ "name": "other" }))).expect(200);
     assert_eq!(theirs["name"], "other", "keys are each agent's own");
 }
+
+/// The figures are asked every second, by more than one page: they have a bucket of the agent's, and
+/// whoever is none has the address's.
+#[test]
+fn the_window_into_the_relay_is_limited_too() {
+    let service = Setup::new().gather("limit_addresses = \"on\"").allow(&key(9), "admin").start();
+    let window = || Request::new("GET", "/api/admin/relay");
+    let admin = service.agent(9);
+    let statuses: Vec<u16> = (0..100).map(|_| admin.ask(&service, window()).status).collect();
+    assert!(statuses[..20].iter().all(|status| *status == 200), "{statuses:?}");
+    assert!(statuses[20..].contains(&429), "{statuses:?}");
+    let mut strangers = (0..60).map(|_| service.ask(window()).status);
+    assert!(strangers.any(|status| status == 429));
+}

@@ -1,49 +1,8 @@
 //! Verification by a tweet, against a double of the lookup service.
 
 use super::harness::*;
+use super::tweet_double::Double;
 use serde_json::json;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
-use std::sync::{Arc, Mutex};
-use std::thread;
-
-/// Answers every request with the status and body that are set.
-struct Double {
-    base: String,
-    answer: Arc<Mutex<(u16, String)>>,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl Double {
-    fn start() -> Double {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let base = format!("http://{}", listener.local_addr().expect("its address"));
-        let answer = Arc::new(Mutex::new((200, String::new())));
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let (given, seen) = (Arc::clone(&answer), Arc::clone(&asked));
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
-                seen.lock().expect("the list").extend(lines.next());
-                lines.take_while(|line| !line.is_empty()).for_each(drop);
-                let (status, body) = given.lock().expect("the answer").clone();
-                let head = format!(
-                    "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                    body.len()
-                );
-                // Whoever asked may be gone.
-                let _ = (&stream).write_all(format!("{head}{body}").as_bytes());
-            }
-        });
-        Double { base, answer, asked }
-    }
-
-    fn answers(&self, status: u16, html: &str, handle: &str) {
-        let url = format!("https://twitter.com/{handle}");
-        let body = json!({"html": html, "author_url": url, "url": format!("{url}/status/1")});
-        *self.answer.lock().expect("the answer") = (status, body.to_string());
-    }
-}
 
 const URL: &str = "https://x.com/Some_One/status/12?s=20";
 
@@ -77,7 +36,7 @@ fn a_tweet_with_code_and_mention_verifies_once() {
     assert_eq!(verified, json!({"status": "verified", "agent_id": id, "twitter_handle": "some_one"}));
     verify(&service, &id, URL).refused(400); // already
     assert_eq!(service.get(&format!("/api/agents/{id}")).expect(200)["twitter_handle"], "some_one");
-    let asked = double.asked.lock().expect("the list").pop().expect("a request");
+    let asked = double.asked();
     let escaped = "/oembed?url=https%3A%2F%2Ftwitter.com%2FSome_One%2Fstatus%2F12&format=json";
     assert!(asked.contains(escaped), "{asked}");
 

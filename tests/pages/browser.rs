@@ -133,6 +133,14 @@ impl Browser {
         self.request("POST", &format!("/element/{element}/value"), Some(&json!({ "text": text })));
     }
 
+    /// Presses keys where the focus is.
+    #[track_caller]
+    pub fn press(&self, keys: &str) {
+        let active = self.request("GET", "/element/active", None);
+        let element = active[ELEMENT].as_str().unwrap_or_else(|| panic!("no focus: {active}"));
+        self.request("POST", &format!("/element/{element}/value"), Some(&json!({ "text": keys })));
+    }
+
     /// The text that is seen at a selector.
     #[track_caller]
     pub fn text(&self, selector: &str) -> String {

@@ -35,6 +35,8 @@ fn public(post: &str, agent: &str) -> Vec<(&'static str, String)> {
         ("channels", "/channels".to_owned()),
         ("inbox", "/inbox".to_owned()),
         ("me", "/me".to_owned()),
+        ("me-key", "/me/key".to_owned()),
+        ("me-verify", "/me/verify".to_owned()),
     ]
 }
 

@@ -52,8 +52,21 @@ fn markup_in_every_field_is_text() {
     let agent = browser.eval("'/agent/' + document.querySelector('.me').dataset.agent");
     let agent = agent.as_str().expect("a path");
     let search = "/feed?q=%22%27%3E%3Cscript%3Ewindow.hit%3D1%3C%2Fscript%3E";
-    let pages =
-        ["/", "/feed", search, &post, "/agents", agent, "/channels", &channel, "/inbox", "/me", "/join"];
+    let pages = [
+        "/",
+        "/feed",
+        search,
+        &post,
+        "/agents",
+        agent,
+        "/channels",
+        &channel,
+        "/inbox",
+        "/me",
+        "/me/key",
+        "/me/verify",
+        "/join",
+    ];
     for path in pages {
         is_harmless(&browser, &service, path);
     }
@@ -162,6 +175,8 @@ fn markup_in_addresses_is_text() {
         "/shop/mug",
         "/inbox",
         "/me",
+        "/me/key",
+        "/me/verify",
         "/write",
         "/join",
         "/operator",

@@ -120,6 +120,13 @@ fn a_person_reviews_a_skill_and_anybody_checks_it() {
         "0,0,0,0,0,0,0,0,96,0"
     );
     assert_eq!(ada.text("#reviews a.badge"), "proved by its author");
+    // It stands on the profile.
+    let agent = ada.eval("document.querySelector('.me').dataset.agent");
+    guest.go(&service.url(&format!("/agent/{}", agent.as_str().expect("an id"))));
+    assert!(guest.text("#standing").contains("Reviews\n1\nof them proved by its key\n1"));
+    let skills = guest.text("#skills");
+    assert_eq!(skills.matches("acme/pdf").count(), 2, "added and reviewed: {skills}");
+    assert!(skills.contains("1 review · 8.5"), "{skills}");
     ada.click("#reviews a.badge");
     ada.wait("location.pathname.startsWith('/proof/')");
     holds_unless_changed(&ada);

@@ -64,6 +64,24 @@ impl Service {
         std::fs::read_to_string(self.dir.path().join("data/operator.pem")).expect("the operator's key")
     }
 
+    /// Runs a command line of people's in a shell, in the scratch directory, with `axon` on the path;
+    /// what it says.
+    pub fn shell(&self, line: &str) -> String {
+        let binary = std::path::Path::new(env!("CARGO_BIN_EXE_axon")).parent().expect("a directory");
+        let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap_or_default());
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-euc", line])
+            .current_dir(self.dir.path())
+            .env("PATH", path)
+            .env("HOME", self.dir.path());
+        let output = shell.output().expect("a shell");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(output.status.success(), "{line}: {said}");
+        said
+    }
+
     /// The address of a page.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)

@@ -16,7 +16,11 @@ const POST: Kind = Kind(1100);
 
 /// The key as a program writes it.
 pub fn pem() -> String {
-    let der = [hex::decode("302e020100300506032b657004220420").expect("hex"), SEED.to_vec()].concat();
+    pem_of(&SEED)
+}
+
+pub fn pem_of(seed: &[u8; 32]) -> String {
+    let der = [hex::decode("302e020100300506032b657004220420").expect("hex"), seed.to_vec()].concat();
     format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", Base64::encode_string(&der))
 }
 
@@ -107,6 +111,22 @@ fn what_a_person_writes_is_signed_by_the_person() {
     ben.click("#compose button[type=submit]");
     ben.wait("document.querySelector('.comment .badge')?.textContent === 'signed'");
     assert_eq!(ben.eval("document.querySelectorAll('.comment').length"), 1, "it is there once");
+    ben.click(".comment [data-action=verify]");
+    ben.wait("document.querySelector('.checked .note.good')");
+    assert!(ben.text(".checked").contains("So it is."));
+    // What was found stays when the page is made new.
+    ben.type_into("#comment-body", "And again.");
+    ben.click("#compose button[type=submit]");
+    ben.wait("document.querySelectorAll('.comment').length === 2");
+    assert!(ben.text(".checked .note.good").contains("Checked in this browser"));
+
+    // And goes with it.
+    assert!(ben.text("#verified .note.good").contains("Checked in this browser"));
+    let other = write(&ada, &service, "Another one");
+    ben.click("a[href='/feed']");
+    ben.click(&format!("h3 a[href='{other}']"));
+    ben.wait("document.querySelector('h1').textContent === 'Another one'");
+    assert_eq!(ben.eval("document.querySelector('#verified .note')"), Value::Null);
 
     // What is refused is said where it is wrong.
     ada.go(&service.url("/write"));

@@ -9,13 +9,14 @@ import { actions as members } from './members.js';
 import { go, reload } from './navigate.js';
 import { solve } from './pow.js';
 import { actions as proofs } from './proof.js';
+import { actions as rotation } from './rotation.js';
 import { act, freshToken, isSignedIn } from './session.js';
 import { actions as shop } from './shop.js';
 import { writeSigned } from './signed.js';
 import { complain, say } from './toast.js';
 import { actions as verification } from './verify.js';
 
-const ACTIONS = { vote, comment, reply, write, 'delete-post': deletePost, 'delete-comment': deleteComment, ...identity, ...market, ...members, ...proofs, ...shop, ...verification };
+const ACTIONS = { vote, comment, reply, write, 'delete-post': deletePost, 'delete-comment': deleteComment, ...identity, ...market, ...members, ...proofs, ...rotation, ...shop, ...verification };
 /** These one may do without an account. */
 const FREE = new Set([...Object.keys({ ...identity, ...proofs }), 'preview']);
 

@@ -14,9 +14,15 @@ export class Problem extends Error {
     return flaw ? flaw.message : '';
   }
 
+  /** What is wrong, and what to do, for people: what an operation says to programs behind a colon is left out. */
+  get sentence() {
+    const [said] = this.message.split(': ');
+    return [`${said.charAt(0).toUpperCase()}${said.slice(1)}.`, this.advice].filter(Boolean).join(' ');
+  }
+
   /** What a person can do now. */
   get advice() {
-    if (this.retrySeconds) return `Try again in ${this.retrySeconds} s.`;
+    if (this.retrySeconds) return `Try again in ${lasting(this.retrySeconds)}.`;
     switch (this.status) {
       case 0: return 'Check the connection, then try again.';
       case 401: return 'Reload the page to sign in again.';
@@ -27,6 +33,15 @@ export class Problem extends Error {
     }
   }
 }
+
+/** The keys of a published profile, the one of now first; 64 hex digits each. */
+export const keysOf = ({ pubkey, old_keys: former = [] }) => [pubkey, ...former.map((key) => key.pubkey)];
+
+/** `40 s`, `12 minutes`, `23 hours` */
+const lasting = (seconds) => {
+  if (seconds < 120) return `${seconds} s`;
+  return seconds < 7_200 ? `${Math.ceil(seconds / 60)} minutes` : `${Math.ceil(seconds / 3_600)} hours`;
+};
 
 /**
  * The answer's JSON; a body is sent as JSON, too, unless it is a form with files. A write carries a key by which it is done once, however often it is sent, and

@@ -6,6 +6,7 @@ import { element, icon } from './element.js';
 import { listen } from './live.js';
 import * as navigate from './navigate.js';
 import { resume } from './session.js';
+import * as rotation from './rotation.js';
 import * as time from './time.js';
 import { complain } from './toast.js';
 import * as watch from './watch.js';
@@ -27,6 +28,7 @@ function attach() {
   time.refresh();
   chat.after();
   watch.after();
+  rotation.after();
   if (document.getElementById('relay-live')) import('./operator.js').then(({ after }) => after(), complain);
   const main = document.getElementById('main');
   const { live = '', liveMode: mode, position } = main.dataset;

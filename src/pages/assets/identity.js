@@ -2,7 +2,7 @@
 
 import { call } from './api.js';
 import { confirm } from './dialog.js';
-import { bringIn, forget, impossible, keep, load, make } from './keys.js';
+import { bringIn, forget, impossible, keep, load, make, settle } from './keys.js';
 import { go } from './navigate.js';
 import { solve } from './pow.js';
 import { signIn, signOut } from './session.js';
@@ -29,7 +29,7 @@ async function join(form, { name, description, invite, key: way, pem }) {
       throw problem;
     }
   }
-  await keep(key);
+  await settle(key);
   await signIn(key);
   const next = new URL(new URLSearchParams(location.search).get('next') ?? '/me', location.origin);
   await go(next.origin === location.origin ? next.href : '/me');

@@ -1,7 +1,8 @@
 // The key: made here or brought in, kept by the browser, never shown to anybody, us included.
 //
 // The private half is a CryptoKey that cannot be exported; it lies in IndexedDB. It signs three
-// things only: logins to this service, events of this agent, and its reviews.
+// things only: logins to this service, events of this agent, and its reviews. A new key signs once
+// more, that it takes the place of an old one.
 
 import { concat, fromHex, fromPem, toBase64, toHex, toPem, utf8 } from './bytes.js';
 import { hashOf, ofReviewer } from './review-form.js';
@@ -9,6 +10,8 @@ import { hashOf, ofReviewer } from './review-form.js';
 const DATABASE = 'axon';
 const STORE = 'keys';
 const SLOT = 'me';
+/** The key that a change under way puts in its place. */
+const NEXT = 'next';
 
 /**
  * What a login's nonce must begin with. The same key signs event ids, which are 32 bare bytes: a
@@ -77,8 +80,22 @@ export async function load() {
   return (await store('readonly', (keys) => keys.get(SLOT))) ?? null;
 }
 
+/** Keeps the key that is to take the place of the kept one: the service may know it before we hear so. */
+export const keepNext = (key) => store('readwrite', (keys) => keys.put(key, NEXT));
+
+/** The key of a change that has begun and not ended here, or null. */
+export async function loadNext() {
+  return (await store('readonly', (keys) => keys.get(NEXT))) ?? null;
+}
+
+/** This is the key from now on: a change has ended. */
+export const settle = (key) => store('readwrite', (keys) => (keys.delete(NEXT), keys.put(key, SLOT)));
+
+/** A change will not be. */
+export const dropNext = () => store('readwrite', (keys) => keys.delete(NEXT));
+
 /** Removes the key from this browser. There is no way back without a copy. */
-export const forget = () => store('readwrite', (keys) => keys.delete(SLOT));
+export const forget = () => store('readwrite', (keys) => (keys.delete(NEXT), keys.delete(SLOT)));
 
 /** The signature of a login's nonce, if it is one. */
 export async function signLogin(key, nonce) {

@@ -1,12 +1,13 @@
 // What members do: channels, notices, money, their profile.
 
+import { Problem } from './api.js';
 import { confirm } from './dialog.js';
 import { go, reload } from './navigate.js';
 import { act, myKey, signIn } from './session.js';
 import { say as tell } from './toast.js';
 
 export const actions = {
-  say, invite, tip, deposit, revoke, 'make-channel': makeChannel, 'leave-channel': leaveChannel,
+  say, invite, 'new-code': newCode, 'verify-tweet': verifyTweet, tip, deposit, revoke, 'make-channel': makeChannel, 'leave-channel': leaveChannel,
   'read-notice': readNotice, 'delete-notice': deleteNotice, 'change-profile': changeProfile,
 };
 
@@ -69,6 +70,22 @@ async function changeProfile(_, { name, description }) {
   await act('PATCH', '/api/agents/me', { name, description });
   await reload();
   tell('Saved.');
+}
+
+async function newCode() {
+  await act('POST', '/api/agents/me/code');
+  await reload();
+}
+
+async function verifyTweet(form, { tweet_url: url }) {
+  const { agent } = form.dataset;
+  const { twitter_handle: handle } = await act('POST', '/api/agents/verify', { agent_id: agent, tweet_url: url.trim() }).catch((problem) => {
+    // What is wrong is wrong with what the link leads to.
+    if (problem instanceof Problem && !problem.flaws.length) problem.flaws = [{ location: 'body.tweet_url', message: problem.sentence }];
+    throw problem;
+  });
+  await reload();
+  tell(`You are verified as @${handle}.`);
 }
 
 async function revoke() {

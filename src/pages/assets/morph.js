@@ -6,6 +6,7 @@
 
 /** Makes `from` like `to`. */
 export function morph(from, to) {
+  if (from.dataset?.keep !== undefined) return;
   if (from.isEqualNode(to) && !from.querySelector?.('[data-keep]')) return;
   attributes(from, to);
   children(from, to);

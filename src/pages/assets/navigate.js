@@ -67,6 +67,8 @@ async function load(href, { scroll, focus, stay }) {
       if (!stay) location.assign(href);
       return false;
     }
+    // What scripts have put on a page belongs to it, and not to the next one.
+    if (!stay) main.querySelectorAll('[data-keep]').forEach((kept) => kept.remove());
     show(page);
     if (scroll !== undefined) scrollTo(0, scroll);
     if (focus) main.focus({ preventScroll: true });

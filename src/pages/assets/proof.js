@@ -1,7 +1,7 @@
 // “Check it in this browser”: whether the proof of a review holds, from what the service publishes
 // and nothing it claims.
 
-import { call } from './api.js';
+import { call, keysOf } from './api.js';
 import { fromBase64, fromHex, fromPem, toHex, utf8 } from './bytes.js';
 import { verify } from './ed25519.js';
 import { element } from './element.js';
@@ -17,7 +17,7 @@ async function show(button) {
   place.replaceChildren();
   const proof = await call('GET', `/api/proofs/${button.dataset.proof}`);
   const review = await call('GET', `/api/reviews/${proof.review_id}`);
-  const steps = await check(proof, review, () => signerKey(proof, review));
+  const steps = await check(proof, review, () => signerKeys(proof, review));
   const bad = steps.find(({ good }) => !good);
   place.replaceChildren(
     element('p', { class: `note ${bad ? 'bad' : 'good'}` }, [
@@ -27,22 +27,22 @@ async function show(button) {
   );
 }
 
-/** Every step of the check: whether it succeeded, and what it says. `key` gets the signer's published key. */
-export async function check(proof, review, key) {
+/** Every step of the check: whether it succeeded, and what it says. `keys` gets the signer's published keys. */
+export async function check(proof, review, keys) {
   const signer = spki(proof.witnesses?.[0]?.public_key ?? '');
   const signature = fromBase64(proof.signatures?.[0] ?? '');
   if (!signer) return [{ good: false, text: 'the signer\u2019s key cannot be read.' }];
   const signed = signature?.length === 64 && (await verify(signer, utf8(proof.identifier), signature));
   const own = proof.kind === 'client';
-  const published = await key();
+  const published = await keys();
   // A reviewer may have named the skill by its name or its id.
   const names = own ? [review.skill_name, review.skill] : [proof.claim_data?.skill_id];
   const form = own ? ofReviewer : ofPlatform;
   const hashes = await Promise.all(names.map(async (name) => hashOf(await form({ ...review, skill_id: name }))));
   return [
     step(signed, 'The signature is the key\u2019s, over the hash.', 'the signature does not fit the hash.'),
-    step(toHex(signer) === published, own ? 'The key is the reviewer\u2019s.' : 'The key is the platform\u2019s.',
-      own ? 'the key is not the one the reviewer has now.' : 'the key is not the platform\u2019s.'),
+    step(published.includes(toHex(signer)), own ? 'The key is the reviewer\u2019s.' : 'The key is the platform\u2019s.',
+      own ? 'the key is none of the reviewer\u2019s.' : 'the key is not the platform\u2019s.'),
     step(hashes.includes(proof.identifier), 'The hash is that of the review as it is published.',
       own ? 'its hash is not that of the review as it is published: one of the two was changed, or the reviewer hashed it in another way.'
         : 'its hash is not that of the review as it is published: one of the two was changed.'),
@@ -51,9 +51,9 @@ export async function check(proof, review, key) {
 
 const step = (good, yes, no) => ({ good: Boolean(good), text: good ? yes : no });
 
-async function signerKey(proof, review) {
+async function signerKeys(proof, review) {
   const path = proof.kind === 'client' ? `/api/agents/${review.agent_id}` : '/api/proofs/key';
-  return (await call('GET', path)).pubkey;
+  return keysOf(await call('GET', path));
 }
 
 /** The 32 bytes of a key in PEM; null for anything else. */

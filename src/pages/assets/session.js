@@ -3,7 +3,7 @@
 
 import { call, Problem } from './api.js';
 import { fromBase64, toBase64 } from './bytes.js';
-import { load, signLogin } from './keys.js';
+import { load, loadNext, settle, signLogin } from './keys.js';
 
 /** So long before its end a token is replaced. */
 const EARLY_MS = 60_000;
@@ -19,21 +19,32 @@ export const myKey = () => key;
 
 /** The token, fresh; null without an account. */
 export async function freshToken() {
-  if (token && Date.now() > expires - EARLY_MS) await signIn(key);
+  if (token && Date.now() > expires - EARLY_MS) await again();
   return token;
 }
 
-/** Signs in with the kept key, if there is one and it has an account. */
+/**
+ * Signs in with the kept key, if there is one and it has an account: the key of this moment, because
+ * another page may have changed it, or the one of a change whose end nobody here has seen.
+ */
 export async function resume() {
-  key = await load().catch(() => null);
-  if (!key) return false;
-  try {
-    await signIn(key);
-    return true;
-  } catch (problem) {
-    if (problem instanceof Problem && problem.status === 404) return false;
-    throw problem;
+  const kept = await Promise.all([load(), loadNext()]).catch(() => []);
+  for (const [slot, candidate] of kept.entries()) {
+    try {
+      if (!candidate) continue;
+      await signIn(candidate);
+      if (slot > 0) await settle(candidate);
+      return true;
+    } catch (problem) {
+      if (!(problem instanceof Problem && problem.status === 404)) throw problem;
+    }
   }
+  return false;
+}
+
+/** Signs in again, whatever has become of the key. */
+async function again() {
+  if (!(await resume())) throw new Problem(401, { detail: 'the key in this browser has no account any more' });
 }
 
 /** Gets a token. One page at a time: a service keeps one nonce per key. */
@@ -61,7 +72,7 @@ export async function act(method, path, body) {
     return await call(method, path, body, await freshToken());
   } catch (problem) {
     if (problem.status !== 401 || !key) throw problem;
-    await signIn(key);
+    await again();
     return call(method, path, body, token);
   }
 }

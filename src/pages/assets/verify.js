@@ -1,6 +1,7 @@
 // “Signed by the agent”: gets the event from the relay and checks it here, so that nobody has to
 // believe the page.
 
+import { call, keysOf } from './api.js';
 import { fromHex, toHex } from './bytes.js';
 import { element } from './element.js';
 import { check } from './events.js';
@@ -10,19 +11,21 @@ import { myKey } from './session.js';
 export const actions = { verify: show };
 
 async function show(button) {
-  const { event: id, author } = button.dataset;
+  const { event: id, agent } = button.dataset;
   const place = document.getElementById(button.getAttribute('aria-controls'));
   const event = await fetchEvent(document.body.dataset.relay, myKey(), fromHex(id));
   if (!event) throw new Error('The relay does not have this event any more, or does not show it to you.');
   await check(event);
   if (toHex(event.id) !== id) throw new Error('The relay gave another event.');
-  const mine = toHex(event.pubkey) === author;
+  // A suspended author has no profile, and so no keys to compare with.
+  const keys = await call('GET', `/api/agents/${agent}`).then(keysOf, (problem) => {
+    if (problem.status === 404) return [];
+    throw problem;
+  });
+  const at = keys.indexOf(toHex(event.pubkey));
   const content = new TextDecoder().decode(event.content);
   place.replaceChildren(
-    element('p', { class: `note ${mine ? 'good' : 'bad'}` }, [
-      mine ? 'Checked in this browser: the id is the hash of the event, and the signature is the author\u2019s.'
-        : 'The event is sound, but another key signed it than that of the author on this page.',
-    ]),
+    element('p', { class: `note ${at < 0 ? 'bad' : 'good'}` }, [verdict(at, keys.length > 0)]),
     element('dl', { class: 'pairs' }, [
       ...pair('Signed by', toHex(event.pubkey)),
       ...pair('Kind', String(event.kind)),
@@ -31,6 +34,14 @@ async function show(button) {
       ...pair('Content', content),
     ]),
   );
+}
+
+/** By the place of the signing key among the author's, of which the first is the one of now. */
+function verdict(at, known) {
+  if (!known) return 'The event is sound, but its author is suspended: there is no profile to compare the key with.';
+  if (at < 0) return 'The event is sound, but another key signed it than those of the author on this page.';
+  const which = at > 0 ? ', by a key that the author has replaced since' : '';
+  return `Checked in this browser: the id is the hash of the event, and the signature is the author\u2019s${which}.`;
 }
 
 const pair = (name, text) => [element('dt', {}, [name]), element('dd', {}, [element('code', { class: 'break' }, [text])])];

@@ -50,6 +50,7 @@ CREATE TABLE old_keys (
     replaced     INTEGER NOT NULL,
     door_pending INTEGER NOT NULL DEFAULT 1
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX old_keys_by_agent ON old_keys (agent, replaced);
 CREATE INDEX old_keys_door ON old_keys (pubkey) WHERE door_pending = 1;
 
 CREATE TABLE logins (

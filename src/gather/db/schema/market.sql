@@ -23,6 +23,7 @@ CREATE TABLE skills (
 ) STRICT;
 -- Each order of the list is one run of an index, of all skills and of a category's.
 CREATE INDEX skills_by_rank ON skills (rank, reviews, n);
+CREATE INDEX skills_by_author ON skills (author, n) WHERE author IS NOT NULL;
 CREATE INDEX skills_by_installs ON skills (installs, n);
 CREATE INDEX skills_by_reviews ON skills (reviews, n);
 CREATE INDEX skills_by_security ON skills (security, n);

@@ -1,0 +1,241 @@
+//! What holds on every page: the keyboard reaches everything and one sees where it is, motion is reduced
+//! for whoever asks for it, work can be cancelled, tokens are nowhere but in memory; and what the first
+//! page prints works.
+
+use super::browser::Browser;
+use super::life::{join, write};
+use super::market::act;
+use super::service::Service;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+const TAB: &str = "\u{E004}";
+const ENTER: &str = "\u{E007}";
+const ESCAPE: &str = "\u{E00C}";
+
+/// Everything on the page that does something, each named by its place among all elements; of a group
+/// of radio buttons one.
+const TARGETS: &str =
+    "[...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex=\"0\"]')]
+    .filter((el) => el.checkVisibility({ checkVisibilityCSS: true }) && !el.disabled && el.tabIndex >= 0
+        && el.type !== 'hidden' && !(el.type === 'radio' && !el.checked))
+    .map((el) => [...document.querySelectorAll('*')].indexOf(el))";
+
+/// What has the focus: its place, how it looks, and what is wrong with how it is seen.
+const FOCUS: &str = "(() => {
+    const el = document.activeElement;
+    const style = getComputedStyle(el);
+    const box = el.getBoundingClientRect();
+    const around = [el, el.closest('label, .search, .choice, .say, .command')].filter(Boolean).map((each) => getComputedStyle(each));
+    const marked = around.some((each) => each.outlineStyle !== 'none' && parseFloat(each.outlineWidth) >= 2);
+    const seen = box.width > 0 && box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;
+    return { place: [...document.querySelectorAll('*')].indexOf(el), body: el === document.body,
+        wrong: !marked ? `${el.outerHTML.slice(0, 90)}: no mark of the focus` : !seen ? `${el.outerHTML.slice(0, 90)}: out of sight` : '' };
+})()";
+
+/// Stops of a page, at most.
+const STOPS_MAX: usize = 250;
+
+#[test]
+fn the_keyboard_reaches_everything_and_shows_where_it_is() {
+    let service = Service::start();
+    let ada = Browser::start();
+    join(&ada, &service, "Ada");
+    let post = write(&ada, &service, "A post to walk through");
+    ada.type_into("#comment-body", "A comment.");
+    ada.click("#compose button[type=submit]");
+    ada.wait("document.querySelector('.comment')");
+    let channel = act(&ada, "POST", "/api/channels", &json!({"name": "Harbour", "members": []}));
+    let channel = format!("/channel/{}", channel["channel"]["id"].as_str().expect("an id"));
+    let mut findings = Vec::new();
+    for path in ["/", "/feed", &post, "/write", &channel, "/me", "/me/key", "/skills", "/shop", "/join"] {
+        ada.go(&service.url(path));
+        ada.wait("document.querySelector('.me')");
+        let all = ada.eval(TARGETS);
+        let mut left: BTreeSet<u64> =
+            all.as_array().expect("a list").iter().filter_map(Value::as_u64).collect();
+        assert!(left.len() > 10, "{path}: {left:?}");
+        for stop in 0.. {
+            assert!(stop < STOPS_MAX, "{path}: no end");
+            ada.press(TAB);
+            let focus = ada.eval(FOCUS);
+            if focus["body"] == true {
+                break;
+            }
+            let wrong = focus["wrong"].as_str().unwrap_or_default();
+            findings.extend((!wrong.is_empty()).then(|| format!("{path}: {wrong}")));
+            left.remove(&focus["place"].as_u64().expect("a place"));
+            if left.is_empty() {
+                break;
+            }
+        }
+        let missed = left.iter().map(|place| {
+            let html = ada.eval(&format!("document.querySelectorAll('*')[{place}].outerHTML.slice(0, 90)"));
+            format!("{path}: never reached: {html}")
+        });
+        findings.extend(missed);
+    }
+    assert!(findings.is_empty(), "{}", findings.join("\n"));
+
+    // And it does what a mouse does: from the first Tab to a vote for somebody else's post.
+    let ben = Browser::start();
+    join(&ben, &service, "Ben");
+    ben.go(&service.url(&post));
+    ben.wait("document.querySelector('.me')");
+    ben.press(TAB);
+    assert_eq!(ben.eval("document.activeElement.className"), "skip");
+    ben.press(ENTER);
+    for _ in 0..STOPS_MAX {
+        ben.press(TAB);
+        if ben.eval("document.activeElement.getAttribute('aria-label')") == "Vote for this post" {
+            break;
+        }
+    }
+    ben.press(ENTER);
+    ben.wait("document.querySelector('.vote output').textContent === '1'");
+}
+
+#[test]
+fn nothing_moves_for_whoever_wants_it_still() {
+    let service = Service::start();
+    let browser = Browser::start();
+    let longest = "Math.max(...[...document.querySelectorAll('*')].flatMap((el) => ['', '::before', '::after'].map((part) => {
+        const style = getComputedStyle(el, part);
+        const ms = (text) => Math.max(...text.split(',').map((one) => parseFloat(one) * (one.trim().endsWith('ms') ? 1 : 1000)));
+        return Math.max(ms(style.transitionDuration), ms(style.animationDuration));
+    })))";
+    browser.go(&service.url("/docs/design"));
+    assert!(browser.eval(longest).as_f64().expect("a time") > 50.0, "otherwise something moves");
+    // As the pictures are made.
+    browser.look(1280, false);
+    assert!(browser.eval(longest).as_f64().expect("a time") < 1.0);
+}
+
+#[test]
+fn work_is_shown_and_can_be_cancelled() {
+    let service = Service::start();
+    let browser = Browser::start();
+    browser.go(&service.url("/join"));
+    // More than anybody could ever do.
+    browser.eval(
+        "(() => { const real = window.fetch; window.fetch = async (path, ...rest) => {
+            const answer = await real(path, ...rest);
+            return path === '/api/pow/challenge' ? Response.json({ ...await answer.json(), difficulty: 60 }) : answer; }; })()",
+    );
+    browser.type_into("#name", "Ada");
+    for way_out in ["button", "key"] {
+        browser.click("form[data-action=join] button[type=submit]");
+        browser.wait("document.querySelector('dialog#pow[open] progress')");
+        match way_out {
+            "button" => browser.click("#pow button"),
+            _ => browser.press(ESCAPE),
+        }
+        browser.wait("!document.querySelector('dialog') && !document.querySelector('[aria-busy]')");
+        assert_eq!(browser.eval("document.querySelector('.toast')"), Value::Null, "nothing went wrong");
+        assert_eq!(browser.eval("location.pathname"), "/join");
+    }
+}
+
+#[test]
+fn tokens_and_private_keys_are_nowhere_to_be_read() {
+    let service = Service::start();
+    let browser = Browser::start();
+    join(&browser, &service, "Ada");
+    let module = |name: &str| {
+        format!("import(new URL('{name}.js', document.querySelector('script[type=module]').src))")
+    };
+    let token = browser.promise(&format!("{}.then(({{ freshToken }}) => freshToken())", module("session")));
+    let token = token.as_str().expect("a token");
+    assert!(token.len() > 100);
+    let kept = browser.eval("JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, document.documentElement.outerHTML, history.state])");
+    assert!(!kept.as_str().expect("a text").contains(token));
+    let stored = browser.promise(&format!("{}.then(({{ load }}) => load()).then((key) => [JSON.stringify(key), Object.keys(key), key.privateKey.extractable])", module("keys")));
+    assert!(!stored[0].as_str().expect("a text").contains(token));
+    assert_eq!(stored[2], false);
+    let out = browser.promise(&format!(
+        "{}.then(({{ load }}) => load()).then((key) => Promise.any(['pkcs8', 'jwk', 'raw'].map((form) => crypto.subtle.exportKey(form, key.privateKey))).then(() => 'out', () => 'in'))",
+        module("keys")
+    ));
+    assert_eq!(out, "in");
+}
+
+/// What a feed holds is one answer, also a hundred posts.
+#[test]
+fn a_feed_of_a_hundred_posts_is_one_response() {
+    let service = Service::start();
+    let browser = Browser::start();
+    join(&browser, &service, "Ada");
+    browser.promise(
+        "(async () => {
+             const at = (name) => import(new URL(`${name}.js`, document.querySelector('script[type=module]').src));
+             const [{ act, freshToken }, { solve }] = await Promise.all([at('session'), at('pow')]);
+             for (let n = 0; n < 100; n += 1) {
+                 const solved = await solve('post', await freshToken());
+                 await act('POST', '/api/posts', { title: `Post ${n}`, summary: 's', body: 'b', tags: ['many'], ...solved });
+             }
+         })().then(() => null)",
+    );
+    let (head, body) = service.ask("GET", "/feed?limit=100", "Accept: text/html\r\n");
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    assert_eq!(String::from_utf8_lossy(&body).matches("class=\"post-row\"").count(), 100);
+}
+
+/// What the first page tells agents to type brings one in.
+#[test]
+fn the_commands_on_the_first_page_work_as_printed() {
+    let service = Service::start();
+    let browser = Browser::start();
+    browser.go(&service.url("/"));
+    let lines: Vec<String> = (1..=3).map(|n| browser.text(&format!("#step-{n}"))).collect();
+    let said = service.shell(&lines.join("\n"));
+    assert!(said.contains("worker-7"), "{said}");
+    browser.go(&service.url("/feed?sort=newest"));
+    browser.click(".post-row h3 a");
+    browser.wait("document.querySelector('h1').textContent === 'Hello, agents'");
+    assert_eq!(browser.text(".by span:last-child"), "worker-7");
+    let (head, body) = service.ask("GET", "/llms.txt", "");
+    assert!(head.starts_with("http/1.1 200") && body.len() > 500, "{head}");
+}
+
+/// Too many pages at once are refused as calls are, with a page that says what to do.
+#[test]
+fn pages_are_limited_as_the_operations_are() {
+    let service = Service::with("limit_addresses = \"on\"\n");
+    let refused = (0..60).map(|_| service.ask("GET", "/feed", "Accept: text/html\r\n"));
+    let (head, body) =
+        refused.into_iter().find(|(head, _)| head.starts_with("http/1.1 429")).expect("a limit");
+    assert!(head.contains("retry-after: "), "{head}");
+    let page = String::from_utf8_lossy(&body).into_owned();
+    assert!(page.contains("A little slower, please") && page.contains("then reload"), "{page}");
+}
+
+/// Which channels have something new is marked, live, until they are looked at.
+#[test]
+fn channels_with_something_new_are_marked_until_they_are_read() {
+    let service = Service::start();
+    let (ada, ben) = (Browser::start(), Browser::start());
+    join(&ada, &service, "Ada");
+    join(&ben, &service, "Ben");
+    let ben_id = ben.eval("document.querySelector('.me').dataset.agent");
+    let made = act(&ada, "POST", "/api/channels", &json!({"name": "Harbour", "members": [ben_id]}));
+    let channel = made["channel"]["id"].as_str().expect("an id").to_owned();
+    let say = |text: &str| {
+        act(&ada, "POST", &format!("/api/channels/{channel}/messages"), &json!({ "body": text }))
+    };
+    let unread = "document.querySelectorAll('.talk-row[data-unread]').length";
+    ben.go(&service.url("/channels"));
+    ben.wait("document.querySelector('.talk-row')");
+    say("one");
+    ben.wait(&format!("{unread} === 1"));
+    ben.click(".talk-row");
+    ben.wait("document.querySelector('.message') && document.getElementById('say')");
+    ben.wait(&format!("{unread} === 0"));
+    // What arrives in the open channel is read; and it is remembered.
+    say("two");
+    ben.wait("document.querySelectorAll('.message').length === 2");
+    ben.go(&service.url("/channels"));
+    ben.wait("document.querySelector('.talk-row')");
+    assert_eq!(ben.eval(unread), 0);
+    say("three");
+    ben.wait(&format!("{unread} === 1"));
+}

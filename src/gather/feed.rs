@@ -241,8 +241,16 @@ fn keys(wanted: &Wanted) -> &'static str {
              ORDER BY +weight DESC, +score DESC, +n DESC"
         }
         (None, false, false) => {
-            "SELECT n FROM posts WHERE +n > ?1 AND (weight, score, n) < (?5, ?6, ?7)
-             ORDER BY weight DESC, score DESC, n DESC"
+            // Three runs of the index: one run would begin with all posts of the cursor's weight and
+            // score, which may be a tenth of all.
+            "SELECT n FROM (
+                 SELECT weight, score, n FROM posts
+                 WHERE weight = ?5 AND score = ?6 AND n < ?7 AND +n > ?1
+                 UNION ALL
+                 SELECT weight, score, n FROM posts WHERE weight = ?5 AND score < ?6 AND +n > ?1
+                 UNION ALL
+                 SELECT weight, score, n FROM posts WHERE weight < ?5 AND +n > ?1
+                 ORDER BY 1 DESC, 2 DESC, 3 DESC)"
         }
     }
 }
@@ -312,11 +320,11 @@ mod tests {
     #[test]
     fn every_order_is_a_run_of_an_index_and_only_the_few_are_sorted() {
         for (tag, newest, above_count, index, sorted) in [
-            (None, false, None, "COVERING INDEX posts_by_rank ((weight,score)<", false),
+            (None, false, None, "COVERING INDEX posts_by_rank (weight=? AND score=? AND n<?)", false),
             (None, true, None, "INTEGER PRIMARY KEY (rowid>? AND rowid<?)", false),
             (None, false, Some(SORTED_MAX), "COVERING INDEX posts_by_time (created>?)", true),
-            (None, false, Some(SORTED_MAX + 1), "COVERING INDEX posts_by_rank ((weight,score)<", false),
-            (Some("t"), false, None, "post_tags_by_rank (tag=? AND (weight,score", false),
+            (None, false, Some(SORTED_MAX + 1), "COVERING INDEX posts_by_rank (weight=? AND score<?)", false),
+            (Some("t"), false, None, "post_tags_by_rank (tag=? AND (weight,score,post)<(?,?,?))", false),
             (Some("t"), true, None, "PRIMARY KEY (tag=? AND post>? AND post<?)", false),
             (Some("t"), false, Some(SORTED_MAX), "PRIMARY KEY (tag=? AND post>?)", true),
             (Some("t"), false, Some(SORTED_MAX + 1), "post_tags_by_rank (tag=? AND (weight,score", false),

@@ -13,6 +13,7 @@ use super::rules::time::Time;
 use super::{Db, Fault};
 use rusqlite::Row;
 use serde::Serialize;
+use std::vec;
 use utoipa::ToSchema;
 
 /// Words of one search; more would not find more.
@@ -67,37 +68,24 @@ pub struct SearchResult {
     pub next: Option<String>,
 }
 
-/// One type of record: its name, and its newest matches before a number. Columns: number, id,
-/// title, text, author, post, created.
+/// One type of record: its name, and one by its number. Columns: id, title, text, author, post,
+/// created.
 const SOURCES: [(&str, &str); 4] = [
     (
         "post",
-        "SELECT p.n, p.id, p.title, p.summary, a.id, NULL, p.created
-         FROM (SELECT rowid FROM search_posts WHERE search_posts MATCH ?1 AND rowid < ?2 AND rowid >= ?4
-               ORDER BY rowid DESC LIMIT ?3) f
-         CROSS JOIN posts p ON p.n = f.rowid JOIN agents a ON a.n = p.author ORDER BY p.n DESC",
+        "SELECT p.id, p.title, p.summary, a.id, NULL, p.created
+         FROM posts p CROSS JOIN agents a ON a.n = p.author WHERE p.n = ?1",
     ),
     (
         "comment",
-        "SELECT c.n, c.id, p.title, c.body, a.id, p.id, c.created
-         FROM (SELECT rowid FROM search_comments WHERE search_comments MATCH ?1 AND rowid < ?2 AND rowid >= ?4
-               ORDER BY rowid DESC LIMIT ?3) f
-         CROSS JOIN comments c ON c.n = f.rowid JOIN posts p ON p.n = c.post
-         JOIN agents a ON a.n = c.author ORDER BY c.n DESC",
+        "SELECT c.id, p.title, c.body, a.id, p.id, c.created
+         FROM comments c CROSS JOIN posts p ON p.n = c.post CROSS JOIN agents a ON a.n = c.author WHERE c.n = ?1",
     ),
-    (
-        "skill",
-        "SELECT s.n, s.id, s.name, s.description, NULL, NULL, s.created
-         FROM (SELECT rowid FROM search_skills WHERE search_skills MATCH ?1 AND rowid < ?2 AND rowid >= ?4
-               ORDER BY rowid DESC LIMIT ?3) f
-         CROSS JOIN skills s ON s.n = f.rowid ORDER BY s.n DESC",
-    ),
+    ("skill", "SELECT s.id, s.name, s.description, NULL, NULL, s.created FROM skills s WHERE s.n = ?1"),
     (
         "agent",
-        "SELECT a.n, a.id, a.name, a.description, NULL, NULL, a.created
-         FROM (SELECT rowid FROM search_agents WHERE search_agents MATCH ?1 AND rowid < ?2 AND rowid >= ?4
-               ORDER BY rowid DESC LIMIT ?3) f
-         CROSS JOIN agents a ON a.n = f.rowid WHERE a.suspended = 0 ORDER BY a.n DESC",
+        "SELECT a.id, a.name, a.description, NULL, NULL, a.created
+         FROM agents a WHERE a.n = ?1 AND a.suspended = 0",
     ),
 ];
 
@@ -108,36 +96,91 @@ const SOURCES: [(&str, &str); 4] = [
 pub fn search(db: &Db<'_>, asked: &Paged<SearchQuery>) -> Result<SearchResult, Fault> {
     let query = &asked.query;
     let mut before = asked.page.after::<4>()?.unwrap_or([i64::MAX; 4]);
-    let mut found: Vec<(Found, usize, i64)> = Vec::new();
-    // Of each type, where this request stops looking; 0: at its end.
-    let mut ends = [0; 4];
+    let mut walks = Vec::new();
     if let Some((words, count)) = words(&query.q) {
-        for (source, (name, sql)) in SOURCES.iter().enumerate() {
+        for (source, (name, _)) in SOURCES.iter().enumerate() {
             if query.kind == "all" || query.kind == *name {
-                ends[source] = end(db, name, before[source], count)?;
-                let params = (&words, before[source], query.limit + 1, ends[source]);
-                let rows = db.all(sql, params, |row| read(row, name))?;
-                found.extend(rows.into_iter().map(|(found, n)| (found, source, n)));
+                walks.push(Walk::start(db, source, (&words, count), before[source], query.limit + 1)?);
             }
         }
     }
+    // Of each type, where this request stops looking; 0: at its end.
+    let mut ends = [0; 4];
+    walks.iter().for_each(|walk| ends[walk.source] = walk.end);
     // Each type is newest first already; together they stay so, and the cursor says of each type
     // how far it has come.
-    found.sort_by(|(a, source_a, n_a), (b, source_b, n_b)| {
-        (b.created, source_a, n_b).cmp(&(a.created, source_b, n_a))
-    });
-    let all = found.len();
     let mut rows = Vec::new();
-    for (found, source, n) in found {
+    while rows.len() as i64 <= query.limit
+        && let Some((found, source, n)) = newest(db, &mut walks)?
+    {
         before[source] = n;
         rows.push((found, before));
     }
-    rows.truncate(usize::try_from(query.limit + 1).unwrap_or(0));
+    let all = rows.len();
     let (results, next) = Page::fit(rows, query.limit, &asked.page)?;
     // If everything that was found is on the page, what was not looked at is next.
     let further = ends.iter().any(|end| *end > 0) && results.len() == all;
     let next = next.or_else(|| further.then(|| ends.map(|end| end.to_string()).join(".")));
     Ok(SearchResult { results, limit: query.limit, next })
+}
+
+/// Matches of one type, newest first. Their numbers are at hand, for the index has them; a record
+/// is read when its turn comes.
+struct Walk {
+    source: usize,
+    numbers: vec::IntoIter<i64>,
+    /// Read already, with its number.
+    head: Option<(Found, i64)>,
+    /// The last number that is looked at; 0: all are.
+    end: i64,
+}
+
+impl Walk {
+    fn start(
+        db: &Db<'_>,
+        source: usize,
+        (words, count): (&str, i64),
+        before: i64,
+        max: i64,
+    ) -> Result<Walk, Fault> {
+        let kind = SOURCES[source].0;
+        let end = end(db, kind, before, count)?;
+        let sql = format!(
+            "SELECT rowid FROM search_{kind}s WHERE search_{kind}s MATCH ?1 AND rowid < ?2 AND rowid >= ?4
+             ORDER BY rowid DESC LIMIT ?3"
+        );
+        let numbers: Vec<i64> = db.all(&sql, (words, before, max, end), |row| row.get(0))?;
+        // There may be more, and of these some may not be shown.
+        let is_full = numbers.len() as i64 == max;
+        let end = numbers.last().copied().filter(|_| is_full).unwrap_or(end);
+        Ok(Walk { source, numbers: numbers.into_iter(), head: None, end })
+    }
+
+    /// When its newest record that was not taken yet was made.
+    fn peek(&mut self, db: &Db<'_>) -> Result<Option<Time>, Fault> {
+        let (kind, sql) = SOURCES[self.source];
+        while self.head.is_none()
+            && let Some(n) = self.numbers.next()
+        {
+            self.head = db.one(sql, [n], |row| read(row, kind))?.map(|found| (found, n));
+        }
+        Ok(self.head.as_ref().map(|(found, _)| found.created))
+    }
+}
+
+/// The newest match of all types that was not taken yet, with its type and number.
+fn newest(db: &Db<'_>, walks: &mut [Walk]) -> Result<Option<(Found, usize, i64)>, Fault> {
+    let mut best: Option<(Time, usize)> = None;
+    for (at, walk) in walks.iter_mut().enumerate() {
+        let created = walk.peek(db)?;
+        best = match (created, best) {
+            (Some(created), Some((then, _))) if created <= then => best,
+            (Some(created), _) => Some((created, at)),
+            (None, _) => best,
+        };
+    }
+    let walk = best.and_then(|(_, at)| walks.get_mut(at));
+    Ok(walk.and_then(|walk| walk.head.take().map(|(found, n)| (found, walk.source, n))))
 }
 
 /// The last number that is looked at of a type's records before a number; 0: all are.
@@ -149,17 +192,16 @@ fn end(db: &Db<'_>, kind: &str, before: i64, words: i64) -> Result<i64, Fault> {
     Ok((before.min(newest + 1) - LOOKED_AT / words).max(0))
 }
 
-fn read(row: &Row<'_>, kind: &'static str) -> rusqlite::Result<(Found, i64)> {
-    let found = Found {
+fn read(row: &Row<'_>, kind: &'static str) -> rusqlite::Result<Found> {
+    Ok(Found {
         kind,
-        id: row.get(1)?,
-        title: row.get(2)?,
-        excerpt: cut(&row.get::<_, String>(3)?, EXCERPT_CHARS),
-        author_id: row.get(4)?,
-        post_id: row.get(5)?,
-        created: Time(row.get(6)?),
-    };
-    Ok((found, row.get(0)?))
+        id: row.get(0)?,
+        title: row.get(1)?,
+        excerpt: cut(&row.get::<_, String>(2)?, EXCERPT_CHARS),
+        author_id: row.get(3)?,
+        post_id: row.get(4)?,
+        created: Time(row.get(5)?),
+    })
 }
 
 /// The words as an expression of the full-text index: each one quoted, so that nothing in it is

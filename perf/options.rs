@@ -31,9 +31,10 @@ pub struct Options {
     /// Where `gather` finds that store, or makes it and leaves it.
     #[arg(long)]
     pub data: Option<PathBuf>,
-    /// Only those requests of `gather` whose name has this in it.
+    /// Only those requests of `gather` whose name has this in it; several times for several. Without
+    /// all of them in turn, and without the relay beside them.
     #[arg(long)]
-    pub only: Option<String>,
+    pub only: Vec<String>,
     #[command(flatten)]
     pub load: Load,
     #[command(flatten)]

@@ -138,13 +138,16 @@ fn measure(
     let mut http = Http::connect(served.http)?;
     let known = Known::gather(world, &mut http, store.now_millis())?;
     let (reads, writes) = (calls::reads(&known), calls::writes(&known));
-    let wanted = |call: &&Call<'_>| options.only.as_ref().is_none_or(|part| call.name.contains(part));
+    let whole = options.only.is_empty();
+    let wanted = |call: &&Call<'_>| whole || options.only.iter().any(|part| call.name.contains(part));
     let mut asking = Asking { served, http, pace, draws: Draws(options.load.seed), clock };
     let mut rows = Vec::new();
     for call in reads.iter().chain(&writes).filter(wanted) {
         rows.push(asking.row(call)?);
     }
-    rows.push(asking.mixed(&reads)?);
+    if whole {
+        rows.push(asking.mixed(&reads)?);
+    }
     let scene = Scene {
         relay: &served.relay,
         http: served.http,
@@ -152,7 +155,8 @@ fn measure(
         cores: &args.client_cores.0,
         clock,
     };
-    let beside = scene.compare(&reads, asking.pace.beside_seconds, asking.pace.rounds)?;
+    let compare = || scene.compare(&reads, asking.pace.beside_seconds, asking.pace.rounds);
+    let beside = whole.then(compare).transpose()?;
     Ok(Findings {
         made_at: clock.unix_seconds(),
         machine: Machine::facts(),

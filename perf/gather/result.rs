@@ -32,7 +32,8 @@ pub struct Findings {
     pub rows: Vec<Row>,
     /// At the end.
     pub memory: Memory,
-    pub beside: Beside,
+    /// `None` if only some calls were asked for.
+    pub beside: Option<Beside>,
     /// What is over a limit.
     pub over: Vec<String>,
 }
@@ -123,17 +124,19 @@ impl Findings {
             rss_file >> 20,
             peak >> 20
         );
-        let Beside { alone, beside, requests, requests_per_second, events_per_second } = &self.beside;
-        let _ = writeln!(
-            out,
-            "the relay at {events_per_second} events/s: delivered in {:.0} µs (p50), {:.0} µs (p99); beside \
-             {requests_per_second} requests/s {:.0} µs, {:.0} µs; their p99 is {} ms",
-            alone.p50,
-            alone.p99,
-            beside.p50,
-            beside.p99,
-            ms(requests.p99)
-        );
+        if let Some(Beside { alone, beside, requests, requests_per_second, events_per_second }) = &self.beside
+        {
+            let _ = writeln!(
+                out,
+                "the relay at {events_per_second} events/s: delivered in {:.0} µs (p50), {:.0} µs (p99); \
+                 beside {requests_per_second} requests/s {:.0} µs, {:.0} µs; their p99 is {} ms",
+                alone.p50,
+                alone.p99,
+                beside.p50,
+                beside.p99,
+                ms(requests.p99)
+            );
+        }
         match self.over.as_slice() {
             [] => out.push_str("nothing is over the limits\n"),
             over => drop(writeln!(out, "over the limits:\n  {}", over.join("\n  "))),

@@ -44,7 +44,7 @@ pub(super) fn operations() -> Vec<Operation> {
             }),
         get("/api/stats", "stats", TAG, "Events by kind, author and hour")
             .read(|db, call: Call<Anyone, StatsQuery>| stats::stats(db, &call.query)),
-        get("/api/report", "report", TAG, "A day as Markdown")
+        get("/api/report", "report", TAG, "A day as Markdown, at most a minute old")
             .read(|db, call: Call<Anyone, ReportQuery>| report::report(db, &call.query)),
         post("/api/admin/rebuild", "admin-rebuild", "Admin", "Make search, figures and streams anew")
             .write(|tx, call: Call<Admin, Nothing, Nothing>| rebuild(tx, &call.who)),

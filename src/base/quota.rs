@@ -107,6 +107,11 @@ impl KeyOverrides {
         self.0[limit as usize] = Some(value.min(limit.value_max()));
     }
 
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
     /// What is said, in the order of [`KeyLimit::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (KeyLimit, u64)> {
         KeyLimit::ALL.into_iter().filter_map(|limit| Some((limit, self.0[limit as usize]?)))

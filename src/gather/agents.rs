@@ -254,42 +254,55 @@ pub fn list(db: &Db<'_>, asked: &Paged<AgentQuery>) -> Result<AgentList, Fault> 
     let after = asked.page.after::<1>()?;
     let offset = if after.is_some() { 0 } else { (page - 1).saturating_mul(limit) };
     let [before] = after.unwrap_or([i64::MAX]);
-    let text = query.q.as_deref().filter(|q| !q.is_empty());
-    let (filter, pattern) = (text.map(containing).unwrap_or_default(), text.map(like));
-    let runs = text.and_then(candidates);
-    let sql = format!(
-        "SELECT id, name, description, verified_at IS NOT NULL, agent_type, posts, created, n FROM agents
-         WHERE suspended = 0 AND n < ?1{filter} ORDER BY n DESC LIMIT ?4 OFFSET ?5"
-    );
-    let rows = db.all(&sql, (before, &runs, &pattern, limit + 1, offset), card)?;
-    let total = match text {
-        None => db.number(
-            // No agent is ever deleted.
-            "SELECT (SELECT max(n) FROM agents) - (SELECT count(*) FROM agents WHERE suspended = 1)",
-            [],
-        )?,
-        Some(_) => {
-            let sql = format!("SELECT count(*) FROM agents WHERE suspended = 0 AND n < ?1{filter}");
-            db.number(&sql, (i64::MAX, &runs, &pattern))?
+    let (rows, total) = match query.q.as_deref().filter(|q| !q.is_empty()) {
+        None => (page_of_all(db, before, limit + 1, offset)?, all_visible(db)?),
+        Some(text) => {
+            let found = named(db, text)?;
+            let total = found.len() as i64;
+            let (offset, max) = (usize::try_from(offset), usize::try_from(limit + 1));
+            let rows = found.into_iter().filter(|(_, [n])| *n < before).skip(offset.unwrap_or(usize::MAX));
+            (rows.take(max.unwrap_or(0)).collect(), total)
         }
     };
     let (agents, next) = Page::fit(rows, limit, &asked.page)?;
     Ok(AgentList { agents, total, page, limit, next })
 }
 
-/// The condition that the text is in an agent's name; ?2 match, ?3 pattern.
-fn containing(text: &str) -> String {
+/// A card with its place in the list.
+type Placed = (AgentCard, [i64; 1]);
+
+/// Read by [`card`].
+const CARD: &str = "id, name, description, verified_at IS NOT NULL, agent_type, posts, created, n";
+
+fn page_of_all(db: &Db<'_>, before: i64, max: i64, offset: i64) -> Result<Vec<Placed>, Fault> {
+    let sql = format!(
+        "SELECT {CARD} FROM agents WHERE suspended = 0 AND n < ?1 ORDER BY n DESC LIMIT ?2 OFFSET ?3"
+    );
+    db.all(&sql, (before, max, offset), card)
+}
+
+fn all_visible(db: &Db<'_>) -> Result<i64, Fault> {
+    // No agent is ever deleted.
+    db.number("SELECT (SELECT max(n) FROM agents) - (SELECT count(*) FROM agents WHERE suspended = 1)", [])
+}
+
+/// The agents with the text in their names, of the candidates; newest first.
+fn named(db: &Db<'_>, text: &str) -> Result<Vec<Placed>, Fault> {
     let may = match candidates(text) {
         Some(_) => format!(
-            "SELECT rowid FROM agents_text WHERE agents_text MATCH ?2
+            "SELECT rowid FROM agents_text WHERE agents_text MATCH ?1
              AND rowid > (SELECT max(n) FROM agents) - {LOOKED_AT} ORDER BY rowid DESC"
         ),
         None => "SELECT n FROM agents ORDER BY n DESC".to_owned(),
     };
-    format!(" AND n IN ({may} LIMIT {CANDIDATES_MAX}) AND name LIKE ?3 ESCAPE '\\'")
+    let sql = format!(
+        "SELECT {CARD} FROM agents WHERE n IN ({may} LIMIT {CANDIDATES_MAX})
+         AND suspended = 0 AND name LIKE ?2 ESCAPE '\\' ORDER BY n DESC"
+    );
+    db.all(&sql, (candidates(text), like(text)), card)
 }
 
-fn card(row: &Row<'_>) -> rusqlite::Result<(AgentCard, [i64; 1])> {
+fn card(row: &Row<'_>) -> rusqlite::Result<Placed> {
     let card = AgentCard {
         agent_id: row.get(0)?,
         name: row.get(1)?,

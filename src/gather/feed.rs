@@ -21,6 +21,8 @@ pub(super) const CANDIDATES_MAX: i64 = 200;
 pub(super) const LOOKED_AT: i64 = 30_000;
 /// If so few posts are new enough they are sorted, 0.1 µs each, else the rank is walked.
 const SORTED_MAX: i64 = 4_000;
+/// The cursor before everything.
+const FIRST: [i64; 3] = [i64::MAX; 3];
 /// Posts of the digest.
 const DIGEST_POSTS: i64 = 10;
 
@@ -101,7 +103,7 @@ pub fn list(db: &Db<'_>, asked: &Paged<FeedQuery>) -> Result<PostList, Fault> {
         above: 0,
         above_count: None,
         offset: if after.is_some() { 0 } else { query.offset },
-        after: after.unwrap_or([i64::MAX; 3]),
+        after: after.unwrap_or(FIRST),
         limit: query.limit,
     };
     let (rows, total) = answer(db, wanted)?;
@@ -122,7 +124,7 @@ pub fn digest(db: &Db<'_>) -> Result<Digest, Fault> {
         since: Some(db.now().minus_days(1)),
         above: 0,
         above_count: None,
-        after: [i64::MAX; 3],
+        after: FIRST,
         limit: DIGEST_POSTS,
         offset: 0,
     };
@@ -220,6 +222,7 @@ fn rows(db: &Db<'_>, wanted: &Wanted, keys: &str, numbers: Option<String>) -> Re
 /// to ?7 weight, score and `n` of the cursor.
 fn keys(wanted: &Wanted) -> &'static str {
     let few = wanted.above_count.is_some_and(|count| count <= SORTED_MAX);
+    let first = wanted.after == FIRST;
     match (&wanted.tag, wanted.newest, few) {
         (Some(_), true, _) => {
             "SELECT post AS n FROM post_tags WHERE tag = ?2 AND post > ?1 AND post < ?7 ORDER BY post DESC"
@@ -240,9 +243,20 @@ fn keys(wanted: &Wanted) -> &'static str {
             "SELECT n FROM posts WHERE created > ?4 AND (+weight, +score, +n) < (?5, ?6, ?7)
              ORDER BY +weight DESC, +score DESC, +n DESC"
         }
+        (None, false, false) if first => {
+            "SELECT n FROM posts WHERE +n > ?1 ORDER BY weight DESC, score DESC, n DESC"
+        }
         (None, false, false) => {
-            "SELECT n FROM posts WHERE +n > ?1 AND (weight, score, n) < (?5, ?6, ?7)
-             ORDER BY weight DESC, score DESC, n DESC"
+            // Three runs of the index: one run would begin with all posts of the cursor's weight and
+            // score, which may be a tenth of all.
+            "SELECT n FROM (
+                 SELECT weight, score, n FROM posts
+                 WHERE weight = ?5 AND score = ?6 AND n < ?7 AND +n > ?1
+                 UNION ALL
+                 SELECT weight, score, n FROM posts WHERE weight = ?5 AND score < ?6 AND +n > ?1
+                 UNION ALL
+                 SELECT weight, score, n FROM posts WHERE weight < ?5 AND +n > ?1
+                 ORDER BY 1 DESC, 2 DESC, 3 DESC)"
         }
     }
 }
@@ -311,15 +325,17 @@ mod tests {
 
     #[test]
     fn every_order_is_a_run_of_an_index_and_only_the_few_are_sorted() {
-        for (tag, newest, above_count, index, sorted) in [
-            (None, false, None, "COVERING INDEX posts_by_rank ((weight,score)<", false),
-            (None, true, None, "INTEGER PRIMARY KEY (rowid>? AND rowid<?)", false),
-            (None, false, Some(SORTED_MAX), "COVERING INDEX posts_by_time (created>?)", true),
-            (None, false, Some(SORTED_MAX + 1), "COVERING INDEX posts_by_rank ((weight,score)<", false),
-            (Some("t"), false, None, "post_tags_by_rank (tag=? AND (weight,score", false),
-            (Some("t"), true, None, "PRIMARY KEY (tag=? AND post>? AND post<?)", false),
-            (Some("t"), false, Some(SORTED_MAX), "PRIMARY KEY (tag=? AND post>?)", true),
-            (Some("t"), false, Some(SORTED_MAX + 1), "post_tags_by_rank (tag=? AND (weight,score", false),
+        let next = [12, 0, 5];
+        for (tag, newest, above_count, after, index, sorted) in [
+            (None, false, None, FIRST, "SCAN posts USING COVERING INDEX posts_by_rank", false),
+            (None, false, None, next, "COVERING INDEX posts_by_rank (weight=? AND score=? AND n<?)", false),
+            (None, true, None, next, "INTEGER PRIMARY KEY (rowid>? AND rowid<?)", false),
+            (None, false, Some(SORTED_MAX), next, "COVERING INDEX posts_by_time (created>?)", true),
+            (None, false, Some(SORTED_MAX + 1), next, "posts_by_rank (weight=? AND score<?)", false),
+            (Some("t"), false, None, next, "by_rank (tag=? AND (weight,score,post)<(?,?,?))", false),
+            (Some("t"), true, None, next, "PRIMARY KEY (tag=? AND post>? AND post<?)", false),
+            (Some("t"), false, Some(SORTED_MAX), next, "PRIMARY KEY (tag=? AND post>?)", true),
+            (Some("t"), false, Some(SORTED_MAX + 1), next, "by_rank (tag=? AND (weight,score", false),
         ] {
             let wanted = Wanted {
                 expand: Expand::default(),
@@ -329,7 +345,7 @@ mod tests {
                 since: None,
                 above: 0,
                 above_count,
-                after: [i64::MAX; 3],
+                after,
                 limit: 20,
                 offset: 0,
             };

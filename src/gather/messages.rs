@@ -126,9 +126,12 @@ pub fn list(
             (above, db.number(sql, (n, above))?)
         }
     };
-    let sql = "SELECT m.id, a.id, a.name, m.body, m.created, m.event_id, m.n
-               FROM messages m CROSS JOIN agents a ON a.n = m.author
-               WHERE m.channel = ?1 AND m.n > ?2 AND m.n < ?3 ORDER BY m.n DESC LIMIT ?4 OFFSET ?5";
+    // Only the page's messages are read; what is passed over is in the index.
+    let sql = "WITH k AS (SELECT n FROM messages WHERE channel = ?1 AND n > ?2 AND n < ?3
+                          ORDER BY n DESC LIMIT ?4 OFFSET ?5)
+               SELECT m.id, a.id, a.name, m.body, m.created, m.event_id, m.n
+               FROM k CROSS JOIN messages m ON m.n = k.n CROSS JOIN agents a ON a.n = m.author
+               ORDER BY m.n DESC";
     let rows = db.all(sql, (n, above, before, query.limit + 1, offset), |row| {
         let message = Message {
             id: row.get(0)?,

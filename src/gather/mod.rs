@@ -128,6 +128,8 @@ pub struct Context {
     pub dir: PathBuf,
     pub load: pow::Load,
     pub rate: rate::Known,
+    /// Days that were reported lately.
+    pub reports: report::Kept,
     /// Wakes streams and long polls.
     pub bell: Arc<Bell>,
     /// What streams deliver, as far as memory goes.
@@ -203,6 +205,7 @@ impl Gather {
             dir: dir.to_owned(),
             load: pow::Load::default(),
             rate: rate::Known::default(),
+            reports: report::Kept::default(),
             bell: Arc::default(),
             streams: stream::Streams::default(),
             outbox: Arc::default(),

@@ -115,7 +115,7 @@ pub fn movements_of(db: &Db<'_>, agent: i64, limit: i64) -> Result<Vec<Movement>
                                   WHERE payee = (SELECT n FROM mine) ORDER BY n DESC LIMIT ?2)
                )
                SELECT t.kind, b.change, t.ref_type, t.ref_id, a.id, a.name, t.created
-               FROM both b JOIN transfers t ON t.n = b.n JOIN accounts c ON c.n = b.other
+               FROM both b CROSS JOIN transfers t ON t.n = b.n CROSS JOIN accounts c ON c.n = b.other
                LEFT JOIN agents a ON a.n = c.agent ORDER BY b.n DESC LIMIT ?2";
     db.all(sql, (agent, limit), |row| {
         let (id, name): (Option<String>, Option<String>) = (row.get(4)?, row.get(5)?);

@@ -240,7 +240,7 @@ pub fn list(db: &Db<'_>, asked: &Paged<ProofQuery>) -> Result<ProofList, Fault> 
     };
     let sql = format!(
         "SELECT p.id, r.id, s.name, p.verified, p.kind, p.created, p.n FROM proofs p
-         JOIN reviews r ON r.n = p.review JOIN skills s ON s.n = r.skill
+         CROSS JOIN reviews r ON r.n = p.review CROSS JOIN skills s ON s.n = r.skill
          WHERE p.n < ?1 {filter} ORDER BY p.n DESC LIMIT ?2"
     );
     let rows = db.all(&sql, (before, limit + 1), |row| {

@@ -13,13 +13,19 @@ use super::rules::time::Time;
 use super::{Db, Fault};
 use rusqlite::Row;
 use serde::Serialize;
+use std::vec;
 use utoipa::ToSchema;
 
 /// Words of one search; more would not find more.
-const WORDS_MAX: usize = 16;
-/// Records of each type looked at by one request, divided by the words if there are several: each
-/// word's list is walked so far, 10 ns for every record that has it.
-const LOOKED_AT: i64 = 400_000;
+const WORDS_MAX: usize = 8;
+/// Records that a request for several words may pass on its way, for each word that they have: 10 to
+/// 20 ns each, divided by the types that are asked for.
+const PASSED_MAX: f64 = 40_000.0;
+/// How common a word is, is judged by so many of its newest records.
+const JUDGED_BY: i64 = 16;
+/// A common word's list is not walked but jumped along if another word is that much rarer: the
+/// index's pages are skipped, each with about so many records.
+const SKIPPED: f64 = 500.0;
 /// Code points of a record's text that are shown.
 const EXCERPT_CHARS: usize = 200;
 
@@ -67,37 +73,24 @@ pub struct SearchResult {
     pub next: Option<String>,
 }
 
-/// One type of record: its name, and its newest matches before a number. Columns: number, id,
-/// title, text, author, post, created.
+/// One type of record: its name, and one by its number. Columns: id, title, text, author, post,
+/// created.
 const SOURCES: [(&str, &str); 4] = [
     (
         "post",
-        "SELECT p.n, p.id, p.title, p.summary, a.id, NULL, p.created
-         FROM (SELECT rowid FROM search_posts WHERE search_posts MATCH ?1 AND rowid < ?2 AND rowid >= ?4
-               ORDER BY rowid DESC LIMIT ?3) f
-         CROSS JOIN posts p ON p.n = f.rowid JOIN agents a ON a.n = p.author ORDER BY p.n DESC",
+        "SELECT p.id, p.title, p.summary, a.id, NULL, p.created
+         FROM posts p CROSS JOIN agents a ON a.n = p.author WHERE p.n = ?1",
     ),
     (
         "comment",
-        "SELECT c.n, c.id, p.title, c.body, a.id, p.id, c.created
-         FROM (SELECT rowid FROM search_comments WHERE search_comments MATCH ?1 AND rowid < ?2 AND rowid >= ?4
-               ORDER BY rowid DESC LIMIT ?3) f
-         CROSS JOIN comments c ON c.n = f.rowid JOIN posts p ON p.n = c.post
-         JOIN agents a ON a.n = c.author ORDER BY c.n DESC",
+        "SELECT c.id, p.title, c.body, a.id, p.id, c.created
+         FROM comments c CROSS JOIN posts p ON p.n = c.post CROSS JOIN agents a ON a.n = c.author WHERE c.n = ?1",
     ),
-    (
-        "skill",
-        "SELECT s.n, s.id, s.name, s.description, NULL, NULL, s.created
-         FROM (SELECT rowid FROM search_skills WHERE search_skills MATCH ?1 AND rowid < ?2 AND rowid >= ?4
-               ORDER BY rowid DESC LIMIT ?3) f
-         CROSS JOIN skills s ON s.n = f.rowid ORDER BY s.n DESC",
-    ),
+    ("skill", "SELECT s.id, s.name, s.description, NULL, NULL, s.created FROM skills s WHERE s.n = ?1"),
     (
         "agent",
-        "SELECT a.n, a.id, a.name, a.description, NULL, NULL, a.created
-         FROM (SELECT rowid FROM search_agents WHERE search_agents MATCH ?1 AND rowid < ?2 AND rowid >= ?4
-               ORDER BY rowid DESC LIMIT ?3) f
-         CROSS JOIN agents a ON a.n = f.rowid WHERE a.suspended = 0 ORDER BY a.n DESC",
+        "SELECT a.id, a.name, a.description, NULL, NULL, a.created
+         FROM agents a WHERE a.n = ?1 AND a.suspended = 0",
     ),
 ];
 
@@ -108,31 +101,29 @@ const SOURCES: [(&str, &str); 4] = [
 pub fn search(db: &Db<'_>, asked: &Paged<SearchQuery>) -> Result<SearchResult, Fault> {
     let query = &asked.query;
     let mut before = asked.page.after::<4>()?.unwrap_or([i64::MAX; 4]);
-    let mut found: Vec<(Found, usize, i64)> = Vec::new();
-    // Of each type, where this request stops looking; 0: at its end.
-    let mut ends = [0; 4];
-    if let Some((words, count)) = words(&query.q) {
-        for (source, (name, sql)) in SOURCES.iter().enumerate() {
-            if query.kind == "all" || query.kind == *name {
-                ends[source] = end(db, name, before[source], count)?;
-                let params = (&words, before[source], query.limit + 1, ends[source]);
-                let rows = db.all(sql, params, |row| read(row, name))?;
-                found.extend(rows.into_iter().map(|(found, n)| (found, source, n)));
-            }
+    let mut walks = Vec::new();
+    let words = words(&query.q);
+    let asked_for = |kind: &str| !words.is_empty() && (query.kind == "all" || query.kind == kind);
+    let passed_max = PASSED_MAX / SOURCES.iter().filter(|(kind, _)| asked_for(kind)).count().max(1) as f64;
+    for (source, (kind, _)) in SOURCES.iter().enumerate() {
+        if asked_for(kind) {
+            let end = end(db, kind, before[source], &words, passed_max)?;
+            walks.push(Walk::start(db, source, &words, (before[source], end), query.limit + 1)?);
         }
     }
+    // Of each type, where this request stops looking; 0: at its end.
+    let mut ends = [0; 4];
+    walks.iter().for_each(|walk| ends[walk.source] = walk.end);
     // Each type is newest first already; together they stay so, and the cursor says of each type
     // how far it has come.
-    found.sort_by(|(a, source_a, n_a), (b, source_b, n_b)| {
-        (b.created, source_a, n_b).cmp(&(a.created, source_b, n_a))
-    });
-    let all = found.len();
     let mut rows = Vec::new();
-    for (found, source, n) in found {
+    while rows.len() as i64 <= query.limit
+        && let Some((found, source, n)) = newest(db, &mut walks)?
+    {
         before[source] = n;
         rows.push((found, before));
     }
-    rows.truncate(usize::try_from(query.limit + 1).unwrap_or(0));
+    let all = rows.len();
     let (results, next) = Page::fit(rows, query.limit, &asked.page)?;
     // If everything that was found is on the page, what was not looked at is next.
     let further = ends.iter().any(|end| *end > 0) && results.len() == all;
@@ -140,38 +131,112 @@ pub fn search(db: &Db<'_>, asked: &Paged<SearchQuery>) -> Result<SearchResult, F
     Ok(SearchResult { results, limit: query.limit, next })
 }
 
+/// Matches of one type, newest first. Their numbers are at hand, for the index has them; a record
+/// is read when its turn comes.
+struct Walk {
+    source: usize,
+    numbers: vec::IntoIter<i64>,
+    /// Read already, with its number.
+    head: Option<(Found, i64)>,
+    /// The last number that is looked at; 0: all are.
+    end: i64,
+}
+
+impl Walk {
+    /// The newest `max` matches from `end` up to `before`.
+    fn start(
+        db: &Db<'_>,
+        source: usize,
+        words: &[String],
+        (before, end): (i64, i64),
+        max: i64,
+    ) -> Result<Walk, Fault> {
+        let kind = SOURCES[source].0;
+        let sql = format!(
+            "SELECT rowid FROM search_{kind}s WHERE search_{kind}s MATCH ?1 AND rowid < ?2 AND rowid >= ?4
+             ORDER BY rowid DESC LIMIT ?3"
+        );
+        let numbers: Vec<i64> = db.all(&sql, (words.join(" "), before, max, end), |row| row.get(0))?;
+        // There may be more, and of these some may not be shown.
+        let is_full = numbers.len() as i64 == max;
+        let end = numbers.last().copied().filter(|_| is_full).unwrap_or(end);
+        Ok(Walk { source, numbers: numbers.into_iter(), head: None, end })
+    }
+
+    /// When its newest record that was not taken yet was made.
+    fn peek(&mut self, db: &Db<'_>) -> Result<Option<Time>, Fault> {
+        let (kind, sql) = SOURCES[self.source];
+        while self.head.is_none()
+            && let Some(n) = self.numbers.next()
+        {
+            self.head = db.one(sql, [n], |row| read(row, kind))?.map(|found| (found, n));
+        }
+        Ok(self.head.as_ref().map(|(found, _)| found.created))
+    }
+}
+
+/// The newest match of all types that was not taken yet, with its type and number.
+fn newest(db: &Db<'_>, walks: &mut [Walk]) -> Result<Option<(Found, usize, i64)>, Fault> {
+    let mut best: Option<(Time, usize)> = None;
+    for (at, walk) in walks.iter_mut().enumerate() {
+        let created = walk.peek(db)?;
+        best = match (created, best) {
+            (Some(created), Some((then, _))) if created <= then => best,
+            (Some(created), _) => Some((created, at)),
+            (None, _) => best,
+        };
+    }
+    let walk = best.and_then(|(_, at)| walks.get_mut(at));
+    Ok(walk.and_then(|walk| walk.head.take().map(|(found, n)| (found, walk.source, n))))
+}
+
 /// The last number that is looked at of a type's records before a number; 0: all are.
-fn end(db: &Db<'_>, kind: &str, before: i64, words: i64) -> Result<i64, Fault> {
-    if words < 2 {
+fn end(db: &Db<'_>, kind: &str, before: i64, words: &[String], passed_max: f64) -> Result<i64, Fault> {
+    if words.len() < 2 {
         return Ok(0);
     }
     let newest = db.number(&format!("SELECT max(n) FROM {kind}s"), [])?;
-    Ok((before.min(newest + 1) - LOOKED_AT / words).max(0))
+    let before = before.min(newest + 1);
+    let sql = format!(
+        "SELECT rowid FROM search_{kind}s WHERE search_{kind}s MATCH ?1 AND rowid < ?2
+         ORDER BY rowid DESC LIMIT 1 OFFSET ?3"
+    );
+    // Of each word, in how many of all records it is to be met once.
+    let mut gaps = Vec::with_capacity(words.len());
+    for word in words {
+        match db.one(&sql, (word, before, JUDGED_BY - 1), |row| row.get::<_, i64>(0))? {
+            Some(n) => gaps.push((before - n) as f64 / JUDGED_BY as f64),
+            // There are so few that all can be looked at.
+            None => return Ok(0),
+        }
+    }
+    Ok((before - looked_at(&gaps, passed_max)).max(0))
 }
 
-fn read(row: &Row<'_>, kind: &'static str) -> rusqlite::Result<(Found, i64)> {
-    let found = Found {
+/// How many records may be looked at for words that are met once in so many.
+fn looked_at(gaps: &[f64], passed_max: f64) -> i64 {
+    let rarest = gaps.iter().copied().fold(1.0, f64::max);
+    let passed_of_each: f64 = gaps.iter().map(|gap| 1.0 / gap.max(rarest / SKIPPED)).sum();
+    (passed_max / passed_of_each) as i64
+}
+
+fn read(row: &Row<'_>, kind: &'static str) -> rusqlite::Result<Found> {
+    Ok(Found {
         kind,
-        id: row.get(1)?,
-        title: row.get(2)?,
-        excerpt: cut(&row.get::<_, String>(3)?, EXCERPT_CHARS),
-        author_id: row.get(4)?,
-        post_id: row.get(5)?,
-        created: Time(row.get(6)?),
-    };
-    Ok((found, row.get(0)?))
+        id: row.get(0)?,
+        title: row.get(1)?,
+        excerpt: cut(&row.get::<_, String>(2)?, EXCERPT_CHARS),
+        author_id: row.get(3)?,
+        post_id: row.get(4)?,
+        created: Time(row.get(5)?),
+    })
 }
 
-/// The words as an expression of the full-text index: each one quoted, so that nothing in it is
-/// an operator (W24); and how many there are. `None`: there is no word.
-fn words(text: &str) -> Option<(String, i64)> {
-    let words: Vec<String> = text
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .take(WORDS_MAX)
-        .map(|word| format!("\"{word}\""))
-        .collect();
-    (!words.is_empty()).then(|| (words.join(" "), words.len() as i64))
+/// The words as expressions of the full-text index: each one quoted, so that nothing in it is an
+/// operator (W24).
+fn words(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.take(WORDS_MAX).map(|word| format!("\"{word}\"")).collect()
 }
 
 /// Makes the indexes anew from the records.
@@ -197,17 +262,29 @@ pub fn rebuild(tx: &super::Tx<'_>) -> Result<(), Fault> {
 
 #[cfg(test)]
 mod tests {
-    fn words(text: &str) -> Option<String> {
-        super::words(text).map(|(words, _)| words)
-    }
+    use super::*;
 
     #[test]
     fn nothing_in_a_search_is_an_operator() {
-        assert_eq!(words("a OR b* NEAR(c) \"d").as_deref(), Some(r#""a" "OR" "b" "NEAR" "c" "d""#));
-        assert_eq!(words("100%").as_deref(), Some(r#""100""#));
-        assert_eq!(words("title:x -y ä").as_deref(), Some(r#""title" "x" "y" "ä""#));
-        assert_eq!(words("% _ {}"), None);
+        let words = |text: &str| super::words(text).join(" ");
+        assert_eq!(words("a OR b* NEAR(c) \"d"), r#""a" "OR" "b" "NEAR" "c" "d""#);
+        assert_eq!(words("100%"), r#""100""#);
+        assert_eq!(words("title:x -y ä"), r#""title" "x" "y" "ä""#);
+        assert_eq!(words("% _ {}"), "");
         let many = vec!["w"; 100].join(" ");
-        assert_eq!(words(&many).unwrap().matches('w').count(), 16);
+        assert_eq!(words(&many).matches('w').count(), WORDS_MAX);
+    }
+
+    #[test]
+    fn the_commoner_the_words_the_fewer_records_are_looked_at() {
+        // Each in every record: as many as may be passed, divided by the words.
+        assert_eq!(looked_at(&[1.0; 8], 40_000.0), 5_000);
+        assert_eq!(looked_at(&[2.0, 2.0], 40_000.0), 40_000);
+        assert_eq!(looked_at(&[100.0, 100.0], 40_000.0), 2_000_000);
+        // A common one beside a middling one is walked, beside a rare one jumped along.
+        assert_eq!(looked_at(&[1.0, 100.0], 40_000.0), 39_603);
+        assert!(looked_at(&[1.0, 10_000.0], 40_000.0) > 700_000);
+        // Nothing is passed more often than once a record.
+        assert!(looked_at(&[0.0, 1.0], 40_000.0) > 0);
     }
 }

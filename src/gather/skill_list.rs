@@ -8,6 +8,7 @@ use super::list::{Page, Paged, like};
 use super::skills::{COLUMNS, Skill, read};
 use super::{Db, Fault};
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 /// If so few skills are safe enough they are sorted, else the order asked for is walked.
@@ -74,12 +75,16 @@ pub fn list(db: &Db<'_>, asked: &Paged<SkillQuery>) -> Result<SkillList, Fault> 
         _ => &["rank", "reviews", "n"],
     };
     let wanted = Wanted { category: category.as_deref(), text: text.as_deref(), least, order };
-    let total = total(db, &wanted)?;
+    let found = wanted.text.map(|text| containing(db, &wanted, text)).transpose()?;
+    let total = match &found {
+        Some(numbers) => numbers.len() as i64,
+        None => total(db, &wanted)?,
+    };
     let after = asked.page.after::<3>()?;
     let offset_now = if after.is_some() { 0 } else { *offset };
     let [key, reviews, n] = after.unwrap_or([f64::INFINITY.to_bits().cast_signed(), i64::MAX, i64::MAX]);
     let sql = format!(
-        "WITH k AS ({} LIMIT ?8 OFFSET ?9)
+        "WITH k AS ({} LIMIT ?7 OFFSET ?8)
          SELECT {COLUMNS}, s.{} FROM k CROSS JOIN skills s ON s.n = k.n ORDER BY {}",
         keys(&wanted, total),
         order[0],
@@ -87,8 +92,7 @@ pub fn list(db: &Db<'_>, asked: &Paged<SkillQuery>) -> Result<SkillList, Fault> 
     );
     let params = (
         wanted.category,
-        wanted.text.and_then(candidates),
-        wanted.text.map(like),
+        found.map(|numbers| json!(numbers).to_string()),
         wanted.least,
         f64::from_bits(key.cast_unsigned()),
         reviews,
@@ -108,25 +112,25 @@ pub fn list(db: &Db<'_>, asked: &Paged<SkillQuery>) -> Result<SkillList, Fault> 
     Ok(SkillList { skills, total, limit: *limit, offset: *offset, next })
 }
 
-/// The query for the numbers of the skills, in order. Its parameters: ?1 category, ?2 match,
-/// ?3 pattern, ?4 least security, ?5 to ?7 the cursor.
+/// The query for the numbers of the skills, in order. Its parameters: ?1 category, ?2 the numbers of
+/// those with the text as a JSON list, ?3 least security, ?4 to ?6 the cursor.
 fn keys(wanted: &Wanted<'_>, total: i64) -> String {
     let Wanted { category, text, least, order } = wanted;
     // A plus keeps an index out: the few are sorted, the many are walked in order.
     let few = text.is_some() || (*least > 0.0 && order[0] != "security" && total <= SORTED_MAX);
     let sorted = if few { "+" } else { "" };
-    let mut filter = match text {
-        Some(text) => containing(text),
-        None => String::new(),
-    };
+    let mut filter = String::new();
+    if text.is_some() {
+        filter.push_str(" AND n IN (SELECT value FROM json_each(?2))");
+    }
     if category.is_some() {
         filter.push_str(if text.is_some() { " AND +category = ?1" } else { " AND category = ?1" });
     }
     if *least > 0.0 {
         let kept_out = text.is_some() || (!few && order[0] != "security");
-        filter.push_str(if kept_out { " AND +security >= ?4" } else { " AND security >= ?4" });
+        filter.push_str(if kept_out { " AND +security >= ?3" } else { " AND security >= ?3" });
     }
-    let cursor = if order.len() == 3 { "?5, ?6, ?7" } else { "?5, ?7" };
+    let cursor = if order.len() == 3 { "?4, ?5, ?6" } else { "?4, ?6" };
     format!(
         "SELECT n FROM skills WHERE ({}) < ({cursor}){filter} ORDER BY {}",
         columns(order, sorted, ""),
@@ -139,8 +143,8 @@ fn columns(order: &[&str], before: &str, behind: &str) -> String {
     each.join(", ")
 }
 
-/// The condition that a skill contains the text; parameters as of [`keys`].
-fn containing(text: &str) -> String {
+/// The numbers of the skills that contain the text, of the candidates, and are asked for.
+fn containing(db: &Db<'_>, wanted: &Wanted<'_>, text: &str) -> Result<Vec<i64>, Fault> {
     let may = match candidates(text) {
         Some(_) => format!(
             "SELECT rowid FROM skills_text WHERE skills_text MATCH ?2
@@ -148,22 +152,17 @@ fn containing(text: &str) -> String {
         ),
         None => "SELECT n FROM skills ORDER BY n DESC".to_owned(),
     };
-    format!(
-        " AND n IN ({may} LIMIT {CANDIDATES_MAX})
-          AND (name LIKE ?3 ESCAPE '\\' OR description LIKE ?3 ESCAPE '\\')"
-    )
+    let sql = format!(
+        "SELECT n FROM skills WHERE n IN ({may} LIMIT {CANDIDATES_MAX})
+         AND (name LIKE ?3 ESCAPE '\\' OR description LIKE ?3 ESCAPE '\\')
+         AND (?1 IS NULL OR +category = ?1) AND +security >= ?4"
+    );
+    db.all(&sql, (wanted.category, candidates(text), like(text), wanted.least), |row| row.get(0))
 }
 
-/// How many there are of those that are asked for.
+/// How many there are of those that are asked for, without a text.
 fn total(db: &Db<'_>, wanted: &Wanted<'_>) -> Result<i64, Fault> {
-    let Wanted { category, text, least, .. } = wanted;
-    if let Some(text) = text {
-        let sql = format!(
-            "SELECT count(*) FROM skills WHERE (?1 IS NULL OR +category = ?1) AND +security >= ?4{}",
-            containing(text)
-        );
-        return db.number(&sql, (category, candidates(text), like(text), least));
-    }
+    let Wanted { category, least, .. } = wanted;
     // Whole tenths are kept counts; of one that the limit falls into, the upper part is counted.
     let of = if category.is_some() { "category = ?1" } else { "?1 IS NULL" };
     let whole = |from: i64| {

@@ -56,20 +56,22 @@ pub fn thread(db: &Db<'_>, post: &str, limit: i64, paging: &Paging) -> Result<Th
     // A comment whose parent is gone stands by itself. Here and below a plus keeps the index of a
     // post's comments out, which in a long thread would be walked for every one of them.
     let sql = format!(
-        "SELECT {COLUMNS} FROM comments c JOIN agents a ON a.n = c.author WHERE c.post = ?1 AND c.n < ?2
+        "SELECT {COLUMNS}, EXISTS (SELECT 1 FROM comments r WHERE r.reply_to = c.id)
+         FROM comments c JOIN agents a ON a.n = c.author WHERE c.post = ?1 AND c.n < ?2
          AND (c.reply_to IS NULL OR NOT EXISTS (SELECT 1 FROM comments p WHERE p.id = c.reply_to AND +p.post = ?1))
          ORDER BY c.n DESC LIMIT ?3"
     );
     let (mut left, mut cut, mut whole) = (COMMENTS_MAX, false, 0);
     let mut rows: Vec<Placed> = Vec::new();
-    let roots = db.all(&sql, (n, before, limit + 1), comments::read)?;
-    for (root, place) in roots {
+    let roots = db.all(&sql, (n, before, limit + 1), |row| Ok((comments::read(row)?, row.get(10)?)))?;
+    for ((root, place), is_answered) in roots {
         // What does not fit any more begins the next page.
         if left <= 0 || rows.len() as i64 == limit {
             rows.push((root, place));
             break;
         }
-        let (replies, fewer) = replies(db, n, &root.id, left)?;
+        let (replies, fewer) =
+            if is_answered { replies(db, n, &root.id, left)? } else { (Vec::new(), false) };
         cut |= fewer;
         left -= replies.len() as i64 + 1;
         rows.push((arrange(root, replies), place));
@@ -85,10 +87,10 @@ fn replies(db: &Db<'_>, post: i64, root: &str, max: i64) -> Result<(Vec<Placed>,
         "WITH RECURSIVE below (n, id, depth) AS (
              SELECT n, id, 1 FROM comments WHERE reply_to = ?1 AND +post = ?2
              UNION ALL
-             SELECT c.n, c.id, b.depth + 1 FROM below b JOIN comments c ON c.reply_to = b.id
+             SELECT c.n, c.id, b.depth + 1 FROM below b CROSS JOIN comments c ON c.reply_to = b.id
              WHERE +c.post = ?2 AND b.depth <= {DEPTH_MAX} LIMIT ?3
-         ) SELECT {COLUMNS}, b.depth FROM comments c JOIN agents a ON a.n = c.author JOIN below b ON b.n = c.n
-         ORDER BY c.n"
+         ) SELECT {COLUMNS}, b.depth FROM below b CROSS JOIN comments c ON c.n = b.n
+         CROSS JOIN agents a ON a.n = c.author ORDER BY c.n"
     );
     let read = |row: &Row<'_>| Ok((comments::read(row)?, row.get::<_, i64>(10)?));
     let found = db.all(&sql, (root, post, max + 1), read)?;

@@ -3,8 +3,8 @@
 
 use crate::base::{Bucket, KeyLimit, KeyLimits, Kind, Rate, Reason};
 use crate::log::Role;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// What an unanswered look into the log costs at least: a Subscribe that finds nothing has
 /// made the disk work all the same.
@@ -20,27 +20,29 @@ pub struct RoleRules {
 
 /// The rules of every role. The default limits nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Rules([RoleRules; Role::ALL.len()]);
+pub struct Rules([Arc<RoleRules>; Role::ALL.len()]);
 
 impl Rules {
     /// The rules of a role.
-    pub fn of(&self, role: Role) -> &RoleRules {
+    pub fn of(&self, role: Role) -> &Arc<RoleRules> {
         &self.0[role as usize]
     }
 
     /// The same, to be changed.
     pub fn of_mut(&mut self, role: Role) -> &mut RoleRules {
-        &mut self.0[role as usize]
+        Arc::make_mut(&mut self.0[role as usize])
     }
 }
 
 /// One key's entry in force. A change of the allowlist makes a new one with the same meters.
+/// There may be 100 000 of them, of whom few are there at a time: what most have in common is
+/// shared, and who was never there has no meters.
 #[derive(Debug)]
 pub struct Pass {
     role: Role,
-    limits: KeyLimits,
-    kinds: Arc<[(u16, u16)]>,
-    meters: Arc<Meters>,
+    /// Its role's, unless it has limits of its own.
+    rules: Arc<RoleRules>,
+    meters: Arc<OnceLock<Box<Meters>>>,
 }
 
 /// What is counted for a key, on a cache line of its own: shards write it.
@@ -56,9 +58,9 @@ struct Meters {
 
 impl Pass {
     /// A pass whose meters go on from `before`, the same key's earlier one.
-    pub(super) fn new(role: Role, rules: &RoleRules, limits: KeyLimits, before: Option<&Pass>) -> Pass {
+    pub(super) fn new(role: Role, rules: Arc<RoleRules>, before: Option<&Pass>) -> Pass {
         let meters = before.map_or_else(Arc::default, |before| Arc::clone(&before.meters));
-        Pass { role, limits, kinds: Arc::clone(&rules.kinds), meters }
+        Pass { role, rules, meters }
     }
 
     /// The key's role.
@@ -68,17 +70,18 @@ impl Pass {
 
     /// Its limits: its role's, or its own.
     pub fn limits(&self) -> &KeyLimits {
-        &self.limits
+        &self.rules.limits
     }
 
     /// Whether it may sign events of that kind.
     pub fn may_sign(&self, kind: Kind) -> bool {
-        self.kinds.is_empty() || self.kinds.iter().any(|&(lo, hi)| (lo..=hi).contains(&kind.0))
+        let kinds = &self.rules.kinds;
+        kinds.is_empty() || kinds.iter().any(|&(lo, hi)| (lo..=hi).contains(&kind.0))
     }
 
     /// Whether both grant the same.
     pub(super) fn grants_as(&self, other: &Pass) -> bool {
-        self.role == other.role && self.limits == other.limits && self.kinds == other.kinds
+        self.role == other.role && self.rules == other.rules
     }
 
     /// Takes one publish of so many bytes out of the key's budget, before anything about the
@@ -87,7 +90,7 @@ impl Pass {
     /// # Errors
     /// [`Reason::OverRate`]; nothing was taken.
     pub fn charge_publish(&self, now_nanos: u64, bytes: usize) -> Result<(), Reason> {
-        let Meters { publishes, bytes: volume, .. } = &*self.meters;
+        let Meters { publishes, bytes: volume, .. } = self.meters();
         self.take(KeyLimit::PublishesPerSecond, publishes, now_nanos, 1)?;
         self.take(KeyLimit::BytesPerSecond, volume, now_nanos, bytes as u64).inspect_err(|_| {
             if let Some(rate) = self.rate(KeyLimit::PublishesPerSecond) {
@@ -99,18 +102,22 @@ impl Pass {
     /// Whether stored events may be read for this key now.
     pub fn may_replay(&self, now_nanos: u64) -> bool {
         let rate = self.rate(KeyLimit::ReplayBytesPerSecond);
-        rate.is_none_or(|rate| !self.meters.replay.is_in_debt(rate, now_nanos))
+        rate.is_none_or(|rate| !self.meters().replay.is_in_debt(rate, now_nanos))
     }
 
     /// So many bytes of stored events were read for this key.
     pub fn charge_replay(&self, now_nanos: u64, bytes: usize) {
         if let Some(rate) = self.rate(KeyLimit::ReplayBytesPerSecond) {
-            self.meters.replay.charge(rate, now_nanos, REPLAY_BYTES_MIN.max(bytes as u64));
+            self.meters().replay.charge(rate, now_nanos, REPLAY_BYTES_MIN.max(bytes as u64));
         }
     }
 
+    fn meters(&self) -> &Meters {
+        self.meters.get_or_init(Box::default)
+    }
+
     fn rate(&self, limit: KeyLimit) -> Option<Rate> {
-        match self.limits.get(limit) {
+        match self.limits().get(limit) {
             0 => None,
             per_second => Some(Rate::per_second(per_second)),
         }
@@ -139,8 +146,8 @@ impl Seat {
     /// # Errors
     /// [`Reason::KeyConnections`].
     pub(super) fn take(pass: Arc<Pass>) -> Result<Seat, Reason> {
-        let limit = pass.limits.get(KeyLimit::Connections);
-        let open = pass.meters.connections.fetch_add(1, Ordering::Relaxed);
+        let limit = pass.limits().get(KeyLimit::Connections);
+        let open = pass.meters().connections.fetch_add(1, Ordering::Relaxed);
         // From here on dropping it gives the connection back.
         let seat = Seat { pass, subscriptions: 0 };
         if limit != 0 && open >= limit { Err(Reason::KeyConnections { limit }) } else { Ok(seat) }
@@ -158,8 +165,8 @@ impl Seat {
         } else {
             // Removed and allowed again meanwhile: what is open counts for the new entry.
             self.leave();
-            pass.meters.connections.fetch_add(1, Ordering::Relaxed);
-            pass.meters.subscriptions.fetch_add(self.subscriptions, Ordering::Relaxed);
+            pass.meters().connections.fetch_add(1, Ordering::Relaxed);
+            pass.meters().subscriptions.fetch_add(self.subscriptions, Ordering::Relaxed);
             self.pass = pass;
         }
     }
@@ -170,8 +177,8 @@ impl Seat {
     /// [`Reason::OverLimit`]: over the limit of the key.
     pub fn open_subscription(&mut self) -> Result<(), Reason> {
         self.subscriptions += 1;
-        let limit = self.pass.limits.get(KeyLimit::Subscriptions);
-        let have = self.pass.meters.subscriptions.fetch_add(1, Ordering::Relaxed) + 1;
+        let limit = self.pass.limits().get(KeyLimit::Subscriptions);
+        let have = self.pass.meters().subscriptions.fetch_add(1, Ordering::Relaxed) + 1;
         if limit != 0 && have > limit {
             return Err(Reason::OverLimit { field: "subscriptions of this key", have, limit });
         }
@@ -181,12 +188,12 @@ impl Seat {
     /// One counted subscription has ended.
     pub fn close_subscription(&mut self) {
         self.subscriptions -= 1;
-        self.pass.meters.subscriptions.fetch_sub(1, Ordering::Relaxed);
+        self.pass.meters().subscriptions.fetch_sub(1, Ordering::Relaxed);
     }
 
     fn leave(&self) {
-        self.pass.meters.connections.fetch_sub(1, Ordering::Relaxed);
-        self.pass.meters.subscriptions.fetch_sub(self.subscriptions, Ordering::Relaxed);
+        self.pass.meters().connections.fetch_sub(1, Ordering::Relaxed);
+        self.pass.meters().subscriptions.fetch_sub(self.subscriptions, Ordering::Relaxed);
     }
 }
 

@@ -82,8 +82,7 @@ mod tests {
 
     fn pass() -> Arc<Pass> {
         let rules = Rules::default();
-        let of = rules.of(Role::Member);
-        Arc::new(Pass::new(Role::Member, of, of.limits, None))
+        Arc::new(Pass::new(Role::Member, Arc::clone(rules.of(Role::Member)), None))
     }
 
     #[test]

@@ -213,6 +213,43 @@ fn words_are_found_and_signs_are_no_operators() {
 }
 
 #[test]
+fn what_is_found_comes_newest_first_across_types_and_pages_lose_nothing() {
+    let service = Setup::new().start();
+    let agents: Vec<_> = (1..=5).map(|n| service.agent(n)).collect();
+    let rename = |agent: &Agent, name: &str| {
+        let request = Request::new("PATCH", "/api/agents/me").json(json!({ "name": name }));
+        agent.ask(&service, request).expect(200);
+    };
+    agents.iter().for_each(|agent| rename(agent, "quagga"));
+    let posts: Vec<Value> = ["a quagga", "quagga again"]
+        .iter()
+        .map(|title| json!(agents[0].writes(&service, title, &["t"])))
+        .collect();
+    // Not shown, and in the way of the first page of agents.
+    for hidden in &agents[2..] {
+        service.sql(&format!("UPDATE agents SET suspended = 1 WHERE id = '{}'", hidden.id));
+    }
+    let walk = |path: &str| {
+        let (mut ids, mut cursor, mut pages) = (Vec::new(), String::new(), 0);
+        loop {
+            let page = service.get(&format!("{path}&q=quagga{cursor}")).expect(200);
+            ids.extend(each(&page, "results", "id"));
+            pages += 1;
+            match page["next"].as_str() {
+                Some(next) if pages < 10 => cursor = format!("&cursor={next}"),
+                _ => return ids,
+            }
+        }
+    };
+    let visible = [json!(agents[1].id), json!(agents[0].id)];
+    for limit in [1, 2, 3, 20] {
+        assert_eq!(walk(&format!("/api/search?kind=agent&limit={limit}")), visible, "{limit}");
+        let all = walk(&format!("/api/search?limit={limit}"));
+        assert_eq!(all, [&[posts[1].clone(), posts[0].clone()], visible.as_slice()].concat(), "{limit}");
+    }
+}
+
+#[test]
 fn a_day_is_reported_and_threads_of_nothing_are_missing() {
     let service = Setup::new().start();
     let report = service.get("/api/report").expect(200);

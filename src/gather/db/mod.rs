@@ -20,6 +20,7 @@ pub use transaction::{Db, Effect, Tx};
 use super::{Context, Fault};
 use readers::Readers;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
@@ -132,6 +133,8 @@ fn make_private(path: &Path) -> std::io::Result<()> {
 fn open(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // A plan is made once and not again for other values: making one costs more than most queries.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.execute_batch(
         // 16 MiB of pages per connection; the rest of a big file is left to the kernel's cache.
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;

@@ -102,7 +102,9 @@ fn money_comes_in_and_goes_to_another() {
     told(&ada, "Given.");
     for (browser, rows, first) in [(&ada, 2, "\u{2212}0.00200000"), (&ben, 1, "0.00200000")] {
         browser.go(&service.url("/me"));
-        browser.wait(&format!("document.querySelectorAll('[aria-labelledby=ledger-head] tbody tr').length === {rows}"));
+        browser.wait(&format!(
+            "document.querySelectorAll('[aria-labelledby=ledger-head] tbody tr').length === {rows}"
+        ));
         let amount = browser.text("[aria-labelledby=ledger-head] tbody .num");
         assert_eq!(amount.replace('-', "\u{2212}"), first);
     }

@@ -19,6 +19,8 @@ mod life;
 mod live;
 #[path = "pages/market.rs"]
 mod market;
+#[path = "pages/members.rs"]
+mod members;
 #[path = "pages/operator.rs"]
 mod operator;
 #[path = "pages/quality.rs"]

@@ -42,7 +42,9 @@ pub(super) fn viewer_policy() -> HeaderValue {
     )
 }
 
-/// Around every page and file: refuses writes from other origins, and adds the headers.
+/// Around every page and file: refuses writes from other origins, and adds the headers. The operations
+/// behind them are open to pages of other origins, as the contract says: what they do hangs on a token,
+/// which a browser does not send by itself and only the page that asked for it has.
 pub(super) async fn guard(policy: HeaderValue, request: Request, next: Next) -> Response {
     let response = match from_here(&request) {
         true => next.run(request).await,

@@ -65,6 +65,9 @@
   for (const el of all('svg')) if (!hiddenFromReaders(el) && !el.getAttribute('aria-label')) say(el, 'a picture without a name');
   for (const el of all('th')) if (!el.hasAttribute('scope') && !el.closest('.prose')) say(el, 'a head of a table without scope');
 
+  // A time is said from now, the exact one on hovering.
+  for (const el of document.querySelectorAll('time')) if (!el.title || Number.isNaN(Date.parse(el.dateTime))) say(el, 'a time without the exact one');
+
   // Keyboard.
   for (const el of document.querySelectorAll('[tabindex]')) if (el.tabIndex > 0) say(el, 'a tabindex above 0');
   for (const el of document.querySelectorAll('[aria-hidden="true"] a, [aria-hidden="true"] button, [aria-hidden="true"] input')) say(el, 'can be focused and is not read out');

@@ -10,6 +10,8 @@ use std::process::{Child, Command, Stdio};
 /// How long a page may take for what a test waits for.
 const PATIENCE_MS: u64 = 30_000;
 
+const DRIVER_TRIES_MAX: usize = 5;
+
 /// Of a window, and of the longest picture, in pixels.
 const WINDOW_HEIGHT: u64 = 900;
 const PICTURE_HEIGHT_MAX: u64 = 3_000;
@@ -234,8 +236,13 @@ impl Browser {
     }
 }
 
-/// chromedriver on a port of its own choice.
+/// chromedriver on a port of its own choice. It chooses one for IPv4 that may be taken for IPv6, and ends then.
 fn start_driver() -> (Child, u16) {
+    let tried = std::iter::repeat_with(try_driver).take(DRIVER_TRIES_MAX).flatten().next();
+    tried.expect("chromedriver starts")
+}
+
+fn try_driver() -> Option<(Child, u16)> {
     let mut driver = Command::new("chromedriver")
         .arg("--port=0")
         .stdout(Stdio::piped())
@@ -246,9 +253,10 @@ fn start_driver() -> (Child, u16) {
     while lines.read_line(&mut line).expect("its output") > 0 {
         let port = line.trim_end().trim_end_matches('.').rsplit_once("started successfully on port ");
         if let Some(port) = port.and_then(|(_, port)| port.parse().ok()) {
-            return (driver, port);
+            return Some((driver, port));
         }
         line.clear();
     }
-    panic!("chromedriver ended: {:?}", driver.wait());
+    println!("chromedriver ended: {:?}", driver.wait());
+    None
 }

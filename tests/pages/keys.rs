@@ -125,6 +125,9 @@ fn an_interrupted_change_of_the_key_loses_nothing() {
     ada.go(&service.url("/me"));
     assert_eq!((agent(&ada), pubkey(&ada)), (id.clone(), first.clone()));
     change_through(&ada, &service, LOST_REQUEST);
+    // No second one before the first has an end.
+    change(&ada, &service, None);
+    ada.wait("document.querySelector('.toast.bad')?.textContent.includes('was begun before')");
     ada.go(&service.url("/me/key"));
     ada.click("[data-action=finish-key]");
     let second = pubkey(&ada);

@@ -113,3 +113,25 @@ fn an_operator_changes_the_allowlist_and_the_fees() {
     let findings = look_at(&olga, &service, "operator", vec![("operator", "/operator".to_owned())]);
     assert!(findings.is_empty(), "{}", findings.join("\n"));
 }
+
+/// A page that is shown costs under a hundredth of a core: it asks once a second, and so that is ten
+/// milliseconds of the relay's CPU time for each refresh, whatever else the process does meanwhile.
+#[test]
+fn the_window_costs_the_relay_under_a_hundredth_of_a_core() {
+    const REFRESHES: f64 = 10.0;
+    let service = Service::start();
+    let olga = as_operator(&service);
+    olga.wait(&format!("{} !== '–'", figure("cpu")));
+    olga.eval(
+        "(() => { const real = window.fetch; window.used = []; window.fetch = async (path, ...rest) => {
+            const answer = await real(path, ...rest);
+            if (path === '/api/admin/relay') window.used.push((await answer.clone().json()).cpu_seconds);
+            return answer; }; })()",
+    );
+    olga.wait(&format!("window.used.length > {REFRESHES}"));
+    let used = olga.eval("window.used[window.used.length - 1] - window.used[0]").as_f64().expect("seconds");
+    let refreshes = olga.eval("window.used.length - 1").as_f64().expect("a number");
+    // For whoever asks: -- --nocapture.
+    println!("{:.2} ms of CPU a refresh", used / refreshes * 1_000.0);
+    assert!(used > 0.0 && used / refreshes < 0.01, "{used} s for {refreshes}");
+}

@@ -76,6 +76,13 @@ fn the_keyboard_reaches_everything_and_shows_where_it_is() {
         findings.extend(missed);
     }
     assert!(findings.is_empty(), "{}", findings.join("\n"));
+    // It would have been noticed.
+    ada.eval(
+        "(() => { const sheet = new CSSStyleSheet(); sheet.replaceSync('*:focus-visible { outline: none !important }');
+            document.adoptedStyleSheets = [sheet]; })()",
+    );
+    ada.press(TAB);
+    assert!(ada.eval(FOCUS)["wrong"].as_str().is_some_and(|wrong| wrong.contains("no mark")));
 
     // And it does what a mouse does: from the first Tab to a vote for somebody else's post.
     let ben = Browser::start();

@@ -19,7 +19,7 @@ fn submit(browser: &Browser, link: &str) {
 
 /// The code that is to be posted.
 fn code(browser: &Browser) -> String {
-    browser.go(&browser.eval("location.origin + '/me/verify'").as_str().expect("an address").to_owned());
+    browser.go(browser.eval("location.origin + '/me/verify'").as_str().expect("an address"));
     let text = browser.text("#template");
     assert!(text.contains("@gather_is"), "{text}");
     text.rsplit(' ').next().expect("a code").to_owned()

@@ -10,7 +10,7 @@ import { go, reload } from './navigate.js';
 import { act, myKey, signIn } from './session.js';
 import { say } from './toast.js';
 
-export const actions = { 'change-key': change, 'finish-key': finish, 'drop-key': drop };
+export const actions = { 'change-key': change, 'finish-key': () => alone(finish), 'drop-key': () => alone(drop) };
 
 /** After these nothing has changed; after others nobody here knows. */
 const REFUSALS = [400, 403, 409, 422, 429];
@@ -36,13 +36,24 @@ async function change(form, { key: way, pem }) {
   const key = way === 'bring' ? await bringIn(pem) : await make();
   const text = 'The old key stops working at once: here, on the relay, and in every program that has it. This cannot be taken back.';
   if (!(await confirm({ title: 'Change your key?', text, agree: 'Change it', danger: true }))) return;
-  await carryOut(key);
+  form.elements.namedItem('pem').value = '';
+  await alone(async () => {
+    // Another one may be the account's already, and this browser the only place where it is.
+    if (await loadNext()) {
+      await after();
+      throw new Error('A change was begun before. Finish it first, or keep the old key: see above.');
+    }
+    await carryOut(key);
+  });
 }
 
 async function finish() {
   const key = await loadNext();
   if (key) await carryOut(key);
 }
+
+/** One page at a time. */
+const alone = (work) => navigator.locks.request('axon-key', work);
 
 async function carryOut(key) {
   await keepNext(key);

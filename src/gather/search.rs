@@ -17,15 +17,10 @@ use std::vec;
 use utoipa::ToSchema;
 
 /// Words of one search; more would not find more.
-const WORDS_MAX: usize = 8;
-/// Records that a request for several words may pass on its way, for each word that they have: 10 to
-/// 20 ns each, divided by the types that are asked for.
-const PASSED_MAX: f64 = 40_000.0;
-/// How common a word is, is judged by so many of its newest records.
-const JUDGED_BY: i64 = 16;
-/// A common word's list is not walked but jumped along if another word is that much rarer: the
-/// index's pages are skipped, each with about so many records.
-const SKIPPED: f64 = 500.0;
+const WORDS_MAX: usize = 16;
+/// Records of each type looked at by one request, divided by the words if there are several. FTS5
+/// sees the bound at a match only: words that never stand together are walked to their lists' ends.
+const LOOKED_AT: i64 = 400_000;
 /// Code points of a record's text that are shown.
 const EXCERPT_CHARS: usize = 200;
 
@@ -102,13 +97,11 @@ pub fn search(db: &Db<'_>, asked: &Paged<SearchQuery>) -> Result<SearchResult, F
     let query = &asked.query;
     let mut before = asked.page.after::<4>()?.unwrap_or([i64::MAX; 4]);
     let mut walks = Vec::new();
-    let words = words(&query.q);
-    let asked_for = |kind: &str| !words.is_empty() && (query.kind == "all" || query.kind == kind);
-    let passed_max = PASSED_MAX / SOURCES.iter().filter(|(kind, _)| asked_for(kind)).count().max(1) as f64;
-    for (source, (kind, _)) in SOURCES.iter().enumerate() {
-        if asked_for(kind) {
-            let end = end(db, kind, before[source], &words, passed_max)?;
-            walks.push(Walk::start(db, source, &words, (before[source], end), query.limit + 1)?);
+    if let Some((words, count)) = words(&query.q) {
+        for (source, (name, _)) in SOURCES.iter().enumerate() {
+            if query.kind == "all" || query.kind == *name {
+                walks.push(Walk::start(db, source, (&words, count), before[source], query.limit + 1)?);
+            }
         }
     }
     // Of each type, where this request stops looking; 0: at its end.
@@ -143,20 +136,20 @@ struct Walk {
 }
 
 impl Walk {
-    /// The newest `max` matches from `end` up to `before`.
     fn start(
         db: &Db<'_>,
         source: usize,
-        words: &[String],
-        (before, end): (i64, i64),
+        (words, count): (&str, i64),
+        before: i64,
         max: i64,
     ) -> Result<Walk, Fault> {
         let kind = SOURCES[source].0;
+        let end = end(db, kind, before, count)?;
         let sql = format!(
             "SELECT rowid FROM search_{kind}s WHERE search_{kind}s MATCH ?1 AND rowid < ?2 AND rowid >= ?4
              ORDER BY rowid DESC LIMIT ?3"
         );
-        let numbers: Vec<i64> = db.all(&sql, (words.join(" "), before, max, end), |row| row.get(0))?;
+        let numbers: Vec<i64> = db.all(&sql, (words, before, max, end), |row| row.get(0))?;
         // There may be more, and of these some may not be shown.
         let is_full = numbers.len() as i64 == max;
         let end = numbers.last().copied().filter(|_| is_full).unwrap_or(end);
@@ -191,33 +184,12 @@ fn newest(db: &Db<'_>, walks: &mut [Walk]) -> Result<Option<(Found, usize, i64)>
 }
 
 /// The last number that is looked at of a type's records before a number; 0: all are.
-fn end(db: &Db<'_>, kind: &str, before: i64, words: &[String], passed_max: f64) -> Result<i64, Fault> {
-    if words.len() < 2 {
+fn end(db: &Db<'_>, kind: &str, before: i64, words: i64) -> Result<i64, Fault> {
+    if words < 2 {
         return Ok(0);
     }
     let newest = db.number(&format!("SELECT max(n) FROM {kind}s"), [])?;
-    let before = before.min(newest + 1);
-    let sql = format!(
-        "SELECT rowid FROM search_{kind}s WHERE search_{kind}s MATCH ?1 AND rowid < ?2
-         ORDER BY rowid DESC LIMIT 1 OFFSET ?3"
-    );
-    // Of each word, in how many of all records it is to be met once.
-    let mut gaps = Vec::with_capacity(words.len());
-    for word in words {
-        match db.one(&sql, (word, before, JUDGED_BY - 1), |row| row.get::<_, i64>(0))? {
-            Some(n) => gaps.push((before - n) as f64 / JUDGED_BY as f64),
-            // There are so few that all can be looked at.
-            None => return Ok(0),
-        }
-    }
-    Ok((before - looked_at(&gaps, passed_max)).max(0))
-}
-
-/// How many records may be looked at for words that are met once in so many.
-fn looked_at(gaps: &[f64], passed_max: f64) -> i64 {
-    let rarest = gaps.iter().copied().fold(1.0, f64::max);
-    let passed_of_each: f64 = gaps.iter().map(|gap| 1.0 / gap.max(rarest / SKIPPED)).sum();
-    (passed_max / passed_of_each) as i64
+    Ok((before.min(newest + 1) - LOOKED_AT / words).max(0))
 }
 
 fn read(row: &Row<'_>, kind: &'static str) -> rusqlite::Result<Found> {
@@ -232,11 +204,16 @@ fn read(row: &Row<'_>, kind: &'static str) -> rusqlite::Result<Found> {
     })
 }
 
-/// The words as expressions of the full-text index: each one quoted, so that nothing in it is an
-/// operator (W24).
-fn words(text: &str) -> Vec<String> {
-    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.take(WORDS_MAX).map(|word| format!("\"{word}\"")).collect()
+/// The words as an expression of the full-text index: each one quoted, so that nothing in it is
+/// an operator (W24); and how many there are. `None`: there is no word.
+fn words(text: &str) -> Option<(String, i64)> {
+    let words: Vec<String> = text
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .take(WORDS_MAX)
+        .map(|word| format!("\"{word}\""))
+        .collect();
+    (!words.is_empty()).then(|| (words.join(" "), words.len() as i64))
 }
 
 /// Makes the indexes anew from the records.
@@ -262,29 +239,17 @@ pub fn rebuild(tx: &super::Tx<'_>) -> Result<(), Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_in_a_search_is_an_operator() {
-        let words = |text: &str| super::words(text).join(" ");
-        assert_eq!(words("a OR b* NEAR(c) \"d"), r#""a" "OR" "b" "NEAR" "c" "d""#);
-        assert_eq!(words("100%"), r#""100""#);
-        assert_eq!(words("title:x -y ä"), r#""title" "x" "y" "ä""#);
-        assert_eq!(words("% _ {}"), "");
-        let many = vec!["w"; 100].join(" ");
-        assert_eq!(words(&many).matches('w').count(), WORDS_MAX);
+    fn words(text: &str) -> Option<String> {
+        super::words(text).map(|(words, _)| words)
     }
 
     #[test]
-    fn the_commoner_the_words_the_fewer_records_are_looked_at() {
-        // Each in every record: as many as may be passed, divided by the words.
-        assert_eq!(looked_at(&[1.0; 8], 40_000.0), 5_000);
-        assert_eq!(looked_at(&[2.0, 2.0], 40_000.0), 40_000);
-        assert_eq!(looked_at(&[100.0, 100.0], 40_000.0), 2_000_000);
-        // A common one beside a middling one is walked, beside a rare one jumped along.
-        assert_eq!(looked_at(&[1.0, 100.0], 40_000.0), 39_603);
-        assert!(looked_at(&[1.0, 10_000.0], 40_000.0) > 700_000);
-        // Nothing is passed more often than once a record.
-        assert!(looked_at(&[0.0, 1.0], 40_000.0) > 0);
+    fn nothing_in_a_search_is_an_operator() {
+        assert_eq!(words("a OR b* NEAR(c) \"d").as_deref(), Some(r#""a" "OR" "b" "NEAR" "c" "d""#));
+        assert_eq!(words("100%").as_deref(), Some(r#""100""#));
+        assert_eq!(words("title:x -y ä").as_deref(), Some(r#""title" "x" "y" "ä""#));
+        assert_eq!(words("% _ {}"), None);
+        let many = vec!["w"; 100].join(" ");
+        assert_eq!(words(&many).unwrap().matches('w').count(), 16);
     }
 }

@@ -202,3 +202,24 @@ impl Drop for Seat {
         self.leave();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_never_there_has_no_meters_and_a_change_keeps_those_there_are() {
+        let mut rules = Rules::default();
+        rules.of_mut(Role::Agent).limits.set(KeyLimit::PublishesPerSecond, 1);
+        let rules = || Arc::clone(rules.of(Role::Agent));
+        let before = Pass::new(Role::Agent, rules(), None);
+        let after = Pass::new(Role::Agent, rules(), Some(&before));
+        assert!(before.may_sign(Kind(7)) && before.limits().get(KeyLimit::PublishesPerSecond) == 1);
+        assert!(before.meters.get().is_none());
+        // The first use is counted for both, whichever of them it was.
+        assert_eq!(after.charge_publish(1_000_000_000, 100), Ok(()));
+        assert!(before.charge_publish(1_000_000_000, 100).is_err());
+        // What a key of 100 000 costs beside its entry in the map.
+        assert!(size_of::<Pass>() <= 24 && size_of::<OnceLock<Box<Meters>>>() <= 16);
+    }
+}

@@ -221,10 +221,8 @@ fn what_is_found_comes_newest_first_across_types_and_pages_lose_nothing() {
         agent.ask(&service, request).expect(200);
     };
     agents.iter().for_each(|agent| rename(agent, "quagga"));
-    let posts: Vec<Value> = ["a quagga", "quagga again"]
-        .iter()
-        .map(|title| json!(agents[0].writes(&service, title, &["t"])))
-        .collect();
+    let titled = |(agent, title): (&Agent, &str)| json!(agent.writes(&service, title, &["t"]));
+    let posts: Vec<Value> = agents.iter().zip(["a quagga", "quagga again"]).map(titled).collect();
     // Not shown, and in the way of the first page of agents.
     for hidden in &agents[2..] {
         service.sql(&format!("UPDATE agents SET suspended = 1 WHERE id = '{}'", hidden.id));

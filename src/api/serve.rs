@@ -16,7 +16,7 @@ use axum::RequestPartsExt as _;
 use axum::body::Body;
 use axum::extract::{RawPathParams, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -150,7 +150,7 @@ fn bearer(api: &Api, token: Option<&str>, tier: Tier) -> Result<Option<Bearer>, 
 }
 
 fn idempotency_key(parts: &Parts, flaws: &mut Vec<Flaw>) -> Option<String> {
-    let value = parts.headers.get(IDEMPOTENCY_KEY).filter(|_| parts.method != Method::GET)?;
+    let value = parts.headers.get(IDEMPOTENCY_KEY).filter(|_| !parts.method.is_safe())?;
     let visible = |key: &&str| key.bytes().all(|byte| byte.is_ascii_graphic());
     let key = value.to_str().ok().filter(visible).filter(|key| (1..=KEY_CHARS_MAX).contains(&key.len()));
     if key.is_none() {

@@ -2,7 +2,7 @@
 
 use super::fees::{self, Work};
 use super::inbox::{self, Notice};
-use super::input::{chars, range};
+use super::input::{any, chars, range};
 use super::list::{Page, Paged, Paging};
 use super::posts::{self, Deleted};
 use super::rules::time::Time;
@@ -21,7 +21,7 @@ super::input! {
         /// What is said.
         body: String = chars(1, BODY_CHARS_MAX),
         /// The comment of the same post that it answers.
-        reply_to: Option<String> = chars(0, 50),
+        reply_to: Option<String> = any(),
     }
 }
 

@@ -18,7 +18,7 @@ super::input! {
     /// Who wants to log in.
     pub struct LoginChallenge {
         /// The registered Ed25519 public key, PEM.
-        public_key: String = chars(1, keys::PEM_CHARS_MAX),
+        public_key: String = chars(0, keys::PEM_CHARS_MAX),
     }
 }
 
@@ -26,7 +26,7 @@ super::input! {
     /// The answer to a login challenge.
     pub struct Login {
         /// The registered Ed25519 public key, PEM.
-        public_key: String = chars(1, keys::PEM_CHARS_MAX),
+        public_key: String = chars(0, keys::PEM_CHARS_MAX),
         /// Ed25519 signature over the decoded nonce, standard padded base64.
         signature: String = any(),
     }

@@ -165,7 +165,13 @@ fn streams_are_refused_with_a_reason() {
     let service = Setup::new().start();
     let agent = service.agent(1);
     assert_eq!(service.get("/api/stream").refused(422), ["query.topics"]);
-    assert_eq!(service.get("/api/stream?topics=weather").refused(422), ["query.topics"]);
+    for none in ["weather", "tag:", "tag:a%20b", "post:", "inbox:1"] {
+        assert_eq!(
+            service.get(&format!("/api/stream?topics={none}")).refused(422),
+            ["query.topics"],
+            "{none}"
+        );
+    }
     service.get("/api/stream?topics=inbox").refused(401);
     agent.get(&service, "/api/stream?topics=channel:nosuchchannel").refused(403);
     let late = Request::new("GET", "/api/stream?topics=feed").header("Last-Event-ID", "999999");

@@ -96,8 +96,9 @@ const SOURCES: [(&str, &str); 4] = [
         "agent",
         "SELECT a.n, a.id, a.name, a.description, NULL, NULL, a.created
          FROM (SELECT rowid FROM search_agents WHERE search_agents MATCH ?1 AND rowid < ?2 AND rowid >= ?4
+               AND NOT EXISTS (SELECT 1 FROM agents s WHERE s.n = search_agents.rowid AND s.suspended = 1)
                ORDER BY rowid DESC LIMIT ?3) f
-         CROSS JOIN agents a ON a.n = f.rowid WHERE a.suspended = 0 ORDER BY a.n DESC",
+         CROSS JOIN agents a ON a.n = f.rowid ORDER BY a.n DESC",
     ),
 ];
 

@@ -220,6 +220,8 @@ pub fn remove(tx: &Tx<'_>, comment: i64, by: Option<i64>) -> Result<Deleted, Fau
     let content = json!({ "id": id, "change": "deleted" });
     outbox::emit(tx, outbox::CHANGE, by, &content, of_post(tx, comment)?, ("comment", &id))?;
     tx.run("DELETE FROM comments WHERE n = ?1", [comment])?;
+    // The next comment may get the number of the last one, and is new all the same.
+    tx.run("UPDATE summaries SET upto = ?2 - 1 WHERE post = ?1 AND upto = ?2", (post, comment))?;
     tx.run("UPDATE posts SET comments = comments - 1 WHERE n = ?1", [post])?;
     Ok(Deleted { deleted: id, message: "deleted; replies to it stay".to_owned() })
 }

@@ -289,8 +289,8 @@ fn a_nonce_is_any_text_and_an_id_any_other() {
     let mut body = service.registration(&key(1));
     let challenge = body["pow_challenge"].as_str().expect("text").to_owned();
     // As long as one may be, in the longest characters.
-    let nonces = (0u32..).map(|n| format!("{n:💥>200}"));
-    body["pow_nonce"] = json!(nonces.into_iter().find(|nonce| pow::solves(&challenge, nonce, 2)));
+    let mut nonces = (0u32..).map(|n| format!("{n:💥>200}"));
+    body["pow_nonce"] = json!(nonces.find(|nonce| pow::solves(&challenge, nonce, 2)));
     let id = service.post("/api/agents/register", body).expect(200)["agent_id"].clone();
     let id = id.as_str().expect("an id").to_owned();
     let agent = Agent { key: key(1), id, token: service.log_in(&key(1)) };

@@ -287,7 +287,8 @@ pub fn note_grant(tx: &Tx<'_>, admin: &Admin, grant: &KeyGrant) -> Result<KeyCha
 /// 404 a key that is not allowed; 403 one's own, or the platform's.
 pub fn note_removal(tx: &Tx<'_>, admin: &Admin, pubkey: &str) -> Result<KeyChange, Fault> {
     let known = PubKey::from_hex(pubkey).filter(|key| tx.context().ports.relay.allowed(key));
-    let key = known.ok_or_else(|| Fault::missing("this key is not on the allowlist: GET /api/admin/relay/keys lists it"))?;
+    let missing = "this key is not on the allowlist: GET /api/admin/relay/keys lists it";
+    let key = known.ok_or_else(|| Fault::missing(missing))?;
     check(tx, admin, &key)?;
     audit::note(tx, admin, "remove key", &key.to_hex(), "")?;
     Ok(KeyChange { key, grant: None })

@@ -102,7 +102,8 @@ pub fn authenticate(tx: &Tx<'_>, login: &Login) -> Result<Token, Fault> {
     })?;
     tx.run("DELETE FROM logins WHERE agent = ?1", [agent])?;
     if tx.now() >= expires {
-        return Err(Fault::bad("the challenge has expired: POST /api/agents/challenge makes a new one").keeping());
+        let fault = Fault::bad("the challenge has expired: POST /api/agents/challenge makes a new one");
+        return Err(fault.keeping());
     }
     let Some(signature) = keys::signature(&login.signature) else {
         let fault = Fault::bad("the signature cannot be read").keeping();

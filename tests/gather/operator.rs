@@ -123,7 +123,8 @@ async fn a_change_of_the_allowlist_counts_at_once_and_is_in_the_journal() {
     let (mut read, mut cursor) = (Vec::new(), String::new());
     loop {
         let page = admin.get(&service, &format!("{KEYS}?max_tokens=1&fields=pubkey{cursor}")).expect(200);
-        assert_eq!((&page["matching"], page["keys"][0].as_object().map(|key| key.len())), (&json!(4), Some(1)));
+        let shown = page["keys"][0].as_object().map(|key| key.len());
+        assert_eq!((&page["matching"], shown), (&json!(4), Some(1)));
         read.extend(each(&page, "keys", "pubkey"));
         let Some(next) = page["next"].as_str() else { break };
         cursor = format!("&cursor={next}");

@@ -4,6 +4,7 @@ use super::call::{Anyone, Call, StillAgent};
 use super::operation::{Operation, get, patch, post, put};
 use crate::gather::Agent;
 use crate::gather::agents::{self, AgentQuery, NewAgent, ProfileChange};
+use crate::gather::auth::Bearer;
 use crate::gather::input::Nothing;
 use crate::gather::list::Paged;
 use crate::gather::rotation::{self, KeyChange};
@@ -49,7 +50,7 @@ fn profiles() -> Vec<Operation> {
     vec![
         get("/api/agents/me", "agent-profile", AGENTS, "Your own profile")
             .refuses(&[404])
-            .read(|db, call: Call<Agent>| agents::me(db, &call.who)),
+            .read(|db, call: Call<Bearer>| agents::me(db, &call.who)),
         patch("/api/agents/me", "agent-update", AGENTS, "Change your name or description").write(
             |tx, call: Call<Agent, Nothing, ProfileChange>| agents::update_profile(tx, &call.who, &call.body),
         ),

@@ -16,10 +16,12 @@ const MINUTE_MS: u64 = 60_000;
 struct Rate {
     per_minute: u64,
     burst: u64,
+    /// What is limited, for whoever meets the limit.
+    of: &'static str,
 }
 
 /// Of every address.
-const ADDRESS: Rate = Rate { per_minute: 60, burst: 10 };
+const ADDRESS: Rate = Rate { per_minute: 60, burst: 10, of: "from one address" };
 
 /// The buckets of agents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,14 +40,17 @@ pub enum AgentBucket {
 
 impl AgentBucket {
     fn rate(self) -> Rate {
-        match self {
-            AgentBucket::Low => Rate { per_minute: 20, burst: 5 },
-            AgentBucket::High => Rate { per_minute: 60, burst: 15 },
+        let (per_minute, burst, of) = match self {
+            AgentBucket::Low => {
+                (20, 5, "to an agent's inbox (?wait=30 waits for news, GET /api/inbox/unread is not limited)")
+            }
+            AgentBucket::High => (60, 15, "of an agent for orders and payments"),
             // Asked every second by each page that shows it: room for four of them.
-            AgentBucket::Window => Rate { per_minute: 240, burst: 20 },
-            AgentBucket::Upload => Rate { per_minute: 10, burst: 3 },
-            AgentBucket::UploadVerified => Rate { per_minute: 30, burst: 10 },
-        }
+            AgentBucket::Window => (240, 20, "of an administrator for the relay's figures"),
+            AgentBucket::Upload => (10, 3, "to upload of an agent that is not verified"),
+            AgentBucket::UploadVerified => (30, 10, "to upload of a verified agent"),
+        };
+        Rate { per_minute, burst, of }
     }
 }
 
@@ -103,9 +108,10 @@ impl<K: Hash + Eq> Table<K> {
         let charged = (*full_at).max(now).plus(cost);
         let over = charged.since(now).saturating_sub(rate.burst * cost);
         if over > 0 {
-            let (per_minute, burst) = (rate.per_minute, rate.burst);
-            let detail = format!("too many requests: {per_minute} a minute, {burst} at once");
-            return Err(Fault::too_many(detail, u32::try_from(over.div_ceil(1_000)).unwrap_or(u32::MAX)));
+            let Rate { per_minute, burst, of } = rate;
+            let seconds = u32::try_from(over.div_ceil(1_000)).unwrap_or(u32::MAX);
+            let limit = format!("{per_minute} requests a minute, {burst} at once, {of}");
+            return Err(Fault::too_many(format!("the limit is {limit}: try again in {seconds} s"), seconds));
         }
         *full_at = charged;
         Ok(())
@@ -119,7 +125,7 @@ mod tests {
     #[test]
     fn a_bucket_gives_its_burst_and_then_its_rate() {
         let table: Table<u8> = Table::default();
-        let rate = Rate { per_minute: 60, burst: 10 };
+        let rate = ADDRESS;
         let passed =
             |at: u64, tries: u32| (0..tries).filter(|_| table.charge(1, rate, Millis(at)).is_ok()).count();
         assert_eq!(passed(0, 20), 10);

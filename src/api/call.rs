@@ -101,6 +101,15 @@ impl Who for Agent {
     }
 }
 
+/// A token that is good; the operation looks up what it stands for.
+impl Who for Bearer {
+    const TIER: Tier = Tier::Agent;
+
+    fn admit(_: &Db<'_>, bearer: Option<Bearer>, _: bool) -> Result<Self, Fault> {
+        bearer.ok_or_else(no_token)
+    }
+}
+
 impl Who for StillAgent {
     const TIER: Tier = Tier::Agent;
 

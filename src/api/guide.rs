@@ -222,7 +222,8 @@ fn workflow() -> Value {
 pub(super) fn llms_txt() -> String {
     let mut text = format!("# Gather\n\n> {TAGLINE}\n\n{DESCRIPTION}\n\n## Start\n\n");
     QUICK_START.iter().for_each(|step| text.push_str(&format!("- {step}\n")));
-    text.push_str("\n## Documents\n\n- [Help](/help)\n- [OpenAPI](/openapi.json)\n\n## Operations\n\n");
+    text.push_str("\n## Documents\n\n- [Help](/help)\n- [OpenAPI](/openapi.json)\n");
+    text.push_str("- [Events on the relay](/events.md)\n\n## Operations\n\n");
     for endpoint in ENDPOINTS.get().into_iter().flatten() {
         let tips = endpoint.tips.join("; ");
         text.push_str(&format!("- {} {}: {}. {tips}\n", endpoint.method, endpoint.path, endpoint.purpose));

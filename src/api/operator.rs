@@ -6,6 +6,7 @@ use super::operation::{Operation, delete, get, post};
 use super::reply::{At, Finished};
 use crate::gather::connections::{self, Connection, ConnectionQuery};
 use crate::gather::input::Nothing;
+use crate::gather::list::Paged;
 use crate::gather::operator::{self, KeyChange, KeyChanged, KeyGrant, KeyQuery};
 use crate::gather::{Admin, Fault};
 use std::sync::Arc;
@@ -47,7 +48,7 @@ pub(super) fn operations() -> Vec<Operation> {
         .refuses(&[404])
         .run(|at, call: Call<Admin>| async move { close(at, &call).await }),
         get("/api/admin/relay/keys", "admin-list-keys", TAG, "The relay's allowlist")
-            .read(|db, call: Call<Admin, KeyQuery>| Ok(operator::keys(db, &call.query))),
+            .read(|db, call: Call<Admin, Paged<KeyQuery>>| operator::keys(db, &call.query)),
         post("/api/admin/relay/keys", "admin-allow-key", TAG, "Allow a key on the relay, or change its role")
             .run(|at, call: Call<Admin, Nothing, KeyGrant>| async move {
                 let (admin, grant) = (call.who.clone(), call.body);

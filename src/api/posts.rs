@@ -26,7 +26,7 @@ fn reading() -> Vec<Operation> {
             .refuses(&[400])
             .read(|db, call: Call<Anyone, Paged<FeedQuery>>| feed::list(db, &call.query)),
         get("/api/posts/digest", "post-digest", TAG, "The best posts of the last 24 hours")
-            .read(|db, _: Call<Anyone>| feed::digest(db)),
+            .read(|db, call: Call<Anyone, Paged<Nothing>>| feed::digest(db, &call.query)),
         get("/api/posts/{id}", "get-post", TAG, "A post with its body")
             .refuses(&[404])
             .read(|db, call: Call<Anyone, Paged<PostQuery>>| posts::get(db, call.id(), &call.query)),

@@ -55,7 +55,7 @@ fn value(kind: &Kind, limit: &Limit, about: Option<&str>, default: Option<Value>
             let choices = (!limit.choices.is_empty()).then(|| limit.choices.iter().copied());
             of_type(Type::String)
                 .min_length(min.filter(|min| *min > 0))
-                .max_length(max)
+                .max_length(max.filter(|max| *max < usize::MAX))
                 .enum_values::<_, &str>(choices)
         }
         Kind::Integer => ranged(of_type(Type::Integer), limit),

@@ -15,7 +15,7 @@ use crate::http::Peer;
 use axum::RequestPartsExt as _;
 use axum::extract::{RawPathParams, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, Method, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::Response;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -147,7 +147,7 @@ fn bearer(api: &Api, token: Option<&str>, tier: Tier) -> Result<Option<Bearer>, 
 }
 
 fn idempotency_key(parts: &Parts, flaws: &mut Vec<Flaw>) -> Option<String> {
-    let value = parts.headers.get(IDEMPOTENCY_KEY).filter(|_| parts.method != Method::GET)?;
+    let value = parts.headers.get(IDEMPOTENCY_KEY).filter(|_| !parts.method.is_safe())?;
     let visible = |key: &&str| key.bytes().all(|byte| byte.is_ascii_graphic());
     let key = value.to_str().ok().filter(visible).filter(|key| (1..=KEY_CHARS_MAX).contains(&key.len()));
     if key.is_none() {

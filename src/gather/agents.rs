@@ -1,5 +1,6 @@
 //! Agents: registering, looking at them, changing oneself.
 
+use super::auth::Bearer;
 use super::db::Effect;
 use super::feed::{CANDIDATES_MAX, LOOKED_AT, candidates};
 use super::inbox::{self, Notice};
@@ -7,7 +8,7 @@ use super::input::{chars, range};
 use super::list::{Page, Paged, like};
 use super::options::Registration;
 use super::rotation::{OldKey, old_keys};
-use super::rules::pow::Purpose;
+use super::rules::pow::{NONCE_CHARS_MAX, Purpose};
 use super::rules::time::Time;
 use super::rules::{ids, keys};
 use super::signing::Signing;
@@ -32,11 +33,11 @@ super::input! {
         /// What it does.
         description: Option<String> = chars(0, DESCRIPTION_CHARS_MAX),
         /// Ed25519 public key, PEM.
-        public_key: String = chars(1, keys::PEM_CHARS_MAX),
+        public_key: String = chars(0, keys::PEM_CHARS_MAX),
         /// A challenge of purpose `register`.
         pow_challenge: String = chars(1, 200),
         /// Its solution.
-        pow_nonce: String = chars(1, 200),
+        pow_nonce: String = chars(1, NONCE_CHARS_MAX),
         /// Needed where registration is by invite.
         invite: Option<String> = chars(1, 100),
     }
@@ -204,9 +205,14 @@ fn admit(tx: &Tx<'_>, key: &PubKey, agent: i64, invite: Option<&str>) -> Result<
 /// `GET /api/agents/me`; also of a suspended agent.
 ///
 /// # Errors
-/// The database's.
-pub fn me(db: &Db<'_>, me: &Agent) -> Result<Profile, Fault> {
-    profile(db, &me.id, true)
+/// 404 the token's agent is gone; 401 the token was revoked.
+pub fn me(db: &Db<'_>, bearer: &Bearer) -> Result<Profile, Fault> {
+    let profile = profile(db, &bearer.claims.agent_id, true);
+    // The password login's token is no agent's: 401, not 404.
+    if profile.is_ok() || bearer.claims.is_superuser() {
+        Agent::of(db, bearer, false)?;
+    }
+    profile
 }
 
 /// `GET /api/agents/{id}`
@@ -239,7 +245,8 @@ fn profile(db: &Db<'_>, id: &str, suspended_too: bool) -> Result<Profile, Fault>
             signing: Signing::read(row, 12)?,
         })
     })?;
-    let profile = found.ok_or_else(|| Fault::missing("there is no such agent"))?;
+    let profile =
+        found.ok_or_else(|| Fault::missing("there is no such agent: GET /api/agents lists them"))?;
     Ok(Profile { old_keys: old_keys(db, id)?, ..profile })
 }
 

@@ -76,10 +76,14 @@ impl Agent {
             Ok((agent, revoked))
         })?;
         let Some((agent, revoked)) = found else {
-            return Err(Fault::unauthorized("this token's agent does not exist"));
+            return Err(Fault::unauthorized(
+                "this token's agent does not exist: POST /api/agents/register comes first",
+            ));
         };
         if revoked {
-            return Err(Fault::unauthorized("this token was revoked: authenticate again"));
+            return Err(Fault::unauthorized(
+                "this token was revoked: POST /api/agents/challenge, then /api/agents/authenticate",
+            ));
         }
         match &agent.suspended {
             Some(reason) if acting => Err(Fault::forbidden(format!("this agent is suspended: {reason}"))),

@@ -1,7 +1,7 @@
 //! Channels: private circles of agents.
 
 use super::inbox::{self, Done, Notice};
-use super::input::{chars, range};
+use super::input::{any, chars, range};
 use super::list::{Page, Paged};
 use super::rules::time::Time;
 use super::{Agent, Db, Fault, Tx};
@@ -23,7 +23,7 @@ super::input! {
         /// Any word.
         channel_type: String = chars(0, 20).or("agent"),
         /// Agent ids; they are members at once.
-        members: Option<Vec<String>> = chars(0, 50).items(0, MEMBERS_SENT_MAX),
+        members: Option<Vec<String>> = any().items(0, MEMBERS_SENT_MAX),
     }
 }
 
@@ -39,7 +39,7 @@ super::input! {
     /// A new member.
     pub struct Invitation {
         /// The agent's id.
-        agent_id: String = chars(1, 50),
+        agent_id: String = any(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::fees::{self, Work};
 use super::inbox::{self, Notice};
-use super::input::{chars, range};
+use super::input::{any, chars, range};
 use super::list::{Page, Paged, Paging};
 use super::posts::{self, Deleted};
 use super::rules::time::Time;
@@ -21,7 +21,7 @@ super::input! {
         /// What is said.
         body: String = chars(1, BODY_CHARS_MAX),
         /// The comment of the same post that it answers.
-        reply_to: Option<String> = chars(0, 50),
+        reply_to: Option<String> = any(),
     }
 }
 
@@ -220,6 +220,8 @@ pub fn remove(tx: &Tx<'_>, comment: i64, by: Option<i64>) -> Result<Deleted, Fau
     let content = json!({ "id": id, "change": "deleted" });
     outbox::emit(tx, outbox::CHANGE, by, &content, of_post(tx, comment)?, ("comment", &id))?;
     tx.run("DELETE FROM comments WHERE n = ?1", [comment])?;
+    // The next comment may get the number of the last one, and is new all the same.
+    tx.run("UPDATE summaries SET upto = ?2 - 1 WHERE post = ?1 AND upto = ?2", (post, comment))?;
     tx.run("UPDATE posts SET comments = comments - 1 WHERE n = ?1", [post])?;
     Ok(Deleted { deleted: id, message: "deleted; replies to it stay".to_owned() })
 }

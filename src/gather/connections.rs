@@ -75,7 +75,7 @@ pub fn asked_key(asked: &ConnectionQuery) -> Result<Option<PubKey>, Fault> {
 
 /// The refusal of a connection that is not there.
 pub fn missing() -> Fault {
-    Fault::missing("there is no such connection any more")
+    Fault::missing("there is no such connection any more: GET /api/admin/relay/connections lists them")
 }
 
 /// Notes `DELETE /api/admin/relay/connections/{id}`.

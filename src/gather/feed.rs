@@ -3,8 +3,8 @@
 //! number of candidates, and totals from kept counts (W38).
 
 use super::comments;
-use super::input::{chars, range};
-use super::list::{Page, Paged, Paging, like};
+use super::input::{Nothing, chars, range};
+use super::list::{Page, Paged, like};
 use super::posts::{COMMENTS_OF_EACH, Expand, Post};
 use super::rules::text;
 use super::rules::time::Time;
@@ -67,6 +67,8 @@ pub struct Digest {
     pub period: &'static str,
     /// RFC 3339.
     pub generated: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// What is asked, read.
@@ -114,8 +116,8 @@ pub fn list(db: &Db<'_>, asked: &Paged<FeedQuery>) -> Result<PostList, Fault> {
 /// `GET /api/posts/digest`
 ///
 /// # Errors
-/// The database's.
-pub fn digest(db: &Db<'_>) -> Result<Digest, Fault> {
+/// 422 a cursor that is none.
+pub fn digest(db: &Db<'_>, asked: &Paged<Nothing>) -> Result<Digest, Fault> {
     let wanted = Wanted {
         expand: Expand::default(),
         newest: false,
@@ -124,13 +126,13 @@ pub fn digest(db: &Db<'_>) -> Result<Digest, Fault> {
         since: Some(db.now().minus_days(1)),
         above: 0,
         above_count: None,
-        after: FIRST,
+        after: asked.page.after::<3>()?.unwrap_or(FIRST),
         limit: DIGEST_POSTS,
         offset: 0,
     };
     let (rows, _) = answer(db, wanted)?;
-    let (posts, _) = Page::fit(rows, DIGEST_POSTS, &Paging::default())?;
-    Ok(Digest { posts, period: "24h", generated: db.now().rfc3339() })
+    let (posts, next) = Page::fit(rows, DIGEST_POSTS, &asked.page)?;
+    Ok(Digest { posts, period: "24h", generated: db.now().rfc3339(), next })
 }
 
 /// A `since`, in either form (W5).

@@ -1,6 +1,7 @@
 //! What people and agents think of Gather.
 
 use super::input::{chars, range};
+use super::rules::time::Time;
 use super::{Fault, Tx};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -23,6 +24,8 @@ pub struct FeedbackThanks {
     /// `thanks`.
     pub status: &'static str,
     pub feedback_id: String,
+    #[schema(value_type = String)]
+    pub created: Time,
 }
 
 /// `POST /api/feedback`
@@ -36,5 +39,5 @@ pub fn submit(tx: &Tx<'_>, new: &NewFeedback) -> Result<FeedbackThanks, Fault> {
         "INSERT INTO feedback (id, rating, message, agent, created) VALUES (?1, ?2, ?3, ?4, ?5)",
         (&id, new.rating, text(&new.message), text(&new.agent), tx.now().0),
     )?;
-    Ok(FeedbackThanks { status: "thanks", feedback_id: id })
+    Ok(FeedbackThanks { status: "thanks", feedback_id: id, created: tx.now() })
 }

@@ -198,7 +198,7 @@ pub fn unsuspend(tx: &Tx<'_>, admin: &Admin, id: &str) -> Result<Suspended, Faul
 
 fn agent(tx: &Tx<'_>, id: &str) -> Result<i64, Fault> {
     let found = tx.one("SELECT n FROM agents WHERE id = ?1", [id], |row| row.get(0))?;
-    found.ok_or_else(|| Fault::missing("there is no such agent"))
+    found.ok_or_else(|| Fault::missing("there is no such agent: GET /api/agents lists them"))
 }
 
 fn freeze(tx: &Tx<'_>, agent: i64, frozen: bool) -> Result<(), Fault> {

@@ -5,6 +5,7 @@
 //! the journal does not know; one that fails is noted once more.
 
 use super::input::{chars, one_of, range};
+use super::list::{Page, Paged};
 use super::ports::RelayDoor;
 use super::{Admin, Db, Fault, Tx, audit};
 use crate::base::PubKey;
@@ -199,10 +200,13 @@ pub struct AllowedKey {
 /// Some keys of the allowlist.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AllowedKeys {
-    pub keys: Vec<AllowedKey>,
+    #[schema(value_type = Vec<AllowedKey>)]
+    pub keys: Page<AllowedKey>,
     /// How many match.
     pub matching: i64,
     pub total: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// A change of the allowlist, done.
@@ -214,25 +218,45 @@ pub struct KeyChanged {
     pub message: &'static str,
 }
 
-/// `GET /api/admin/relay/keys`: by name, those without one last.
-pub fn keys(db: &Db<'_>, asked: &KeyQuery) -> AllowedKeys {
-    let listed = db.context().ports.relay.list();
+/// `GET /api/admin/relay/keys`: by name, those without one last. A cursor is the last key that was
+/// seen.
+///
+/// # Errors
+/// 422 a cursor that is none, or whose key is not on the list any more.
+pub fn keys(db: &Db<'_>, asked: &Paged<KeyQuery>) -> Result<AllowedKeys, Fault> {
+    let mut listed = db.context().ports.relay.list();
     let total = listed.len() as i64;
-    let wanted = asked.q.trim().to_lowercase();
+    listed.sort_by_cached_key(|key| (key.name.is_empty(), key.name.to_lowercase(), key.pubkey.0));
+    let gone = || {
+        let fault = Fault::invalid("the list cannot go on behind a key that was removed: begin again");
+        fault.because("query.cursor", "its key is gone")
+    };
+    let place = |words| listed.iter().position(|key| key_words(&key.pubkey) == words).ok_or_else(gone);
+    let after = asked.page.after::<4>()?.map(place).transpose()?;
+    let wanted = asked.query.q.trim().to_lowercase();
     let matches = |key: &ListedKey| {
         key.name.to_lowercase().contains(&wanted) || key.pubkey.to_hex().starts_with(&wanted)
     };
-    let mut found: Vec<ListedKey> = listed.into_iter().filter(matches).collect();
-    found.sort_by_key(|key| (key.name.is_empty(), key.name.to_lowercase()));
-    let matching = found.len() as i64;
-    found.truncate(usize::try_from(asked.limit).unwrap_or_default());
-    let key = |key: ListedKey| AllowedKey {
-        pubkey: key.pubkey.to_hex(),
-        role: key.role.name(),
-        limits: key.limits.iter().map(|(limit, n)| (limit.name(), n)).collect(),
-        name: key.name,
+    let matching = listed.iter().filter(|key| matches(key)).count() as i64;
+    let after = after.map_or(0, |seen| seen + 1);
+    let limit = asked.query.limit;
+    let shown = listed.into_iter().skip(after).filter(matches).take(usize::try_from(limit + 1).unwrap_or(0));
+    let row = |key: ListedKey| {
+        let words = key_words(&key.pubkey);
+        let limits = key.limits.iter().map(|(limit, n)| (limit.name(), n)).collect();
+        (AllowedKey { pubkey: key.pubkey.to_hex(), role: key.role.name(), limits, name: key.name }, words)
     };
-    AllowedKeys { keys: found.into_iter().map(key).collect(), matching, total }
+    let (keys, next) = Page::fit(shown.map(row).collect(), limit, &asked.page)?;
+    Ok(AllowedKeys { keys, matching, total, next })
+}
+
+/// A key as a cursor's numbers.
+fn key_words(key: &PubKey) -> [i64; 4] {
+    let word = |at: usize| {
+        let bytes = key.0.iter().skip(8 * at).take(8);
+        bytes.fold(0i64, |word, byte| word << 8 | i64::from(*byte))
+    };
+    [word(0), word(1), word(2), word(3)]
 }
 
 /// A change of the allowlist that was found good and noted.
@@ -263,7 +287,8 @@ pub fn note_grant(tx: &Tx<'_>, admin: &Admin, grant: &KeyGrant) -> Result<KeyCha
 /// 404 a key that is not allowed; 403 one's own, or the platform's.
 pub fn note_removal(tx: &Tx<'_>, admin: &Admin, pubkey: &str) -> Result<KeyChange, Fault> {
     let known = PubKey::from_hex(pubkey).filter(|key| tx.context().ports.relay.allowed(key));
-    let key = known.ok_or_else(|| Fault::missing("this key is not on the allowlist"))?;
+    let missing = "this key is not on the allowlist: GET /api/admin/relay/keys lists it";
+    let key = known.ok_or_else(|| Fault::missing(missing))?;
     check(tx, admin, &key)?;
     audit::note(tx, admin, "remove key", &key.to_hex(), "")?;
     Ok(KeyChange { key, grant: None })

@@ -4,7 +4,7 @@ use super::comments::Comment;
 use super::fees::{self, Work};
 use super::input::{chars, range};
 use super::list::{Page, Paged};
-use super::rules::pow::Purpose;
+use super::rules::pow::{NONCE_CHARS_MAX, Purpose};
 use super::rules::time::Time;
 use super::rules::{feed, text};
 use super::signing::Signing;
@@ -32,7 +32,7 @@ super::input! {
         /// A challenge of purpose `post`.
         pow_challenge: String = chars(1, 200),
         /// Its solution.
-        pow_nonce: String = chars(1, 200),
+        pow_nonce: String = chars(1, NONCE_CHARS_MAX),
     }
 }
 

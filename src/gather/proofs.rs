@@ -282,7 +282,11 @@ pub fn get(db: &Db<'_>, id: &str) -> Result<Proof, Fault> {
             created: Time(row.get(10)?),
         })
     })?;
-    found.ok_or_else(|| Fault::missing("there is no such proof"))
+    found.ok_or_else(unknown)
+}
+
+fn unknown() -> Fault {
+    Fault::missing("there is no such proof: GET /api/proofs lists them")
 }
 
 /// `POST /api/proofs/{id}/verify`: checks the first signature under the first witness's key, which
@@ -297,8 +301,9 @@ pub fn verify(tx: &Tx<'_>, id: &str) -> Result<Verdict, Fault> {
     let row = tx.one(sql, [id], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get::<_, bool>(3)?))
     })?;
-    let (n, author, skill, counts) = row.ok_or_else(|| Fault::missing("there is no such proof"))?;
+    let (n, author, skill, counts) = row.ok_or_else(unknown)?;
     let (verified, message) = match check(tx, &proof, author)? {
+        Ok(()) if proof.kind == SERVER => (true, "the signature is the platform's".to_owned()),
         Ok(()) => (true, "the signature is the author's".to_owned()),
         Err(why) => (false, why.to_owned()),
     };

@@ -198,7 +198,7 @@ pub fn get(db: &Db<'_>, id: &str) -> Result<Review, Fault> {
             signing: Signing::read(row, 26)?,
         })
     })?;
-    found.ok_or_else(|| Fault::missing("there is no such review"))
+    found.ok_or_else(|| Fault::missing("there is no such review: GET /api/reviews lists them"))
 }
 
 /// A skill's latest reviews, newest first (W30).

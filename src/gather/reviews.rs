@@ -71,9 +71,9 @@ super::input! {
         /// Taken, and not kept.
         artifacts: Option<Vec<Artifact>> = any(),
         /// The challenge that this answers; counts only with `totem`.
-        challenge_id: Option<String> = chars(0, 100),
+        challenge_id: Option<String> = any(),
         /// The challenge's totem.
-        totem: Option<String> = chars(0, 100),
+        totem: Option<String> = any(),
     }
 }
 

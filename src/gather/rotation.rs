@@ -20,7 +20,7 @@ super::input! {
     /// A new key for the same agent.
     pub struct KeyChange {
         /// The new Ed25519 public key, PEM.
-        public_key: String = chars(1, keys::PEM_CHARS_MAX),
+        public_key: String = chars(0, keys::PEM_CHARS_MAX),
         /// Signature of the new key over `gather-auth-v1`, a zero byte and the 32 bytes of the old key, standard padded base64.
         signature: String = chars(1, 200),
     }

@@ -36,13 +36,13 @@ super::input! {
         /// Becomes its name; unique.
         id: String = chars(1, NAME_CHARS_MAX),
         /// Needed, and not kept: the name is `id`.
-        name: String = chars(1, NAME_CHARS_MAX),
+        name: String = chars(1, usize::MAX),
         /// What it does.
         description: Option<String> = chars(0, 2_000),
         /// `skills.sh`, `github`, `api` or `url`; anything else is `github`.
-        source: Option<String> = chars(0, 500),
+        source: Option<String> = any(),
         /// `frontend`, `backend`, `devtools`, `security`, `ai-agents`, `mobile`, `content`, `design`, `data`, `general`, `api` or `service`; anything else is none.
-        category: Option<String> = chars(0, 100),
+        category: Option<String> = any(),
         /// Where it is; needed for the categories `api` and `service`.
         url: Option<String> = chars(0, URL_CHARS_MAX),
         /// Whether it must be installed.

@@ -5,6 +5,7 @@
 use super::bell::Topic;
 use super::db::Told;
 use super::events::SignedEvent;
+use super::rules::text;
 use super::{Agent, Db, Fault, Tx, outbox};
 use crate::base::Seq;
 use serde_json::{Value, json};
@@ -126,12 +127,20 @@ pub fn topics(asked: &str, me: Option<&Agent>) -> Result<Vec<Topic>, Fault> {
             ("inbox", Some(me)) => Some(Topic::Inbox(me.n)),
             ("inbox", None) => None,
             _ if name.starts_with("inbox:") => None,
-            _ => Topic::parse(name),
+            // As tags are stored; what can be no tag, and no id, would never ring.
+            _ => match Topic::parse(name) {
+                Some(Topic::Tag(tag)) => text::tag(&tag).map(Topic::Tag),
+                Some(Topic::Post(id) | Topic::Channel(id)) if id.is_empty() => None,
+                topic => topic,
+            },
         };
         let private = name == "inbox" || name.starts_with("channel:");
         match topic {
             _ if private && me.is_none() => {
-                let detail = format!("{name} is private: send Authorization: Bearer TOKEN");
+                let detail = format!(
+                    "{name} is private: send Authorization: Bearer TOKEN, one of the last hour from \
+                     POST /api/agents/authenticate"
+                );
                 return Err(Fault::unauthorized(detail));
             }
             Some(topic) => topics.push(topic),
@@ -283,12 +292,16 @@ mod tests {
     #[test]
     fn topics_are_read_and_refused() {
         assert_eq!(topics(" feed,tag:x,,feed", None).unwrap(), [Topic::Feed, Topic::Tag("x".to_owned())]);
+        assert_eq!(topics("tag: RUST ", None).unwrap(), [Topic::Tag("rust".to_owned())], "as it is stored");
         for (asked, kind) in [
             ("", crate::gather::FaultKind::Invalid),
             ("everything", crate::gather::FaultKind::Invalid),
             ("inbox", crate::gather::FaultKind::Unauthorized),
             ("channel:abc", crate::gather::FaultKind::Unauthorized),
             ("inbox:1", crate::gather::FaultKind::Invalid),
+            ("tag:", crate::gather::FaultKind::Invalid),
+            ("tag:a b", crate::gather::FaultKind::Invalid),
+            ("post:", crate::gather::FaultKind::Invalid),
         ] {
             assert_eq!(topics(asked, None).unwrap_err().kind, kind, "{asked}");
         }

@@ -42,17 +42,24 @@ pub struct TagList {
 /// # Errors
 /// 422 a cursor that is none.
 pub fn list(db: &Db<'_>, asked: &Paged<TagQuery>) -> Result<TagList, Fault> {
-    let [posts, n] = asked.page.after::<2>()?.unwrap_or([i64::MAX; 2]);
+    let mut after = asked.page.after::<2>()?.unwrap_or([i64::MAX; 2]);
     let limit = asked.query.limit;
     let pending = pending(db)?;
     let sql = "SELECT tag, posts, n FROM tags WHERE (posts, n) < (?1, ?2) AND posts > 0
                ORDER BY posts DESC, n DESC LIMIT ?3";
-    let mut rows = db.all(sql, (posts, n, limit + 1), |row| {
-        let (tag, count, n): (String, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let gone = pending.get(&tag).copied().unwrap_or(0);
-        Ok((TagCount { tag, count: count - gone }, [count, n]))
-    })?;
-    rows.retain(|(tag, _)| tag.count > 0);
+    let mut rows: Vec<(TagCount, [i64; 2])> = Vec::new();
+    // Once, and once more for rows of which nothing is left; those are few.
+    while (rows.len() as i64) <= limit {
+        let [posts, n] = after;
+        let read = db.all(sql, (posts, n, limit + 1), |row| {
+            let (tag, count, n): (String, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let gone = pending.get(&tag).copied().unwrap_or(0);
+            Ok((TagCount { tag, count: count - gone }, [count, n]))
+        })?;
+        let Some((_, last)) = read.last() else { break };
+        after = *last;
+        rows.extend(read.into_iter().filter(|(tag, _)| tag.count > 0));
+    }
     let (tags, next) = Page::fit(rows, limit, &asked.page)?;
     Ok(TagList { tags, next })
 }
@@ -135,4 +142,49 @@ fn count(tx: &Tx<'_>, post: i64, by: i64) -> Result<(), Fault> {
         (post, by),
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gather::Gather;
+    use crate::gather::list::Paging;
+    use crate::gather::tests::{options, ports, write};
+
+    #[test]
+    fn a_page_goes_on_behind_tags_that_have_left_the_window() {
+        let dir = tempfile::tempdir().unwrap();
+        let gather = Gather::start(dir.path(), options(), ports(), crate::base::Clock::new()).unwrap();
+        write(&gather, |tx| {
+            tx.run("UPDATE tag_window SET since = 0", [])?;
+            tx.run(
+                "INSERT INTO agents (id, name, public_key, pubkey, fingerprint, created)
+                 VALUES ('a', 'a', '', x'00', '', 0)",
+                [],
+            )?;
+            let now = tx.now().0;
+            for (n, created, tag) in [(1, 1, "old"), (2, 2, "old"), (3, now, "new"), (4, now + 1, "newer")] {
+                tx.run(
+                    "INSERT INTO posts (n, id, author, title, summary, tags, paid, weight, created, body)
+                     SELECT ?1, ?1, n, '', '', json_array(?3), 0, 0, ?2, '' FROM agents",
+                    (n, created, tag),
+                )?;
+                enter(tx, n)?;
+            }
+            let (mut cursor, mut read) = (None, Vec::new());
+            loop {
+                let page = Paging { cursor, ..Paging::default() };
+                let found = list(tx, &Paged { query: TagQuery { limit: 1 }, page })?;
+                read.extend(found.tags.into_rows().into_iter().map(|tag| (tag.tag, tag.count)));
+                cursor = found.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(read, [("newer".to_owned(), 1), ("new".to_owned(), 1)]);
+            Ok(())
+        })
+        .unwrap();
+        gather.close();
+    }
 }

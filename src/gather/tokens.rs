@@ -18,7 +18,7 @@ super::input! {
     /// Who wants to log in.
     pub struct LoginChallenge {
         /// The registered Ed25519 public key, PEM.
-        public_key: String = chars(1, keys::PEM_CHARS_MAX),
+        public_key: String = chars(0, keys::PEM_CHARS_MAX),
     }
 }
 
@@ -26,7 +26,7 @@ super::input! {
     /// The answer to a login challenge.
     pub struct Login {
         /// The registered Ed25519 public key, PEM.
-        public_key: String = chars(1, keys::PEM_CHARS_MAX),
+        public_key: String = chars(0, keys::PEM_CHARS_MAX),
         /// Ed25519 signature over the decoded nonce, standard padded base64.
         signature: String = any(),
     }
@@ -102,7 +102,8 @@ pub fn authenticate(tx: &Tx<'_>, login: &Login) -> Result<Token, Fault> {
     })?;
     tx.run("DELETE FROM logins WHERE agent = ?1", [agent])?;
     if tx.now() >= expires {
-        return Err(Fault::bad("the challenge has expired: ask for a new one").keeping());
+        let fault = Fault::bad("the challenge has expired: POST /api/agents/challenge makes a new one");
+        return Err(fault.keeping());
     }
     let Some(signature) = keys::signature(&login.signature) else {
         let fault = Fault::bad("the signature cannot be read").keeping();

@@ -1,7 +1,7 @@
 //! Verifying an agent by a tweet: looked at before, looked up outside, then stored.
 
 use super::agents::{CODE_SECONDS, publish_profile};
-use super::input::chars;
+use super::input::{any, chars};
 use super::ports::{PortError, Tweet};
 use super::rules::ids;
 use super::rules::time::Time;
@@ -18,7 +18,7 @@ super::input! {
     /// Where the tweet is.
     pub struct Verification {
         /// The agent.
-        agent_id: String = chars(0, 100),
+        agent_id: String = any(),
         /// The tweet's URL.
         tweet_url: String = chars(1, 500),
     }
@@ -86,7 +86,9 @@ pub fn expect(db: &Db<'_>, asked: &Verification) -> Result<Expected, Fault> {
     let found = db.one(sql, [&asked.agent_id], |row| {
         Ok((row.get::<_, bool>(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, Option<i64>>(2)?))
     })?;
-    let (verified, code, expires) = found.ok_or_else(|| Fault::missing("there is no such agent"))?;
+    let (verified, code, expires) = found.ok_or_else(|| {
+        Fault::missing("there is no such agent: POST /api/agents/register says its agent_id")
+    })?;
     if verified {
         return Err(Fault::bad("this agent is verified already"));
     }
@@ -107,7 +109,9 @@ pub fn expect(db: &Db<'_>, asked: &Verification) -> Result<Expected, Fault> {
 pub fn judge(expected: &Expected, tweet: Result<Tweet, PortError>) -> Result<String, Fault> {
     let tweet = match tweet {
         Ok(tweet) => tweet,
-        Err(PortError::Unknown(_)) => return Err(Fault::bad("there is no such tweet")),
+        Err(PortError::Unknown(_)) => {
+            return Err(Fault::bad("there is no such tweet: is it public, and the URL its own?"));
+        }
         Err(PortError::Unreachable(_)) => {
             return Err(Fault::unavailable("the tweet cannot be looked up now; try again later", 60));
         }

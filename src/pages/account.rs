@@ -28,13 +28,14 @@ struct Verify<'a> {
 
 pub(super) fn key(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
     let Some(viewer) = &visit.viewer else { return visit.sign_in("Change your key") };
-    let profile = agents::me(db, &viewer.agent)?;
+    let profile = agents::me(db, &viewer.agent.bearer)?;
     visit.render(&Key { visit, profile, is_admin: viewer.is_admin })
 }
 
 pub(super) fn verify(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
     let Some(viewer) = &visit.viewer else { return visit.sign_in("Get verified") };
-    let (profile, awaited) = (agents::me(db, &viewer.agent)?, verification::awaited(db, &viewer.agent)?);
+    let (profile, awaited) =
+        (agents::me(db, &viewer.agent.bearer)?, verification::awaited(db, &viewer.agent)?);
     let expires = awaited.as_ref().map_or(visit.now, |awaited| awaited.expires);
     let minutes = (expires.seconds() - visit.now.seconds()) / 60;
     let until = expires.to_string()[11..16].to_owned();

@@ -45,7 +45,7 @@ pub(super) fn show(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
     let fees = fees::table(db)?;
     visit.render(&Me {
         visit,
-        profile: agents::me(db, &viewer.agent)?,
+        profile: agents::me(db, &viewer.agent.bearer)?,
         suspended: viewer.agent.suspended.as_deref(),
         purse: fees::purse(db, &viewer.agent)?,
         movements: overview::movements_of(db, viewer.agent.n, MOVEMENTS)?,

@@ -5,7 +5,7 @@ use super::visit::Visit;
 use crate::base::Stage;
 use crate::gather::list::{Paged, Paging};
 use crate::gather::moderation::{self, AdminStats, AuditLine, AuditQuery, SuspendedAgent};
-use crate::gather::operator::{self, AllowedKeys, KeyQuery, RelayStorage, RetentionRule, Setting};
+use crate::gather::operator::{self, AllowedKey, KeyQuery, RelayStorage, RetentionRule, Setting};
 use crate::gather::settings::Settings;
 use crate::gather::{Admin, Db, Fault};
 use askama::Template;
@@ -37,7 +37,9 @@ struct Operator<'a> {
     limits: Vec<Setting>,
     /// A sentence for each rule.
     retention: Vec<String>,
-    keys: AllowedKeys,
+    keys: Vec<AllowedKey>,
+    keys_matching: i64,
+    keys_total: i64,
     text: &'a str,
     settings: Settings,
     stats: AdminStats,
@@ -50,10 +52,12 @@ pub(super) fn show(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
     Admin::of(db, &viewer.agent.bearer)
         .map_err(|_| Fault::forbidden("only administrators of this relay see this page"))?;
     let window = &db.context().ports.window;
-    let page = Paging { cursor: None, max_tokens: None, fields: None };
+    let page = Paging::default();
     let text = visit.asked("q");
     let journal = moderation::journal(db, &Paged { query: AuditQuery { limit: LINES }, page })?;
     let rules = window.rules();
+    let query = KeyQuery { q: text.to_owned(), limit: KEYS };
+    let keys = operator::keys(db, &Paged { query, page: Paging::default() })?;
     visit.render(&Operator {
         visit,
         latencies: LATENCIES,
@@ -62,7 +66,9 @@ pub(super) fn show(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
         storage: window.storage(),
         limits: rules.limits,
         retention: rules.retention.iter().map(sentence).collect(),
-        keys: operator::keys(db, &KeyQuery { q: text.to_owned(), limit: KEYS }),
+        keys: keys.keys.into_rows(),
+        keys_matching: keys.matching,
+        keys_total: keys.total,
         text,
         settings: Settings::load(db)?,
         stats: moderation::stats(db)?,

@@ -119,9 +119,19 @@ fn query(parts: &axum::http::request::Parts) -> BTreeMap<String, String> {
     pairs
 }
 
+/// Whether a page is accepted, and not less than JSON is.
 fn wants_page(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("text/html"))
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let weight = |kind: &str| {
+        let weights = accept.split(',').filter_map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let named = parts.next()?.eq_ignore_ascii_case(kind);
+            named.then(|| parts.find_map(|part| part.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0))
+        });
+        weights.fold(0.0, f32::max)
+    };
+    let page = weight("text/html");
+    page > 0.0 && page >= weight("application/json")
 }
 
 /// What is no page: `api` answers. What it does not know either is, for people, a page.

@@ -62,7 +62,9 @@ fn registrations_are_refused_in_order() {
     (wrong_purpose["pow_challenge"], wrong_purpose["pow_nonce"]) = (json!(other), json!(nonce));
     assert_eq!(service.post("/api/agents/register", wrong_purpose).refused(422), ["body.pow_challenge"]);
     // None of these used the challenge up (W1), nor does a bad key.
-    assert_eq!(with("public_key", json!("no key")).refused(400), ["body.public_key"]);
+    for none in ["no key", ""] {
+        assert_eq!(with("public_key", json!(none)).refused(400), ["body.public_key"], "{none:?}");
+    }
     with("name", json!("ä".repeat(100))).expect(200);
     // It is used up now, before the key is looked at.
     assert_eq!(service.post("/api/agents/register", good).refused(422), ["body.pow_challenge"]);
@@ -113,7 +115,10 @@ fn logins_are_refused_in_order_and_a_challenge_is_good_once() {
     let authenticate = |service: &Service, signature: &str| {
         service.post("/api/agents/authenticate", json!({"public_key": pem(&key(1)), "signature": signature}))
     };
-    service.post("/api/agents/challenge", json!({"public_key": "x"})).refused(400);
+    for none in ["x", ""] {
+        let answer = service.post("/api/agents/challenge", json!({"public_key": none}));
+        assert_eq!(answer.refused(400), ["body.public_key"]);
+    }
     service.post("/api/agents/challenge", json!({"public_key": pem(&key(9))})).refused(404);
     service.post("/api/agents/authenticate", json!({"public_key": "x", "signature": ""})).refused(400);
     authenticate(&service, "AA==").refused(400); // none pending
@@ -285,4 +290,26 @@ fn the_administrator_has_two_ways_in() {
     closed.agent(7);
     let body = json!({"identity": "", "password": ""});
     closed.post("/api/collections/_superusers/auth-with-password", body).refused(400);
+}
+
+#[test]
+fn a_nonce_is_any_text_and_an_id_any_other() {
+    let service = Setup::new().start();
+    let mut body = service.registration(&key(1));
+    let challenge = body["pow_challenge"].as_str().expect("text").to_owned();
+    // As long as one may be, in the longest characters.
+    let mut nonces = (0u32..).map(|n| format!("{n:💥>200}"));
+    body["pow_nonce"] = json!(nonces.find(|nonce| pow::solves(&challenge, nonce, 2)));
+    let id = service.post("/api/agents/register", body).expect(200)["agent_id"].clone();
+    let id = id.as_str().expect("an id").to_owned();
+    let agent = Agent { key: key(1), id, token: service.log_in(&key(1)) };
+    agent.get(&service, "/api/agents/me").expect(200);
+    service.sql("UPDATE agents SET id = 'ghost'");
+    agent.get(&service, "/api/agents/me").refused(404);
+    agent.get(&service, "/api/balance").refused(401);
+    // What is unknown is missing, however long.
+    for id in ["", "x", &"x".repeat(1_000)] {
+        let body = json!({"agent_id": id, "tweet_url": "https://x.com/a/status/1"});
+        service.post("/api/agents/verify", body).refused(404);
+    }
 }

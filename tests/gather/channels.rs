@@ -13,7 +13,7 @@ fn text(value: &Value) -> &str {
 fn a_channel_is_for_its_members() {
     let service = Setup::new().start();
     let (ann, bob, eve) = (service.agent(1), service.agent(2), service.agent(3));
-    let body = json!({"name": "ops", "members": [bob.id, ann.id, "unknown", bob.id]});
+    let body = json!({"name": "ops", "members": [bob.id, ann.id, "unknown", "", "x".repeat(99), bob.id]});
     let made = ann.post(&service, "/api/channels", body).expect(200);
     let channel = &made["channel"];
     for (name, value) in
@@ -59,7 +59,9 @@ fn a_channel_is_for_its_members() {
         ask(&path.replace(text(&channel["id"]), "nowhere")).refused(404);
     }
     let invite = |id: &str| bob.post(&service, &format!("{path}/invite"), json!({ "agent_id": id }));
-    invite("nobody").refused(404);
+    for nobody in ["nobody", "", &"x".repeat(99)] {
+        invite(nobody).refused(404);
+    }
     invite(&ann.id).refused(409);
     assert_eq!(invite(&eve.id).expect(200)["status"], "invited", "any member may");
     eve.get(&service, &path).expect(200);

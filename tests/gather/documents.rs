@@ -39,6 +39,26 @@ fn the_openapi_document_describes_every_operation() {
         "agent-profile",
         "list-agents",
         "get-agent",
+        "list-skills",
+        "get-skill",
+        "create-skill",
+        "create-review",
+        "submit-review",
+        "get-review",
+        "list-reviews",
+        "request-review-challenge",
+        "list-proofs",
+        "get-proof",
+        "verify-proof",
+        "list-rankings",
+        "refresh-rankings",
+        "list-menu",
+        "list-category-items",
+        "product-options",
+        "place-product-order",
+        "submit-payment",
+        "check-order",
+        "submit-feedback",
         "list-posts",
         "post-digest",
         "get-post",
@@ -62,6 +82,12 @@ fn the_openapi_document_describes_every_operation() {
         "inbox-unread-count",
         "mark-message-read",
         "delete-message",
+        "admin-update-fees",
+        "admin-suspend-agent",
+        "admin-unsuspend-agent",
+        "admin-delete-post",
+        "admin-delete-comment",
+        "admin-stats",
     ] {
         assert!(ids.contains(id), "{id} is missing");
     }
@@ -129,6 +155,15 @@ fn agents_and_people_find_their_way() {
     assert_eq!(service.get("/").expect(200), discovery, "D11");
     let page = service.ask(Request::new("GET", "/").header("Accept", "text/html,*/*"));
     assert!(page.header("content-type").is_some_and(|kind| kind.starts_with("text/html")));
+    for (accept, kind) in [
+        ("application/json, text/html;q=0.5", "application/json"),
+        ("text/html;q=0.1, application/json", "application/json"),
+        ("text/html;q=0", "application/json"),
+        ("application/json;q=0.5, Text/HTML", "text/html"),
+    ] {
+        let answer = service.ask(Request::new("GET", "/").header("Accept", accept));
+        assert!(answer.header("content-type").is_some_and(|got| got.starts_with(kind)), "{accept}");
+    }
     assert!(service.get("/llms.txt").text.contains("POST /api/agents/register"));
     let health = service.get("/api/auth/health").expect(200);
     assert_eq!((&health["status"], &health["service"]), (&json!("ok"), &json!("gather-auth")));

@@ -165,7 +165,13 @@ fn streams_are_refused_with_a_reason() {
     let service = Setup::new().start();
     let agent = service.agent(1);
     assert_eq!(service.get("/api/stream").refused(422), ["query.topics"]);
-    assert_eq!(service.get("/api/stream?topics=weather").refused(422), ["query.topics"]);
+    for none in ["weather", "tag:", "tag:a%20b", "post:", "inbox:1"] {
+        assert_eq!(
+            service.get(&format!("/api/stream?topics={none}")).refused(422),
+            ["query.topics"],
+            "{none}"
+        );
+    }
     service.get("/api/stream?topics=inbox").refused(401);
     agent.get(&service, "/api/stream?topics=channel:nosuchchannel").refused(403);
     let late = Request::new("GET", "/api/stream?topics=feed").header("Last-Event-ID", "999999");
@@ -208,6 +214,16 @@ fn words_are_found_and_signs_are_no_operators() {
     rename("Okapi");
     assert!(found("zebra").is_empty() && found("okapi").len() == 1, "as it is now");
     assert!(service.get("/api/search?q=okapi&kind=post").expect(200)["results"] == json!([]));
+    // Who is suspended is passed over, and does not end the list.
+    for n in 2..=4 {
+        let other = service.agent(n);
+        other.patch(&service, "/api/agents/me", json!({"name": "Okapi"})).expect(200);
+    }
+    service.sql("UPDATE agents SET suspended = 1 WHERE n IN (3, 4)");
+    let first = service.get("/api/search?q=okapi&kind=agent&limit=1").expect(200);
+    let next = first["next"].as_str().expect("a cursor");
+    let second = service.get(&format!("/api/search?q=okapi&kind=agent&limit=1&cursor={next}")).expect(200);
+    assert_eq!((each(&second, "results", "id"), second.get("next")), (vec![json!(agent.id)], None));
     assert_eq!(service.get("/api/search").refused(422), ["query.q"]);
     assert_eq!(service.get("/api/search?q=a&kind=weather").refused(422), ["query.kind"]);
 }
@@ -324,6 +340,26 @@ fn a_thread_that_fell_silent_is_summarised_once() {
     while stream.next().name != "summary" {}
     say(&service, &quiet).expect(201);
     assert_eq!(summary(&quiet)["outdated"], true);
+}
+
+#[test]
+fn a_comment_in_a_deleted_ones_place_is_new() {
+    let service = Setup::new().allow(&key(9), "admin").start();
+    let (admin, ann) = (service.agent(9), service.agent(1));
+    let id = ann.writes(&service, "x", &["x"]);
+    let say = || ann.post(&service, &format!("/api/posts/{id}/comments"), json!({"body": "x"})).expect(201);
+    let outdated = || {
+        let thread = service.get(&format!("/api/posts/{id}/thread")).expect(200);
+        thread["summary"]["outdated"].clone()
+    };
+    say();
+    let last = say();
+    let summary = json!({"summary": "two comments", "program": "p"});
+    admin.put(&service, &format!("/api/posts/{id}/summary"), summary).expect(200);
+    ann.delete(&service, &format!("/api/comments/{}", last["id"].as_str().expect("an id"))).expect(200);
+    assert_eq!(outdated(), false);
+    say();
+    assert_eq!(outdated(), true);
 }
 
 #[test]

@@ -63,8 +63,10 @@ fn a_skill_is_made_checked_and_found() {
     ] {
         assert_eq!(create(body.clone()).refused(422), [place], "{body}");
     }
-    let odd = create(json!({"id": "odd", "name": "x", "category": "food"})).expect(201);
-    assert_eq!(odd.get("category"), None);
+    // What is not kept has no limit, and any other word is none.
+    let long = "x".repeat(1_000);
+    let odd = create(json!({"id": "odd", "name": long, "source": long, "category": long})).expect(201);
+    assert_eq!((odd.get("category"), &odd["source"]), (None, &json!("github")));
     service.post("/api/skills", json!({"id": "b", "name": "x"})).refused(422);
 }
 
@@ -232,7 +234,9 @@ fn a_challenge_is_answered_once_by_its_agent_for_its_skill_in_time() {
     for id in ["a", "b"] {
         one.post(&service, "/api/skills", json!({"id": id, "name": "x"})).expect(201);
     }
-    one.post(&service, "/api/reviews/challenge", json!({"skill_id": "none"})).refused(404);
+    for none in ["none", "", &"x".repeat(201)] {
+        one.post(&service, "/api/reviews/challenge", json!({"skill_id": none})).refused(404);
+    }
     let ask =
         |service: &Service| one.post(service, "/api/reviews/challenge", json!({"skill_id": "a"})).expect(201);
     let challenge = ask(&service);
@@ -253,6 +257,8 @@ fn a_challenge_is_answered_once_by_its_agent_for_its_skill_in_time() {
         agent.post(service, "/api/reviews/submit", body)
     };
     submit(&service, &one, "a", json!({"challenge_id": "none"})).refused(400);
+    let long = json!({"challenge_id": "x".repeat(999), "totem": "x".repeat(999)});
+    submit(&service, &one, "a", long).refused(400);
     submit(&service, &one, "a", json!({"totem": "GATHER-00000000"})).refused(400);
     submit(&service, &two, "a", json!({})).refused(400);
     submit(&service, &one, "b", json!({})).refused(400); // W9
@@ -312,7 +318,9 @@ fn proofs_are_verified_under_the_authors_key_only() {
         (&key["public_key"], &key["key_id"]),
         "W41"
     );
-    assert_eq!(verify(&attested)["verified"], true);
+    let verdict = verify(&attested);
+    let message = json!("the signature is the platform's");
+    assert_eq!((&verdict["verified"], &verdict["message"]), (&json!(true), &message));
     let mut service_claims: Vec<_> =
         seen["claim_data"].as_object().expect("an object").keys().cloned().collect();
     service_claims.sort();

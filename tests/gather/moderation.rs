@@ -200,6 +200,7 @@ fn feedback_is_taken_from_anybody() {
         (&thanks["status"], thanks["feedback_id"].as_str().map(str::len)),
         (&json!("thanks"), Some(15))
     );
+    assert_eq!(thanks["created"].as_str().map(str::len), Some(24), "W31");
     for (body, place) in [
         (json!({"rating": 6}), "body.rating"),
         (json!({"rating": 1.5}), "body.rating"),

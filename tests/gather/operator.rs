@@ -118,6 +118,19 @@ async fn a_change_of_the_allowlist_counts_at_once_and_is_in_the_journal() {
     let found = admin.get(&service, &format!("{KEYS}?q=WATCH")).expect(200);
     assert_eq!(each(&found, "keys", "role"), ["auditor"]);
     assert_eq!((&found["matching"], &found["keys"][0]["pubkey"]), (&json!(1), &json!(hex_of(2))));
+    // A list like every other.
+    let all = each(&admin.get(&service, KEYS).expect(200), "keys", "pubkey");
+    let (mut read, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = admin.get(&service, &format!("{KEYS}?max_tokens=1&fields=pubkey{cursor}")).expect(200);
+        let shown = page["keys"][0].as_object().map(|key| key.len());
+        assert_eq!((&page["matching"], shown), (&json!(4), Some(1)));
+        read.extend(each(&page, "keys", "pubkey"));
+        let Some(next) = page["next"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!((read.len(), &read), (4, &all));
+    assert_eq!(admin.get(&service, &format!("{KEYS}?cursor=1.2.3.4")).refused(422), ["query.cursor"]);
 
     let gone = |pubkey: &str| admin.delete(&service, &format!("{KEYS}/{pubkey}"));
     let open = client(&service, 2).publisher().await.expect("a login");

@@ -131,6 +131,7 @@ fn addresses_are_limited_where_that_is_switched_on() {
     assert!((10..40).contains(&passed), "{passed} of 40 at once");
     let refused = std::iter::repeat_with(|| ask("10.0.0.1")).find(|a| a.status == 429).expect("a limit");
     assert!(refused.header("retry-after").is_some_and(|s| s.parse::<u32>().is_ok_and(|s| s >= 1)));
+    assert!(refused.text.contains("60 requests a minute, 10 at once, from one address"), "{}", refused.text);
     refused.refused(429);
     ask("10.0.0.2").expect(200);
     // Documents are not limited.
@@ -162,6 +163,8 @@ fn a_repeated_write_is_answered_again_and_not_done_again() {
     assert_eq!(agent.get(&service, "/api/agents/me").expect(200)["name"], "two", "it was not done again");
     assert_eq!(rename(&service, "k1", "three").refused(422), ["header.Idempotency-Key"]);
     assert_eq!(rename(&service, &"k".repeat(201), "x").refused(422), ["header.Idempotency-Key"]);
+    let reading = Request::new("HEAD", "/api/posts").header("Idempotency-Key", "");
+    assert_eq!(service.ask(reading).status, 200, "it means nothing where nothing is written");
     service.crash_and_restart();
     assert_eq!(rename(&service, "k1", "one").expect(200), first, "also after a crash");
     let other = service.agent(2);
@@ -182,4 +185,18 @@ fn the_window_into_the_relay_is_limited_too() {
     assert!(statuses[20..].contains(&429), "{statuses:?}");
     let mut strangers = (0..60).map(|_| service.ask(window()).status);
     assert!(strangers.any(|status| status == 429));
+}
+
+#[test]
+fn no_text_of_a_query_is_our_fault() {
+    let service = Setup::new().gather("free_posts_per_week = 1000").start();
+    let ann = service.agent(1);
+    ann.writes(&service, "a name", &["x"]);
+    for list in ["/api/posts", "/api/agents", "/api/skills", "/api/search"] {
+        for text in ["%00", "a%00b", "abc%00def", "%FF%FE%FD", "%22%22%22", "*", "a%22%20OR%20%22b"] {
+            let found = service.get(&format!("{list}?q={text}")).expect(200);
+            let count = found["results"].as_array().map(|all| json!(all.len()));
+            assert_eq!(count.unwrap_or(found["total"].clone()), 0, "{list} {text}");
+        }
+    }
 }

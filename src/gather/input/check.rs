@@ -197,7 +197,8 @@ fn from_text(kind: &Kind, text: &str) -> Result<Value, &'static str> {
             "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false.into()),
             _ => Err("invalid boolean"),
         },
-        _ => Ok(text.into()),
+        // What an index's expression cannot hold; bytes that are no UTF-8 have become the same.
+        _ => Ok(text.replace('\0', "\u{fffd}").into()),
     }
 }
 

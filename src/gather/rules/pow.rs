@@ -25,8 +25,10 @@ use thiserror::Error;
 pub const LIFETIME_SECONDS: i64 = 300;
 /// Zero bits that can be asked for; 32 take some minutes of a whole machine.
 pub const DIFFICULTY_MAX: u8 = 32;
-/// Bytes of a nonce: any text, but no reason for a long one.
-pub const NONCE_BYTES_MAX: usize = 256;
+/// Code points of a nonce: any text, but no reason for a long one.
+pub const NONCE_CHARS_MAX: usize = 200;
+/// What a code point has at most: UTF-8.
+const NONCE_BYTES_MAX: usize = 4 * NONCE_CHARS_MAX;
 
 /// What a solution buys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -46,7 +46,7 @@ super::input! {
 super::input! {
     /// Which agents.
     pub struct AgentQuery {
-        /// Part of the name (of the newest 30000 agents the newest 200 that may have it; GET /api/search looks further).
+        /// Part of the name (of the newest 30000 agents the newest 150 that may have it; GET /api/search looks further).
         q: Option<String> = chars(0, 200),
         /// How many; below 1: 50, above 200: 200.
         limit: i64 = range(i64::MIN, i64::MAX).or(50),

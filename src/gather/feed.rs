@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 /// Posts a text is looked for in: the newest of those that may contain it, each a row to be read,
 /// 2 µs. `GET /api/search` looks further.
-pub(super) const CANDIDATES_MAX: i64 = 200;
+pub(super) const CANDIDATES_MAX: i64 = 150;
 /// Records whose texts are looked at, the newest: a rare text may consist of common runs of three
 /// letters, and to find where they meet takes 10 µs for every thousand records.
 pub(super) const LOOKED_AT: i64 = 30_000;
@@ -37,7 +37,7 @@ super::input! {
         since: Option<String> = chars(0, 100),
         /// `score`: by weight, score and time; `newest`: by time.
         sort: String = chars(0, 50).or("score"),
-        /// Only with this text in title or summary (of the newest 30000 posts the newest 200 that may have it; GET /api/search looks further).
+        /// Only with this text in title or summary (of the newest 30000 posts the newest 150 that may have it; GET /api/search looks further).
         q: Option<String> = chars(0, 200),
         /// How many.
         limit: i64 = range(1, 100).or(20),

@@ -23,7 +23,7 @@ super::input! {
         limit: i64 = range(1, 100).or(50),
         /// How many to pass over.
         offset: i64 = range(0, i64::MAX).or(0),
-        /// Part of the name or description (of the newest 30000 skills the newest 200 that may have it).
+        /// Part of the name or description (of the newest 30000 skills the newest 150 that may have it).
         q: Option<String> = chars(0, 200),
         /// Exactly this category.
         category: Option<String> = chars(0, 100),

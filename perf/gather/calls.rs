@@ -42,7 +42,8 @@ pub struct Known<'a> {
     pub since: [String; 4],
     /// Ids of proofs that were found.
     pub proofs: Vec<String>,
-    /// Unix milliseconds of the start: names what is written, so that a second run differs.
+    /// Unix milliseconds of the start by the machine's clock, which does not stand still: names what
+    /// is written, so that a second run differs.
     pub run: i64,
 }
 
@@ -75,7 +76,7 @@ impl<'a> Known<'a> {
     ///
     /// # Errors
     /// A list is refused.
-    pub fn gather(world: &'a World, http: &mut Http, millis: i64) -> Result<Known<'a>> {
+    pub fn gather(world: &'a World, http: &mut Http, (millis, run): (i64, i64)) -> Result<Known<'a>> {
         let acting = ACTING.min(world.size.agents);
         let tokens = (0..acting).map(|agent| world.token(agent, millis / 1_000)).collect();
         let mut cursors = Vec::new();
@@ -95,7 +96,7 @@ impl<'a> Known<'a> {
         let proofs = proofs.filter_map(|proof| proof["id"].as_str().map(str::to_owned)).collect();
         let ago = |hours: i64| Time(millis - hours * 3_600_000).rfc3339();
         let since = [ago(1), ago(24), ago(7 * 24), ago(45 * 24)];
-        Ok(Known { world, tokens, cursors, since, proofs, run: millis })
+        Ok(Known { world, tokens, cursors, since, proofs, run })
     }
 
     fn any(&self, what: What, draws: &mut Draws) -> String {

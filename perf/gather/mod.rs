@@ -136,7 +136,7 @@ fn measure(
     store::wait_until_quiet(served.relay.pid)?;
     // The first one may have been idle for too long.
     let mut http = Http::connect(served.http)?;
-    let known = Known::gather(world, &mut http, store.now_millis())?;
+    let known = Known::gather(world, &mut http, (store.now_millis(), clock.unix_millis()))?;
     let (reads, writes) = (calls::reads(&known), calls::writes(&known));
     let whole = options.only.is_empty();
     let wanted = |call: &&Call<'_>| whole || options.only.iter().any(|part| call.name.contains(part));

@@ -264,6 +264,19 @@ fn what_is_found_comes_newest_first_across_types_and_pages_lose_nothing() {
 }
 
 #[test]
+fn of_many_words_the_four_longest_must_be_there() {
+    let service = Setup::new().start();
+    let ann = service.agent(1);
+    let all = json!(ann.writes(&service, "aardvark bison civet dingo eland", &["t"]));
+    let three = ann.writes(&service, "aardvark bison civet", &["t"]);
+    let found = |q: &str| each(&service.get(&format!("/api/search?q={q}")).expect(200), "results", "id");
+    assert_eq!(found("aardvark+bison+civet+dingo+eland"), [all.clone()]);
+    assert_eq!(found("an+ox+or+aardvark+bison+civet+dingo"), [all.clone()], "short words do not count");
+    assert_eq!(found("aardvark+bison+civet"), [json!(three), all]);
+    assert!(found("aardvark+bison+civet+elephants").is_empty());
+}
+
+#[test]
 fn a_day_is_reported_and_threads_of_nothing_are_missing() {
     let service = Setup::new().start();
     let report = service.get("/api/report").expect(200);

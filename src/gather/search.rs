@@ -147,8 +147,15 @@ impl Walk {
     ) -> Result<Walk, Fault> {
         let kind = SOURCES[source].0;
         let end = end(db, kind, before, count)?;
+        // Whoever is suspended leaves no gap on a page.
+        let shown = match kind {
+            "agent" => {
+                "AND NOT EXISTS (SELECT 1 FROM agents a WHERE a.n = search_agents.rowid AND a.suspended = 1)"
+            }
+            _ => "",
+        };
         let sql = format!(
-            "SELECT rowid FROM search_{kind}s WHERE search_{kind}s MATCH ?1 AND rowid < ?2 AND rowid >= ?4
+            "SELECT rowid FROM search_{kind}s WHERE search_{kind}s MATCH ?1 AND rowid < ?2 AND rowid >= ?4 {shown}
              ORDER BY rowid DESC LIMIT ?3"
         );
         let numbers: Vec<i64> = db.all(&sql, (words, before, max, end), |row| row.get(0))?;

@@ -265,7 +265,7 @@ fn what_is_found_comes_newest_first_across_types_and_pages_lose_nothing() {
 
 #[test]
 fn of_many_words_the_four_longest_must_be_there() {
-    let service = Setup::new().start();
+    let service = Setup::new().gather("free_posts_per_week = 1000").start();
     let ann = service.agent(1);
     let all = json!(ann.writes(&service, "aardvark bison civet dingo eland", &["t"]));
     let three = ann.writes(&service, "aardvark bison civet", &["t"]);

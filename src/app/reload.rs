@@ -5,7 +5,7 @@ use super::config::{ChangedKey, Config, ConfigErrors};
 use super::facts::Fixed;
 use super::options::{self, TlsFilesError};
 use crate::base::{Limits, LogId};
-use crate::ingest::{Gate, GrantChanges, Keys, KeysError};
+use crate::ingest::{Gate, GrantChanges, Keys, KeysError, Publishers as _};
 use crate::session::Terms;
 use crate::shard::{Message, ShardGroup, TlsTerms};
 use crate::store::Store;
@@ -106,6 +106,8 @@ impl Reloader {
         for inbox in &self.group.inboxes {
             inbox.send(Message::NewTerms(Arc::clone(&terms), config.relay.private_kinds));
         }
+        // Whoever asked may rely on it: what comes later meets the new terms.
+        self.group.quiesce();
         self.description.set(config);
         self.store.set_retention(config.store.retention.clone());
         let live = |key: &ChangedKey| key.live && (certificate || !key.path.starts_with("tls."));

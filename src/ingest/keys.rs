@@ -10,7 +10,8 @@ use thiserror::Error;
 
 /// The threads that judge and submit events.
 pub trait Publishers: Send + Sync {
-    /// Returns when every publishing thread has submitted what it judged before this call.
+    /// Returns when every publishing thread has submitted what it judged before this call, and
+    /// goes by what it was told before it.
     fn quiesce(&self);
     /// The key's entry is now `pass`; `None`: it was removed and its connections are to be
     /// answered 403 and closed.
@@ -67,7 +68,8 @@ impl Keys {
         Keys { allowlist, store, log, publishers, one_at_a_time: Mutex::new(()) }
     }
 
-    /// Allows a key, or changes its role, name or limits.
+    /// Allows a key, or changes its role, name or limits. When this returns, nothing that is
+    /// stored later reaches the key's connections by what it was allowed before.
     ///
     /// # Errors
     /// The row could not be written or the name is too long; nothing has changed then.
@@ -81,6 +83,10 @@ impl Keys {
         let now = self.allowlist.pass(&pubkey);
         if now.as_ref().map(Arc::as_ptr) != before.as_ref().map(Arc::as_ptr) {
             self.publishers.key_changed(&pubkey, now.as_ref());
+            // A key that is new has no connection yet.
+            if before.is_some() {
+                self.publishers.quiesce();
+            }
         }
         Ok(())
     }
@@ -124,6 +130,9 @@ impl Keys {
                 Some(_) => {}
             }
         }
+        if changes.changed > 0 {
+            self.publishers.quiesce();
+        }
         if !removed.is_empty() {
             self.expel(&removed)?;
         }
@@ -152,6 +161,7 @@ impl Keys {
         }));
         let confirmed = committed.recv();
         removed.iter().for_each(|pubkey| self.publishers.key_changed(pubkey, None));
+        self.publishers.quiesce();
         confirmed.map_err(|_| KeysError::LogStopped)
     }
 }

@@ -15,7 +15,6 @@ WORK = (422, "body.pow_challenge")
 MEANING = {
     "admin-allow-key": {(422, "body.pubkey")},
     "admin-list-connections": {(422, "query.key")},
-    "admin-audit": {CURSOR},
     "admin-update-fees": {(422, "body.post_fee_usd"), (422, "body.comment_fee_usd")},
     "agent-authenticate": {KEY, (400, ""), (400, "body.signature")},
     "agent-challenge": {KEY},
@@ -30,11 +29,9 @@ MEANING = {
     "create-skill": {(422, "body.url")},
     "deposit-balance": {(400, ""), (400, "body.tx_id")},
     "update-post": {(422, "body.tags")},
-    "get-channel-messages": {CURSOR, SINCE},
-    "get-post": {CURSOR},
-    "get-thread": {CURSOR},
-    "list-inbox": {CURSOR, SINCE},
-    "list-posts": {CURSOR, SINCE},
+    "get-channel-messages": {SINCE},
+    "list-inbox": {SINCE},
+    "list-posts": {SINCE},
     "place-product-order": {(422, "body.product_id"), (422, "body.options")},
     "report": {(422, "query.day")},
     "stream": {(422, "query.topics")},
@@ -44,8 +41,6 @@ MEANING = {
     "tip-agent": {(422, "body.amount_bch"), (422, "body.to"), (402, "")},
     "vote-post": {(422, "")},
 }
-LISTS = {"list-agents", "list-channels", "list-comments", "list-proofs", "list-rankings", "list-reviews", "list-skills",
-         "list-tags", "list-votes", "search", "silent-threads"}
 
 
 def flaws(response):
@@ -78,7 +73,7 @@ def what_the_document_allows_is_done_or_refused_for_its_meaning(ctx, response, c
     if response.status_code < 400 or response.status_code in ACCEPTED:
         return
     operation = case.operation.definition.raw["operationId"]
-    allowed = MEANING.get(operation, {CURSOR} if operation in LISTS else set())
+    allowed = MEANING.get(operation, set()) | ({CURSOR} if "cursor" in (case.query or {}) else set())
     for status, location, message in flaws(response):
         repeated = location == "header.Idempotency-Key" and message == "used for another request"
         if (status, location) not in allowed and not repeated:

@@ -725,7 +725,7 @@ fn a_change_of_role_counts_for_subscriptions_that_are_open() {
         let expected = if sees { vec![&private.1, &public.1] } else { vec![&public.1] };
         for wire in expected {
             let Received::Event { wire: got, .. } = reader.recv() else { panic!("no event as {role}") };
-            assert!(got == *wire, "as {role}");
+            assert!(got == *wire, "step {n}: as {role}");
         }
     }
 }

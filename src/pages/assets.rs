@@ -65,6 +65,32 @@ pub(super) fn path(name: &str) -> String {
     format!("/assets/{}/{name}", ASSETS.hash)
 }
 
+/// Where the scripts are that `app.js` needs, so that a browser asks for all of them at once and not
+/// for each one's imports when it has come.
+pub(super) fn modules() -> &'static [String] {
+    static MODULES: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let mut names = vec!["app.js"];
+        let mut next = 0;
+        while let Some(name) = names.get(next) {
+            for import in imports(name) {
+                if !names.contains(&import) {
+                    names.push(import);
+                }
+            }
+            next += 1;
+        }
+        names.into_iter().skip(1).map(path).collect()
+    });
+    &MODULES
+}
+
+/// The files that a script imports when it is loaded.
+fn imports(name: &str) -> Vec<&'static str> {
+    let script = FILES.iter().find(|(other, _)| *other == name);
+    let text = script.and_then(|(_, bytes)| std::str::from_utf8(bytes).ok()).unwrap_or_default();
+    text.split("from './").skip(1).filter_map(|import| import.split('\'').next()).collect()
+}
+
 /// `GET /assets/{hash}/{name}`
 pub(super) async fn serve(Path((hash, name)): Path<(String, String)>, asked: HeaderMap) -> Response {
     // A page of an older process asks for what is gone: it is told so, and not another version.
@@ -119,12 +145,18 @@ mod tests {
 
     #[test]
     fn scripts_import_only_files_that_exist() {
-        for (name, bytes) in FILES.iter().filter(|(name, _)| name.ends_with(".js")) {
-            let text = std::str::from_utf8(bytes).unwrap();
-            for import in text.split("from './").skip(1) {
-                let file = import.split('\'').next().unwrap();
+        let mut found = 0;
+        for (name, _) in FILES.iter().filter(|(name, _)| name.ends_with(".js")) {
+            for file in imports(name) {
                 assert!(ASSETS.files.contains_key(file), "{name} imports {file}");
+                found += 1;
             }
         }
+        assert!(found > 50, "{found}");
+        let every = modules();
+        assert!(every.contains(&path("msgpack.js")), "through relay.js");
+        assert!(!every.contains(&path("operator.js")), "only administrators load it");
+        let once: BTreeSet<&String> = every.iter().collect();
+        assert_eq!(once.len(), every.len());
     }
 }

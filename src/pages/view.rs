@@ -58,6 +58,11 @@ impl Ui {
         assets::path(name)
     }
 
+    /// Where the scripts are that every page needs.
+    pub fn modules(&self) -> &'static [String] {
+        assets::modules()
+    }
+
     /// A picture of `icons.svg`; it says nothing that does not stand beside it.
     pub fn icon(&self, name: &str) -> Markup {
         let path = assets::path("icons.svg");

@@ -7,7 +7,7 @@ CARGO := cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test fuzz loom contract bench micro lint
+.PHONY: help setup build demo run test fuzz loom contract bench micro lint
 
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -17,6 +17,9 @@ setup: ## Install what is missing: compiler, libclang, Rust
 
 build: setup ## Build the relay and its command line: target/release/axon
 	$(CARGO) build --release --locked
+
+demo: setup ## See it work: a relay, two agents and their first events
+	$(CARGO) run --release --locked --bin axon -- demo $(ARGS)
 
 run: setup ## Run a relay on 127.0.0.1:7447 (ARGS="--config axon.toml")
 	$(CARGO) run --release --locked --bin axon -- serve $(ARGS)

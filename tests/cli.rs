@@ -169,6 +169,39 @@ fn from_an_empty_directory_to_a_delivered_event() {
     assert_eq!((&relay.facts["log_head"], &relay.facts["allowed_keys"]), (&json!(1), &json!(1)));
 }
 
+/// Also beside settings for other relays, and in a directory in which one runs.
+#[test]
+fn the_demo_delivers_resumes_and_leaves_nothing_behind() {
+    let shell = Shell::new();
+    let demo = |args: &[&str]| {
+        let mut command = shell.command(args);
+        let run = command.env("TMPDIR", shell.dir.path()).env("AXON_RELAY_LISTEN", "256.0.0.1:1").output();
+        let run = run.expect("the axon binary");
+        assert!(run.status.success(), "{}", text(&run.stderr));
+        assert_eq!(text(&run.stderr), "");
+        run.stdout
+    };
+    let lines = json_lines(&demo(&["--json", "demo"]));
+    let steps: Vec<&str> = lines.iter().map(|line| line["step"].as_str().unwrap_or("event")).collect();
+    let expected =
+        "relay allowed subscribed published event left published published back event event stopped";
+    assert_eq!(steps.join(" "), expected);
+    assert_eq!(contents(&lines), ["hello, agents", "the build is green", "who reviews it?"]);
+    let ids = |name| lines.iter().filter(move |line| line["step"] == name).map(|line| &line["id"]);
+    let received: Vec<&Value> =
+        lines.iter().filter(|line| line["seq"].is_u64()).map(|line| &line["id"]).collect();
+    assert_eq!(ids("published").collect::<Vec<_>>(), received, "the very events");
+
+    let screen = text(&demo(&["demo"]));
+    for part in
+        ["axon serve", "axon allow add", "axon sub --state", "Bob receives: 1  1000", "Bob receives: 3  1000"]
+    {
+        assert!(screen.contains(part), "{part}: {screen}");
+    }
+    let left: Vec<_> = std::fs::read_dir(shell.dir.path()).expect("the directory").collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
 #[test]
 fn serve_says_in_one_screen_what_it_does_and_what_to_type_next() {
     let shell = Shell::new();

@@ -15,6 +15,7 @@ use super::transfer::{ExportFlags, ImportFlags};
 use super::upkeep::{BackupFlags, CheckFlags, RepairFlags, RestoreFlags};
 use crate::client::{Client, Roots, RootsError};
 use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Where a relay without a configuration listens.
@@ -26,7 +27,11 @@ pub const DEFAULT_KEY: &str = "axon-data/operator.pem";
 const LONG_ABOUT: &str = "\
 Axon: a relay for signed agent events.
 
-From nothing to a first delivered event, in two terminals:
+From nothing to a first delivered event:
+
+  axon demo                     # a relay, two agents and what they say, step by step
+
+The same with a relay that stays, in two terminals:
 
   1$ axon serve                 # makes axon-data/ with an operator key that is allowed
   2$ axon sub &                 # follows everything: stored events, then live ones
@@ -59,6 +64,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// See it work: a relay in a scratch directory, and two agents who talk
+    #[command(after_help = "Examples:\n  axon demo\n  axon demo --json\n\n\
+        Takes a second or two, listens on a free port of this machine, and leaves nothing behind.")]
+    Demo,
     /// Run the relay
     #[command(
         after_help = "Examples:\n  axon serve\n  axon serve --config axon.toml\n  axon serve --set relay.listen=0.0.0.0:7447 --set relay.shards=2\n\n\
@@ -213,6 +222,33 @@ pub(super) enum Command {
         Of each key the value in force, where it was said, its default, its variable, and what raising it costs."
     )]
     Config,
+}
+
+/// The arguments with every `--set` in front of the command. clap keeps only the deepest ones
+/// of an option that may stand at every level, and those in front of it would be lost.
+pub(super) fn settings_first(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut args = args.into_iter();
+    let (mut first, mut rest): (Vec<OsString>, Vec<OsString>) =
+        (args.next().into_iter().collect(), Vec::new());
+    while let Some(arg) = args.next() {
+        let bytes = arg.as_encoded_bytes();
+        if bytes == b"--" {
+            rest.push(arg);
+            rest.extend(args.by_ref());
+        } else if bytes == b"--set" {
+            // Without a value it stays last, where clap misses it.
+            match args.next() {
+                Some(value) => first.extend([arg, value]),
+                None => rest.push(arg),
+            }
+        } else if bytes.starts_with(b"--set=") {
+            first.push(arg);
+        } else {
+            rest.push(arg);
+        }
+    }
+    first.append(&mut rest);
+    first
 }
 
 impl Cli {

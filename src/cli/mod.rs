@@ -10,6 +10,7 @@ mod allow;
 mod args;
 mod connections;
 mod delete;
+mod demo;
 mod doctor;
 mod filter;
 mod follow;
@@ -60,7 +61,7 @@ enum Outcome {
 
 /// Runs one command; the whole program.
 pub fn run(args: impl IntoIterator<Item = OsString>, operator: &dyn Operator) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match Cli::try_parse_from(args::settings_first(args)) {
         Ok(cli) => cli,
         Err(error) => {
             // If even this cannot be printed there is nobody to tell.
@@ -85,6 +86,7 @@ fn execute(cli: Cli, operator: &dyn Operator, output: &mut Output) -> Result<Out
     let settings = cli.settings();
     match cli.command {
         Command::Serve(_) => operator.serve(&settings, output.is_json())?,
+        Command::Demo => return block_on(demo::run(output)),
         Command::Config => output.line(&operator.config(&settings, output.is_json())?)?,
         Command::Doctor => return doctor::print(&operator.doctor(&settings)?, output),
         Command::Service(flags) => service::run(&flags, output)?,

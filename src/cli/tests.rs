@@ -14,7 +14,20 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
-    Cli::try_parse_from(std::iter::once(&"axon").chain(args))
+    let args = std::iter::once(&"axon").chain(args).map(|arg| (*arg).into());
+    Cli::try_parse_from(super::args::settings_first(args))
+}
+
+#[test]
+fn a_setting_counts_wherever_it_stands() {
+    let args = ["--set", "relay.shards=2", "allow", "--set=http.listen=", "list", "--set", "log.level=warn"];
+    let overrides = parse(&args).unwrap().settings().overrides;
+    let keys: Vec<&str> = overrides.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(keys, ["relay.shards", "http.listen", "log.level"]);
+    assert!(parse(&["serve", "--set"]).unwrap_err().to_string().contains("--set <KEY=VALUE>"));
+    let cli = parse(&["pub", "--", "--set"]).unwrap();
+    let Command::Pub(flags) = &cli.command else { panic!("{:?}", cli.command) };
+    assert_eq!(flags.content.as_deref(), Some("--set"), "what comes behind -- is no option");
 }
 
 /// An allowlist in memory; nothing else of a relay is asked for here.

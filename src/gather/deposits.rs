@@ -2,7 +2,8 @@
 //!
 //! A transaction may say for whom it is: an `OP_RETURN` output with `gather:AGENT_ID`. It is signed
 //! with the payment, so nobody else can claim such a deposit. Whether one is needed is
-//! `[gather] deposit_memo`; without it the first agent that names a transaction gets it.
+//! `[gather] deposit_memo`; without it the first agent that names a transaction gets it, and the
+//! chain shows every payment to everybody.
 
 use super::input::chars;
 use super::ledger::{self, Account};
@@ -31,6 +32,11 @@ pub struct Credited {
     pub amount_bch: String,
     pub new_balance_bch: String,
     pub message: String,
+}
+
+/// What an `OP_RETURN` output of this agent's payments must say, if one is needed.
+pub fn needed_memo(db: &Db<'_>, agent_id: &str) -> Option<String> {
+    db.context().options.deposit_memo.then(|| format!("{MEMO}{agent_id}"))
 }
 
 /// Whether a text of the right length is a transaction's id.

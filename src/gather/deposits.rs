@@ -54,7 +54,7 @@ pub fn expect(db: &Db<'_>, asked: &Deposit) -> Result<(), Fault> {
         return Err(fault.because("body.tx_id", "not lower-case hex"));
     }
     if db.context().options.bch_address.is_empty() {
-        return Err(Fault::bad("this installation takes no payments"));
+        return Err(Fault::bad("this installation takes no payments: its operator has set no bch_address"));
     }
     let sql = "SELECT EXISTS (SELECT 1 FROM consumed_outputs WHERE tx = ?1 AND used_for = 'deposit')";
     if db.number(sql, [&asked.tx_id])? == 1 { Err(used()) } else { Ok(()) }

@@ -419,6 +419,9 @@ fn a_program_sums_up_what_fell_silent_and_its_failures_are_told() {
         (&json!("head"), &json!(false))
     );
     assert_eq!(desk.text(&summarise("echo again")), "", "once for each thread");
+    // Whoever may not is told at once, though nothing is silent.
+    let stranger = desk.refused(&["summarise", "--exec", "echo x"]);
+    assert!(stranger.contains("axon allow add KEY --role admin"), "{stranger}");
     assert!(desk.refused(&["rebuild"]).contains("401"));
     assert_eq!(desk.json(&["rebuild", "--key", "nine.pem"])["status"], "rebuilding");
 }

@@ -59,6 +59,12 @@ pub(super) async fn summarise(
     flags: &SummariseFlags,
     output: &mut Output,
 ) -> Result<(), Failure> {
+    // Reading is anybody's: whoever may not store an answer is told before a program works for it.
+    session.send(&Request::get("/api/admin/stats")).await?;
+    if !flags.once {
+        let (quiet, every) = (flags.quiet_minutes, flags.every_s);
+        eprintln!("axon: sums up what was silent for {quiet} minutes; looks every {every} s, Ctrl-C ends it");
+    }
     loop {
         let failed = round(session, flags, output).await?;
         output.flush()?;

@@ -98,6 +98,35 @@ fn a_wrong_nonce_uses_the_challenge_up_and_a_restart_forgets_nothing() {
 }
 
 #[test]
+fn work_rises_with_load_and_falls_with_standing_within_its_bounds() {
+    let gather = "pow_register = 2\npow_post = 6\npow_min = 4\npow_max = 6\npow_calm_per_minute = 1\n";
+    // Bounds hold for what is configured, too: a registration costs 4 from the start.
+    let service = Setup { gather: gather.to_owned(), more: String::new() }.start();
+    let asked = |purpose: &str, token: Option<&str>| {
+        let request = Request::new("POST", "/api/pow/challenge").json(json!({ "purpose": purpose }));
+        let answer = match token {
+            Some(token) => service.ask(request.header("Authorization", token)),
+            None => service.ask(request),
+        };
+        answer.expect(200)["difficulty"].as_i64().expect("a number")
+    };
+    assert_eq!((asked("register", None), asked("post", None)), (4, 6));
+    // Each doubling of the calm rate is a bit; a minute's end may halve what was counted.
+    let agents: Vec<Agent> = (1..=16).map(|n| service.agent(n)).collect();
+    let ann = &agents[0];
+    assert!((5..=6).contains(&asked("register", None)), "{}", asked("register", None));
+    // Posts have their own load, and their agents a standing.
+    assert_eq!((asked("post", Some(&ann.token)), asked("post", Some("no token"))), (6, 6));
+    service.fund(ann, 1);
+    assert_eq!(asked("post", Some(&ann.token)), 5, "it has paid something in");
+    service.sql(&format!("UPDATE agents SET verified_at = 1 WHERE id = '{}'", ann.id));
+    assert_eq!(asked("post", Some(&ann.token)), 4, "it is verified");
+    service.sql(&format!("UPDATE agents SET created = 0 WHERE id = '{}'", ann.id));
+    assert_eq!(asked("post", Some(&ann.token)), 4, "it is old, but this is the least");
+    assert_eq!(asked("post", None), 6);
+}
+
+#[test]
 fn one_key_registered_at_once_sixteen_times_is_one_agent() {
     let service = Setup::new().start();
     let bodies: Vec<Value> = (0..16).map(|_| service.registration(&key(1))).collect();

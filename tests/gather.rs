@@ -28,6 +28,8 @@ mod feed;
 mod harness;
 #[path = "gather/inbox.rs"]
 mod inbox;
+#[path = "gather/lists.rs"]
+mod lists;
 #[path = "gather/market.rs"]
 mod market;
 #[path = "gather/moderation.rs"]

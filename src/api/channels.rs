@@ -18,9 +18,9 @@ pub(super) fn operations() -> Vec<Operation> {
             .write(|tx, call: Call<Agent, Nothing, NewChannel>| channels::create(tx, &call.who, &call.body)),
         get("/api/channels", "list-channels", TAG, "Channels you are in, newest first")
             .read(|db, call: Call<Agent, Paged<ChannelQuery>>| channels::list(db, &call.who, &call.query)),
-        get("/api/channels/{id}", "get-channel", TAG, "A channel and its members")
-            .refuses(&[404])
-            .read(|db, call: Call<Agent>| channels::get(db, &call.who, call.id())),
+        get("/api/channels/{id}", "get-channel", TAG, "A channel and its members").refuses(&[404]).read(
+            |db, call: Call<Agent, Paged<Nothing>>| channels::get(db, &call.who, call.id(), &call.query.page),
+        ),
         post("/api/channels/{id}/invite", "invite-to-channel", TAG, "Make an agent a member")
             .refuses(&[404, 409])
             .write(|tx, call: Call<Agent, Nothing, Invitation>| {

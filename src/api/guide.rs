@@ -207,7 +207,7 @@ fn workflow() -> Value {
             "Put money in",
             "PUT /api/balance/deposit",
             "for fees and tips; a payment with an OP_RETURN output that says gather:YOUR_AGENT_ID is yours alone, \
-             any other is credited to whoever names it first",
+             any other is credited to whoever names it first; GET /api/balance says in deposit_memo if you need one",
         ),
         ("Order something", "POST /api/order/product", ""),
     ];

@@ -31,7 +31,7 @@ fn about_skills() -> Vec<Operation> {
             .read(|db, call: Call<Anyone, Paged<SkillQuery>>| skill_list::list(db, &call.query)),
         get("/api/skills/{id}", "get-skill", SKILLS, "A skill by name or id, with its latest reviews")
             .refuses(&[404])
-            .read(|db, call: Call<Anyone>| skills::get(db, call.id())),
+            .read(|db, call: Call<Anyone, Paged<Nothing>>| skills::get(db, call.id(), &call.query.page)),
         post("/api/skills", "create-skill", SKILLS, "Add a skill")
             .status(201)
             .refuses(&[409])

@@ -4,6 +4,7 @@ use super::buckets::AgentBucket;
 use super::call::Call;
 use super::operation::{Operation, delete, get, post};
 use super::reply::{At, Finished};
+use crate::base::limits::ROSTER_MAX;
 use crate::gather::connections::{self, Connection, ConnectionQuery};
 use crate::gather::input::Nothing;
 use crate::gather::list::Paged;
@@ -33,11 +34,11 @@ pub(super) fn operations() -> Vec<Operation> {
                 at.answer(&counted.map_err(|error| Fault::unavailable(error, AGAIN_SECONDS))?)
             }),
         get("/api/admin/relay/connections", "admin-list-connections", TAG, "Who is connected to the relay")
-            .run(|at, call: Call<Admin, ConnectionQuery>| async move {
-                let key = connections::asked_key(&call.query)?;
-                let most = usize::try_from(call.query.limit).unwrap_or_default();
+            .run(|at, call: Call<Admin, Paged<ConnectionQuery>>| async move {
+                let key = connections::asked_key(&call.query.query)?;
                 let window = Arc::clone(&at.api().gather.context().ports.window);
-                at.answer(&blocking(move || window.connections(key.as_ref(), most)).await?)
+                let all = blocking(move || window.connections(key.as_ref(), ROSTER_MAX)).await?;
+                at.answer(&connections::page(all, &call.query)?)
             }),
         delete(
             "/api/admin/relay/connections/{id}",

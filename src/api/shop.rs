@@ -6,6 +6,7 @@ use super::operation::{Operation, get, post, put};
 use super::serve::{ask, change};
 use crate::gather::feedback::{self, NewFeedback};
 use crate::gather::input::Nothing;
+use crate::gather::list::Paged;
 use crate::gather::shop::catalogue::{self, ItemsQuery, MenuItem, MenuItems, Product, ProductOptions};
 use crate::gather::shop::fulfilment;
 use crate::gather::shop::orders::{self, NewOrder};
@@ -40,15 +41,15 @@ pub(super) fn operations() -> Vec<Operation> {
 fn goods() -> Vec<Operation> {
     vec![
         get("/api/menu", "list-menu", MENU, "What the shop has")
-            .read(|_, _: Call<Anyone>| Ok(catalogue::menu())),
+            .read(|_, call: Call<Anyone, Paged<Nothing>>| catalogue::menu(&call.query.page)),
         get("/api/menu/{category}", "list-category-items", MENU, "Goods, and what they cost")
             .refuses(&[404])
-            .run(|at, call: Call<Anyone, ItemsQuery>| async move {
-                let (products, page, pages) = catalogue::page(call.id(), call.query.page)?;
+            .run(|at, call: Call<Anyone, Paged<ItemsQuery>>| async move {
+                let shelf = catalogue::page(call.id(), &call.query)?;
                 let gather = Arc::clone(&at.api().gather);
                 rate::refresh(gather.context()).await;
-                let items = join_all(products.iter().map(|product| item(&gather, product))).await;
-                at.answer(&MenuItems::new(items, page, pages))
+                let items = join_all(shelf.products.iter().map(|product| item(&gather, product))).await;
+                at.answer(&MenuItems::new(&shelf, items, &call.query.page)?)
             }),
         get("/api/products/{product_id}/options", "product-options", "Products", "What is to be chosen")
             .refuses(&[404])

@@ -118,7 +118,8 @@ fn chain(config: &GatherConfig, client: &Client) -> Arc<dyn Chain> {
 }
 
 fn options(config: &Config, facts: &Facts) -> Options {
-    let GatherConfig { options, registration, public_url, .. } = &config.gather;
+    let GatherConfig { options, registration, deposit_memo, public_url, .. } = &config.gather;
+    let at_home = public_url.is_empty() || is_local(public_url);
     let public_url = match public_url.as_str() {
         "" => facts.http.map(|address| format!("http://{address}")).unwrap_or_default(),
         url => url.trim_end_matches('/').to_owned(),
@@ -128,9 +129,19 @@ fn options(config: &Config, facts: &Facts) -> Options {
         registration: registration.unwrap_or(if private { Registration::Open } else { Registration::Closed }),
         relay_url: facts.urls.first().cloned().unwrap_or_default(),
         public_url,
+        // A proxy in front of the loopback is told by the URL.
+        deposit_memo: deposit_memo.unwrap_or(!(private && at_home)),
         admin: options.admin.clone().filter(|(email, password)| !email.is_empty() && !password.is_empty()),
         ..options.clone()
     }
+}
+
+/// Whether a URL leads to this machine itself.
+fn is_local(url: &str) -> bool {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let name = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map_or(host, |(name, _)| name);
+    name == "localhost"
+        || name.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 fn on_loopback(address: Option<SocketAddr>) -> bool {
@@ -138,4 +149,31 @@ fn on_loopback(address: Option<SocketAddr>) -> bool {
         IpAddr::V4(ip) => ip.is_loopback(),
         IpAddr::V6(ip) => ip.is_loopback(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_local;
+
+    #[test]
+    fn what_leads_to_this_machine() {
+        for url in [
+            "http://127.0.0.1:8090",
+            "http://localhost/",
+            "https://[::1]:1/x",
+            "http://[::1]",
+            "http://127.9.9.9",
+        ] {
+            assert!(is_local(url), "{url}");
+        }
+        for url in [
+            "https://gather.example",
+            "http://10.0.0.1:8090",
+            "http://localhost.example",
+            "http://[fe80::1]:1",
+            "",
+        ] {
+            assert!(!is_local(url), "{url}");
+        }
+    }
 }

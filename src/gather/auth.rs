@@ -106,7 +106,10 @@ impl Admin {
         }
         let agent = Agent::of(db, bearer, true)?;
         if !db.context().ports.relay.is_admin(&agent.key) {
-            return Err(Fault::unauthorized("this is an agent's token; an administrator's is needed"));
+            return Err(Fault::unauthorized(
+                "this is an agent's token, an administrator's is needed: its key has the role admin on the relay \
+                 (axon allow add KEY --role admin)",
+            ));
         }
         Ok(Admin { actor: agent.id })
     }

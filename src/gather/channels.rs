@@ -2,7 +2,7 @@
 
 use super::inbox::{self, Done, Notice};
 use super::input::{any, chars, range};
-use super::list::{Page, Paged};
+use super::list::{Page, Paged, Paging};
 use super::rules::time::Time;
 use super::{Agent, Db, Fault, Tx};
 use rusqlite::Row;
@@ -86,10 +86,14 @@ pub struct ChannelDetail {
     pub channel_type: String,
     /// The creator's name.
     pub created_by: String,
-    /// By the time they joined.
-    pub members: Vec<ChannelMember>,
+    /// By the time they joined; all, if `max_tokens` does not say otherwise.
+    #[schema(value_type = Vec<ChannelMember>)]
+    pub members: Page<ChannelMember>,
     #[schema(value_type = String)]
     pub created: Time,
+    /// The cursor of the next members.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// A member.
@@ -176,11 +180,11 @@ pub fn list(db: &Db<'_>, me: &Agent, asked: &Paged<ChannelQuery>) -> Result<Chan
     Ok(ChannelList { channels, next })
 }
 
-/// `GET /api/channels/{id}`
+/// `GET /api/channels/{id}`. The paging is that of its members.
 ///
 /// # Errors
-/// 404; 403 no member.
-pub fn get(db: &Db<'_>, me: &Agent, id: &str) -> Result<ChannelDetail, Fault> {
+/// 404; 403 no member; 422 a cursor that is none.
+pub fn get(db: &Db<'_>, me: &Agent, id: &str, paging: &Paging) -> Result<ChannelDetail, Fault> {
     let n = entered(db, me, id)?;
     let sql = format!(
         "SELECT {COLUMNS} FROM channels c JOIN agents a ON a.n = c.creator
@@ -188,14 +192,17 @@ pub fn get(db: &Db<'_>, me: &Agent, id: &str) -> Result<ChannelDetail, Fault> {
     );
     let (channel, _) = db.one(&sql, (n, me.n), read)?.ok_or_else(unknown)?;
     // As many as a channel may have.
-    let sql = "SELECT a.id, a.name, m.role, m.joined FROM members m JOIN agents a ON a.n = m.agent
-               WHERE m.channel = ?1 ORDER BY m.joined, m.agent";
-    let members = db.all(sql, [n], |row| {
-        let (agent_id, agent_name, role) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(ChannelMember { agent_id, agent_name, role, joined: Time(row.get(3)?) })
+    let sql = "SELECT a.id, a.name, m.role, m.joined, m.agent FROM members m JOIN agents a ON a.n = m.agent
+               WHERE m.channel = ?1 AND (m.joined, m.agent) > (?2, ?3) ORDER BY m.joined, m.agent";
+    let [joined, agent] = paging.after::<2>()?.unwrap_or([i64::MIN; 2]);
+    let members = db.all(sql, (n, joined, agent), |row| {
+        let (agent_id, agent_name, role, joined) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+        let member = ChannelMember { agent_id, agent_name, role, joined: Time(joined) };
+        Ok((member, [joined, row.get(4)?]))
     })?;
+    let (members, next) = Page::fit(members, i64::MAX, paging)?;
     let Channel { id, name, description, channel_type, created_by, created, .. } = channel;
-    Ok(ChannelDetail { id, name, description, channel_type, created_by, members, created })
+    Ok(ChannelDetail { id, name, description, channel_type, created_by, members, created, next })
 }
 
 /// `POST /api/channels/{id}/invite`: the agent is a member at once.

@@ -163,8 +163,8 @@ pub fn create(tx: &Tx<'_>, me: &Agent, post: &str, new: &NewComment) -> Result<C
     let id = tx.new_id();
     let (paid, _) = fees::charge(tx, me, Work::Comment, &id)?;
     tx.run(
-        "INSERT INTO comments (id, post, author, body, reply_to, paid, created)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO comments (n, id, post, author, body, reply_to, paid, created)
+         VALUES ((SELECT last + 1 FROM numbers WHERE name = 'comments'), ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         (&id, n, me.n, &new.body, reply_to, paid, tx.now().0),
     )?;
     tx.run("UPDATE posts SET comments = comments + 1 WHERE n = ?1", [n])?;
@@ -220,8 +220,6 @@ pub fn remove(tx: &Tx<'_>, comment: i64, by: Option<i64>) -> Result<Deleted, Fau
     let content = json!({ "id": id, "change": "deleted" });
     outbox::emit(tx, outbox::CHANGE, by, &content, of_post(tx, comment)?, ("comment", &id))?;
     tx.run("DELETE FROM comments WHERE n = ?1", [comment])?;
-    // The next comment may get the number of the last one, and is new all the same.
-    tx.run("UPDATE summaries SET upto = ?2 - 1 WHERE post = ?1 AND upto = ?2", (post, comment))?;
     tx.run("UPDATE posts SET comments = comments - 1 WHERE n = ?1", [post])?;
     Ok(Deleted { deleted: id, message: "deleted; replies to it stay".to_owned() })
 }

@@ -2,6 +2,7 @@
 //! and the end of one, which is written to the journal before it is made.
 
 use super::input::{chars, range};
+use super::list::{Page, Paged};
 use super::{Admin, Fault, Tx, audit};
 use crate::base::PubKey;
 use crate::base::limits::ROSTER_MAX;
@@ -19,13 +20,26 @@ super::input! {
 }
 
 /// Connections, those with the most bytes queued first, of these the newest.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Connections {
     /// Connections there are.
     pub open: u64,
     /// Of the key that was asked for.
     pub matching: u64,
     pub connections: Vec<Connection>,
+}
+
+/// A page of them. The order is that of the moment, so pages may overlap.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ConnectionList {
+    /// Connections there are.
+    pub open: u64,
+    /// Of the key that was asked for; the first 200 can be listed.
+    pub matching: u64,
+    #[schema(value_type = Vec<Connection>)]
+    pub connections: Page<Connection>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// A connection, as it is now.
@@ -71,6 +85,19 @@ pub fn asked_key(asked: &ConnectionQuery) -> Result<Option<PubKey>, Fault> {
     let key = PubKey::from_hex(&asked.key.to_lowercase());
     key.map(Some)
         .ok_or_else(|| Fault::invalid("not a key").because("query.key", "expected 64 hex digits, or nothing"))
+}
+
+/// The page that is asked for, of all that are shown.
+///
+/// # Errors
+/// 422 a cursor that is none.
+pub fn page(all: Connections, asked: &Paged<ConnectionQuery>) -> Result<ConnectionList, Fault> {
+    let [before] = asked.page.after::<1>()?.unwrap_or([0]);
+    let Connections { open, matching, connections } = all;
+    let rows = connections.into_iter().zip(1..).map(|(connection, place)| (connection, [place]));
+    let rows = rows.skip_while(|(_, [place])| *place <= before).collect();
+    let (connections, next) = Page::fit(rows, asked.query.limit, &asked.page)?;
+    Ok(ConnectionList { open, matching, connections, next })
 }
 
 /// The refusal of a connection that is not there.

@@ -2,7 +2,8 @@
 //!
 //! A transaction may say for whom it is: an `OP_RETURN` output with `gather:AGENT_ID`. It is signed
 //! with the payment, so nobody else can claim such a deposit. Whether one is needed is
-//! `[gather] deposit_memo`; without it the first agent that names a transaction gets it.
+//! `[gather] deposit_memo`; without it the first agent that names a transaction gets it, and the
+//! chain shows every payment to everybody.
 
 use super::input::chars;
 use super::ledger::{self, Account};
@@ -33,6 +34,11 @@ pub struct Credited {
     pub message: String,
 }
 
+/// What an `OP_RETURN` output of this agent's payments must say, if one is needed.
+pub fn needed_memo(db: &Db<'_>, agent_id: &str) -> Option<String> {
+    db.context().options.deposit_memo.then(|| format!("{MEMO}{agent_id}"))
+}
+
 /// Whether a text of the right length is a transaction's id.
 pub(super) fn is_tx_id(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
@@ -48,7 +54,7 @@ pub fn expect(db: &Db<'_>, asked: &Deposit) -> Result<(), Fault> {
         return Err(fault.because("body.tx_id", "not lower-case hex"));
     }
     if db.context().options.bch_address.is_empty() {
-        return Err(Fault::bad("this installation takes no payments"));
+        return Err(Fault::bad("this installation takes no payments: its operator has set no bch_address"));
     }
     let sql = "SELECT EXISTS (SELECT 1 FROM consumed_outputs WHERE tx = ?1 AND used_for = 'deposit')";
     if db.number(sql, [&asked.tx_id])? == 1 { Err(used()) } else { Ok(()) }

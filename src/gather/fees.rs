@@ -1,6 +1,7 @@
 //! What posts and comments cost, and taking it: a free quota, or the balance. Counted, charged and
 //! stored in one transaction with the post or comment (W4, W33).
 
+use super::deposits;
 use super::ledger::{self, Account, Balance};
 use super::rules::feed::{Payment, pay_comment, pay_post};
 use super::rules::money::{Decimal, Sats};
@@ -88,6 +89,9 @@ pub struct FeeTable {
     pub comment_fee_bch: String,
     /// Where deposits go; empty: none are taken.
     pub deposit_address: String,
+    /// What an OP_RETURN output of a payment must say, with your id; left out: none is needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deposit_memo: Option<String>,
 }
 
 /// What one has, and what it is good for.
@@ -101,6 +105,9 @@ pub struct Purse {
     pub free_posts_remaining_this_week: i64,
     /// Whether an administrator froze the balance.
     pub suspended: bool,
+    /// What an OP_RETURN output of your payments must say; left out: none is needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deposit_memo: Option<String>,
 }
 
 /// `GET /api/balance/fees`
@@ -117,6 +124,7 @@ pub fn table(db: &Db<'_>) -> Result<FeeTable, Fault> {
         comment_fee_usd: settings.comment_fee_usd,
         comment_fee_bch: comment.to_string(),
         deposit_address: db.context().options.bch_address.clone(),
+        deposit_memo: deposits::needed_memo(db, "AGENT_ID"),
     })
 }
 
@@ -136,6 +144,7 @@ pub fn purse(db: &Db<'_>, me: &Agent) -> Result<Purse, Fault> {
         free_comments_remaining: left(Work::Comment)?,
         free_posts_remaining_this_week: left(Work::Post)?,
         suspended: frozen,
+        deposit_memo: deposits::needed_memo(db, &me.id),
     })
 }
 

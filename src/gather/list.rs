@@ -140,6 +140,11 @@ impl<T> Page<T> {
     }
 
     /// The rows, whole.
+    pub fn rows(&self) -> &[T] {
+        &self.rows
+    }
+
+    /// The rows, whole.
     pub fn into_rows(self) -> Vec<T> {
         self.rows
     }

@@ -202,8 +202,8 @@ pub fn create(tx: &Tx<'_>, me: &Agent, new: &NewPost) -> Result<Post, Fault> {
     // Strictly rising, so that who asks for what came since a post misses none of the same moment.
     let last = tx.number("SELECT created FROM posts ORDER BY n DESC LIMIT 1", [])?;
     let n = tx.insert(
-        "INSERT INTO posts (id, author, title, summary, body, tags, paid, weight, created)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO posts (n, id, author, title, summary, body, tags, paid, weight, created)
+         VALUES ((SELECT last + 1 FROM numbers WHERE name = 'posts'), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         (
             &id,
             me.n,

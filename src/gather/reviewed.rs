@@ -1,7 +1,7 @@
 //! Reviews as they are read: one, a list, a skill's latest.
 
 use super::input::{chars, range};
-use super::list::{Page, Paged};
+use super::list::{Page, Paged, Paging};
 use super::rules::time::Time;
 use super::signing::Signing;
 use super::skills::{self, NAME_CHARS_MAX};
@@ -201,12 +201,17 @@ pub fn get(db: &Db<'_>, id: &str) -> Result<Review, Fault> {
     found.ok_or_else(|| Fault::missing("there is no such review: GET /api/reviews lists them"))
 }
 
-/// A skill's latest reviews, newest first (W30).
-pub(super) fn of_skill(db: &Db<'_>, skill: i64) -> Result<Vec<SkillReview>, Fault> {
+/// A skill's latest reviews, newest first, and the cursor of the next ones (W30).
+pub(super) fn of_skill(
+    db: &Db<'_>,
+    skill: i64,
+    paging: &Paging,
+) -> Result<(Page<SkillReview>, Option<String>), Fault> {
+    let [before] = paging.after::<1>()?.unwrap_or([i64::MAX]);
     let sql = "SELECT id, task, status, score, what_worked, what_failed, skill_feedback, agent_model,
-               execution_time_ms, created FROM reviews WHERE skill = ?1 ORDER BY n DESC LIMIT ?2";
-    db.all(sql, (skill, ON_PAGE_MAX), |row| {
-        Ok(SkillReview {
+               execution_time_ms, created, n FROM reviews WHERE skill = ?1 AND n < ?2 ORDER BY n DESC LIMIT ?3";
+    let rows = db.all(sql, (skill, before, ON_PAGE_MAX + 1), |row| {
+        let review = SkillReview {
             id: row.get(0)?,
             task: row.get(1)?,
             status: row.get(2)?,
@@ -217,6 +222,8 @@ pub(super) fn of_skill(db: &Db<'_>, skill: i64) -> Result<Vec<SkillReview>, Faul
             agent_model: row.get(7)?,
             execution_time_ms: row.get(8)?,
             created: Time(row.get(9)?),
-        })
-    })
+        };
+        Ok((review, [row.get(10)?]))
+    })?;
+    Page::fit(rows, ON_PAGE_MAX, paging)
 }

@@ -1,6 +1,7 @@
 //! Skills: what agents can use, and what others think of it.
 
 use super::input::{any, chars};
+use super::list::{Page, Paging};
 use super::reviewed::{self, SkillReview};
 use super::rules::time::Time;
 use super::signing::Signing;
@@ -81,8 +82,12 @@ pub struct Skill {
 pub struct SkillPage {
     #[serde(flatten)]
     pub skill: Skill,
-    /// At most 20, newest first.
-    pub reviews: Vec<SkillReview>,
+    /// 20 of them, newest first.
+    #[schema(value_type = Vec<SkillReview>)]
+    pub reviews: Page<SkillReview>,
+    /// The cursor of the next ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// A skill's row.
@@ -128,13 +133,14 @@ pub(super) fn find(db: &Db<'_>, text: &str) -> Result<Option<Found>, Fault> {
     }
 }
 
-/// `GET /api/skills/{id}`: by name, else by id.
+/// `GET /api/skills/{id}`: by name, else by id. The paging is that of its reviews.
 ///
 /// # Errors
-/// 404.
-pub fn get(db: &Db<'_>, id: &str) -> Result<SkillPage, Fault> {
+/// 404; 422 a cursor that is none.
+pub fn get(db: &Db<'_>, id: &str, paging: &Paging) -> Result<SkillPage, Fault> {
     let Found { n, skill } = find(db, id)?.ok_or_else(unknown)?;
-    Ok(SkillPage { skill, reviews: reviewed::of_skill(db, n)? })
+    let (reviews, next) = reviewed::of_skill(db, n, paging)?;
+    Ok(SkillPage { skill, reviews, next })
 }
 
 pub(super) fn unknown() -> Fault {

@@ -119,6 +119,10 @@ pub fn exposition(db: &Db<'_>) -> Result<String, Fault> {
         // Writing to a String cannot fail.
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n");
     }
+    let removed = db.number("SELECT sum(notices_removed) FROM agents WHERE notices_removed > 0", [])?;
+    text.push_str("# HELP gather_notices_removed Notices that gave way to others in full inboxes.\n");
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "# TYPE gather_notices_removed counter\ngather_notices_removed_total {removed}");
     text.push_str("# HELP gather_events Events of the log, by kind.\n# TYPE gather_events counter\n");
     for KindCount { kind, name, events } in kinds(db)? {
         let name = name.unwrap_or("other");

@@ -68,7 +68,7 @@ fn page(db: &Db<'_>, visit: &Visit, id: Option<&str>) -> Result<String, Fault> {
 
 fn open(db: &Db<'_>, visit: &Visit, id: &str) -> Result<Open, Fault> {
     let Some(viewer) = &visit.viewer else { return Err(Fault::unauthorized("this channel is private")) };
-    let channel = channels::get(db, &viewer.agent, id)?;
+    let channel = channels::get(db, &viewer.agent, id, &Paging::default())?;
     let cursor = Some(visit.asked("cursor").to_owned()).filter(|cursor| !cursor.is_empty());
     let query = MessageQuery { limit: MESSAGES, offset: 0, since: None, wait: 0 };
     let asked = Paged { query, page: Paging { cursor, max_tokens: None, fields: None } };

@@ -35,6 +35,7 @@ struct Inbox<'a> {
     visit: &'a Visit,
     notices: Vec<InboxMessage>,
     unread: i64,
+    removed: i64,
     unread_only: bool,
     /// Where the next page is.
     next: Option<String>,
@@ -64,6 +65,7 @@ pub(super) fn inbox(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
         visit,
         notices: found.messages.into_rows(),
         unread: found.unread,
+        removed: found.removed,
         unread_only: asked.query.unread_only,
         next,
     })

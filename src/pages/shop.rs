@@ -3,7 +3,7 @@
 use super::me::qr;
 use super::view::Markup;
 use super::visit::Visit;
-use crate::gather::deposits::MEMO;
+use crate::gather::deposits;
 use crate::gather::rules::money::Sats;
 use crate::gather::shop::catalogue::{self, Product};
 use crate::gather::shop::designs;
@@ -135,7 +135,7 @@ pub(super) fn order(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
             .filter(|path| path.starts_with(designs::PATH) && *path != designs::PLACEHOLDER_PATH),
         tracking: Some(order.tracking_url.as_str()).filter(|url| url.starts_with("https://")),
         code: if due { qr(&uri) } else { None },
-        memo: db.context().options.deposit_memo.then(|| format!("{MEMO}{}", viewer.agent.id)),
+        memo: deposits::needed_memo(db, &viewer.agent.id),
         usd: usd(db, &order.total_bch),
         until: format!(
             "{} UTC",

@@ -106,7 +106,7 @@ fn categories(visit: &Visit) -> Vec<Link> {
 }
 
 pub(super) fn show(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
-    let skill = skills::get(db, visit.id())?.skill;
+    let skill = skills::get(db, visit.id(), &Paging::default())?.skill;
     let paging = Paging { max_tokens: None, fields: None, ..visit.input::<Paging>()? };
     let (reviews, next) = shelf::reviews_of(db, &skill.id, REVIEWS, &paging)?;
     let next = next.as_deref().map(|cursor| visit.with(&[("cursor", cursor)]));

@@ -2,7 +2,10 @@
 
 use super::harness::*;
 use axon::gather::rules::pow;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
+use sha2::{Sha256, Sha512};
 use std::thread;
 
 #[test]
@@ -95,6 +98,35 @@ fn a_wrong_nonce_uses_the_challenge_up_and_a_restart_forgets_nothing() {
 }
 
 #[test]
+fn work_rises_with_load_and_falls_with_standing_within_its_bounds() {
+    let gather = "pow_register = 2\npow_post = 6\npow_min = 4\npow_max = 6\npow_calm_per_minute = 1\n";
+    // Bounds hold for what is configured, too: a registration costs 4 from the start.
+    let service = Setup { gather: gather.to_owned(), more: String::new() }.start();
+    let asked = |purpose: &str, token: Option<&str>| {
+        let request = Request::new("POST", "/api/pow/challenge").json(json!({ "purpose": purpose }));
+        let answer = match token {
+            Some(token) => service.ask(request.header("Authorization", token)),
+            None => service.ask(request),
+        };
+        answer.expect(200)["difficulty"].as_i64().expect("a number")
+    };
+    assert_eq!((asked("register", None), asked("post", None)), (4, 6));
+    // Each doubling of the calm rate is a bit; a minute's end may halve what was counted.
+    let agents: Vec<Agent> = (1..=16).map(|n| service.agent(n)).collect();
+    let ann = &agents[0];
+    assert!((5..=6).contains(&asked("register", None)), "{}", asked("register", None));
+    // Posts have their own load, and their agents a standing.
+    assert_eq!((asked("post", Some(&ann.token)), asked("post", Some("no token"))), (6, 6));
+    service.fund(ann, 1);
+    assert_eq!(asked("post", Some(&ann.token)), 5, "it has paid something in");
+    service.sql(&format!("UPDATE agents SET verified_at = 1 WHERE id = '{}'", ann.id));
+    assert_eq!(asked("post", Some(&ann.token)), 4, "it is verified");
+    service.sql(&format!("UPDATE agents SET created = 0 WHERE id = '{}'", ann.id));
+    assert_eq!(asked("post", Some(&ann.token)), 4, "it is old, but this is the least");
+    assert_eq!(asked("post", None), 6);
+}
+
+#[test]
 fn one_key_registered_at_once_sixteen_times_is_one_agent() {
     let service = Setup::new().start();
     let bodies: Vec<Value> = (0..16).map(|_| service.registration(&key(1))).collect();
@@ -162,6 +194,49 @@ fn tokens_can_be_taken_back() {
     service.restart_later(6);
     third.get(&service, "/api/agents/me").refused(401);
     log_in(&service).get(&service, "/api/agents/me").expect(200);
+}
+
+/// W14: whoever knows the key, too, has to make the token that the contract describes.
+#[test]
+fn a_token_has_one_algorithm_an_issuer_and_an_end() {
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+    let service = Setup::new().gather(&format!("jwt_key = {SECRET:?}")).start();
+    let agent = service.agent(1);
+    let parts: Vec<&str> = agent.token.split('.').collect();
+    let decoded = |part: &str| -> Value {
+        serde_json::from_slice(&Base64UrlUnpadded::decode_vec(part).expect("base64")).expect("JSON")
+    };
+    let (header, claims) = (decoded(parts[0]), decoded(parts[1]));
+    assert_eq!(header, json!({"alg": "HS256", "typ": "JWT"}));
+    let text = |header: &Value, claims: &Value| {
+        let part = |value: &Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
+        format!("{}.{}", part(header), part(claims))
+    };
+    let signed = |text: &str, mac: &[u8]| format!("{text}.{}", Base64UrlUnpadded::encode_string(mac));
+    let hs256 = |text: &str| {
+        let mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("any length").chain_update(text);
+        signed(text, &mac.finalize().into_bytes())
+    };
+    let ask =
+        |token: String| Agent { key: key(1), id: agent.id.clone(), token }.get(&service, "/api/agents/me");
+    ask(hs256(&text(&header, &claims))).expect(200);
+    let without = |name: &str| {
+        let mut claims = claims.clone();
+        claims.as_object_mut().expect("claims").remove(name);
+        claims
+    };
+    let mut elsewhere = claims.clone();
+    elsewhere["iss"] = json!("elsewhere");
+    for forged in [without("exp"), without("iss"), elsewhere] {
+        ask(hs256(&text(&header, &forged))).refused(401);
+    }
+    let none = text(&json!({"alg": "none", "typ": "JWT"}), &claims);
+    ask(hs256(&none)).refused(401);
+    ask(format!("{none}.")).refused(401);
+    let longer = text(&json!({"alg": "HS512", "typ": "JWT"}), &claims);
+    let mac = Hmac::<Sha512>::new_from_slice(SECRET.as_bytes()).expect("any length").chain_update(&longer);
+    ask(signed(&longer, &mac.finalize().into_bytes())).refused(401);
+    ask(hs256(&longer)).refused(401);
 }
 
 #[test]

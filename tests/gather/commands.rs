@@ -136,6 +136,36 @@ fn from_nothing_to_a_post_that_others_read_answer_and_vote_for() {
 }
 
 #[test]
+fn what_one_wrote_is_found_changed_and_taken_back() {
+    let service = Setup::new().start();
+    let (desk, _) = Desk::agent(&service, "one");
+    let post =
+        of(&desk.json(&["post", "A parser", "--body", "It is fast.", "--tag", "rust"]), "id").to_owned();
+    let comment = of(&desk.json(&["reply", &post, "faster than the other"]), "id").to_owned();
+    let found = desk.text(&["search", "parser", "fast"]);
+    assert!(found.contains(&format!("post {post}  A parser")), "{found}");
+    let found = desk.text(&["search", "--kind", "comment", "faster"]);
+    assert!(found.contains(&format!("comment {comment} of post {post}")), "{found}");
+
+    assert!(desk.refused(&["edit", &post]).contains("--title, --summary, --body or --tag"));
+    let edited = desk.json(&["edit", &post, "--title", "A lexer", "--tag", "go", "--tag", "c"]);
+    assert_eq!((of(&edited, "title"), of(&edited, "body")), ("A lexer", "It is fast."));
+    assert_eq!(edited["tags"], json!(["go", "c"]));
+    assert_eq!(
+        desk.text(&["edit", &comment, "--comment", "--body", "slower"]),
+        format!("edited {comment}\n")
+    );
+    assert!(desk.text(&["feed", &post]).contains("slower"));
+    assert!(desk.refused(&["edit", &comment, "--body", "x"]).contains("404"), "no post");
+
+    let (other, _) = Desk::agent(&service, "two");
+    assert!(other.refused(&["delete", &post]).contains("403"));
+    assert!(desk.text(&["delete", &comment, "--comment"]).contains("deleted"));
+    assert!(desk.text(&["delete", &post]).contains("deleted with 0 comments"));
+    assert_eq!(desk.text(&["search", "lexer"]), "nothing\n");
+}
+
+#[test]
 fn two_agents_talk_in_a_channel_and_wait_for_each_other() {
     let service = Setup::new().start();
     let ((one, _), (two, two_id)) = (Desk::agent(&service, "one"), Desk::agent(&service, "two"));
@@ -403,7 +433,7 @@ fn a_program_sums_up_what_fell_silent_and_its_failures_are_told() {
     let summarise = |exec: &'static str| ["summarise", "--once", "--key", "nine.pem", "--exec", exec];
     let failed = desk.refused(&summarise("exit 3"));
     assert!(failed.contains("exit status: 3") && failed.contains("1 threads have no summary"), "{failed}");
-    let slow = desk.refused(&[&summarise("sleep 60")[..], &["--timeout-s", "1"]].concat());
+    let slow = desk.refused(&[&summarise("exec sleep 60")[..], &["--timeout-s", "1"]].concat());
     assert!(slow.contains("more than 1 s"), "{slow}");
     assert!(desk.refused(&summarise("cat > seen.json")).contains("printed nothing"));
     let seen = std::fs::read(desk.path("seen.json")).expect("what it was given");
@@ -419,6 +449,9 @@ fn a_program_sums_up_what_fell_silent_and_its_failures_are_told() {
         (&json!("head"), &json!(false))
     );
     assert_eq!(desk.text(&summarise("echo again")), "", "once for each thread");
+    // Whoever may not is told at once, though nothing is silent.
+    let stranger = desk.refused(&["summarise", "--exec", "echo x"]);
+    assert!(stranger.contains("axon allow add KEY --role admin"), "{stranger}");
     assert!(desk.refused(&["rebuild"]).contains("401"));
     assert_eq!(desk.json(&["rebuild", "--key", "nine.pem"])["status"], "rebuilding");
 }

@@ -57,6 +57,59 @@ fn notices_are_listed_read_and_deleted() {
     ann.ask(&service, Request::new("PUT", &format!("/api/inbox/{id}/read"))).expect(200);
 }
 
+/// As many as an inbox holds (`inbox::NOTICES_MAX`).
+const FULL: i64 = 10_000;
+
+#[test]
+fn in_a_full_inbox_the_oldest_read_notice_gives_way_then_the_oldest() {
+    let service = Setup::new().start();
+    let (ann, bob) = (service.agent(1), service.agent(2));
+    service.fund(&bob, 1_000);
+    let tip = || {
+        bob.post(&service, "/api/balance/tip", json!({"to": ann.id, "amount_bch": "0.00000001"})).expect(200)
+    };
+    let oldest = |n: i64| {
+        let sql = format!("SELECT id FROM inbox WHERE agent = {{}} ORDER BY n LIMIT {n}");
+        service.texts(&sql.replace("{}", &format!("(SELECT n FROM agents WHERE id = '{}')", ann.id)))
+    };
+    // The welcome, and others up to two above the bound, as from a time before there was one.
+    service.sql(&format!(
+        "INSERT INTO inbox (id, agent, type, subject, body, created)
+         WITH RECURSIVE i (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM i WHERE i < {FULL} + 2)
+         SELECT 'made' || i, n, 'system', 's', 'b', created + i FROM agents, i WHERE id = '{id}';
+         UPDATE agents SET notices = {FULL} + 2, unread = {FULL} + 2 WHERE id = '{id}';",
+        id = ann.id
+    ));
+    let welcome = oldest(1).remove(0);
+    for read in ["made500", "made300"] {
+        ann.ask(&service, Request::new("PUT", &format!("/api/inbox/{read}/read"))).expect(200);
+    }
+    let state = || {
+        let list = ann.get(&service, "/api/inbox?limit=1").expect(200);
+        let newest = list["messages"][0]["type"].clone();
+        (list["total"].as_i64(), list["unread"].as_i64(), list["removed"].as_i64(), newest)
+    };
+    // A new one pushes out two while there are too many, those that were read first.
+    tip();
+    assert_eq!(state(), (Some(FULL + 1), Some(FULL + 1), Some(2), json!("tip_received")));
+    assert_eq!(service.number("SELECT count(*) FROM inbox WHERE id IN ('made300', 'made500')"), 0);
+    // Then the oldest of all.
+    tip();
+    assert_eq!(oldest(2), ["made3", "made4"], "{welcome} and made2 went");
+    // Then one each.
+    ann.ask(&service, Request::new("PUT", "/api/inbox/made700/read")).expect(200);
+    tip();
+    assert_eq!(state(), (Some(FULL), Some(FULL), Some(5), json!("tip_received")));
+    assert_eq!(service.number("SELECT count(*) FROM inbox WHERE id = 'made700'"), 0);
+    assert_eq!(oldest(1), ["made3"]);
+    // Whoever deletes makes room.
+    ann.delete(&service, "/api/inbox/made9000").expect(200);
+    tip();
+    assert_eq!(oldest(1), ["made3"]);
+    let metrics = service.get("/metrics").text;
+    assert!(metrics.contains("gather_notices_removed_total 5\n"), "{metrics}");
+}
+
 #[test]
 fn a_long_poll_is_answered_by_the_next_notice() {
     let service = Setup::new().start();

@@ -134,7 +134,7 @@ fn a_memo_binds_a_deposit_to_its_agent() {
     deposit(&service, &bob, &tx(1)).refused(400);
     deposit(&service, &ann, &tx(1)).expect(200);
 
-    let service = setup(&double).gather("deposit_memo = true").start();
+    let service = setup(&double).gather("deposit_memo = \"on\"").start();
     let ann = service.agent(1);
     double.transaction(&tx(2), &[(ADDRESS, 9)]);
     let refused = deposit(&service, &ann, &tx(2));
@@ -142,6 +142,18 @@ fn a_memo_binds_a_deposit_to_its_agent() {
     refused.refused(400);
     with_memo(&tx(3), &ann.id);
     deposit(&service, &ann, &tx(3)).expect(200);
+
+    let needed = format!("gather:{}", ann.id);
+    assert_eq!(ann.get(&service, "/api/balance").expect(200)["deposit_memo"], json!(needed));
+
+    // Whoever serves others than himself gets it without asking: strangers see every payment.
+    let service = setup(&double).gather("public_url = \"https://gather.example\"").start();
+    let ann = service.agent(1);
+    deposit(&service, &ann, &tx(2)).refused(400);
+    assert_eq!(service.get("/api/balance/fees").expect(200)["deposit_memo"], "gather:AGENT_ID");
+    let service =
+        setup(&double).gather("public_url = \"https://gather.example\"\ndeposit_memo = \"off\"").start();
+    deposit(&service, &service.agent(1), &tx(2)).expect(200);
 
     let none = Setup::new().start();
     let ann = none.agent(1);

@@ -89,6 +89,24 @@ async fn a_connection_is_listed_and_closed_and_the_journal_says_whose() {
         (&json!(1), &json!("kind 1500; after 0"))
     );
     let id = listed["connections"][0]["id"].as_str().expect("an id").to_owned();
+    // A list like every other.
+    let kinds = Filter { kinds: vec![1_500], ..Filter::default() };
+    let mut other = client(&service, 9).subscribe(kinds, Start::Beginning);
+    next(&mut other).await;
+    let all = each(&admin.get(&service, PATH).expect(200), "connections", "id");
+    let (mut read, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = admin.get(&service, &format!("{PATH}?max_tokens=1&fields=id{cursor}")).expect(200);
+        assert_eq!(page["connections"][0].as_object().map(serde_json::Map::len), Some(1), "{page}");
+        read.extend(each(&page, "connections", "id"));
+        let Some(next) = page["next"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert!(all.len() > 1, "two readers");
+    read.sort_by_key(|id| id.to_string());
+    let mut sorted = all;
+    sorted.sort_by_key(|id| id.to_string());
+    assert_eq!(read, sorted);
     let close = || admin.delete(&service, &format!("{PATH}/{id}"));
     assert_eq!(close().expect(200)["pubkey"], json!(hex_of(2)));
     // The subscriber comes back by itself, as another connection, and misses nothing.

@@ -219,7 +219,7 @@ fn a_transaction_is_an_order_or_a_deposit() {
 #[test]
 fn a_memo_binds_a_payment_to_its_agent() {
     let doubles = Doubles::start();
-    let service = shop(&doubles).gather("deposit_memo = true").start();
+    let service = shop(&doubles).gather("deposit_memo = \"on\"").start();
     let (agent, other) = (service.agent(1), service.agent(2));
     let order = place(&service, &agent);
     let inbox = agent.get(&service, "/api/inbox").expect(200);

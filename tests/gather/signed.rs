@@ -324,6 +324,10 @@ async fn what_breaks_a_rule_is_told_and_leaves_nothing() {
         assert!(body.contains(reason), "{kind} {content}: {body}");
     }
     assert_eq!(counts(&service), before);
+    // The notice names the event where there is room for it: a `ref_id` has 50 characters at most.
+    let newest = &ann.get(&service, "/api/inbox?limit=1").expect(200)["messages"][0];
+    assert_eq!(newest["event_id"].as_str().map(str::len), Some(64), "{newest}");
+    assert!(newest.get("ref_type").is_none() && newest.get("ref_id").is_none(), "{newest}");
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ pub fn orders(browser: &Browser, service: &Service, doubles: &Doubles) -> Vec<(&
 #[test]
 fn a_person_orders_with_a_picture_pays_and_watches() {
     let doubles = Doubles::start();
-    let mut service = Service::with(&format!("{}deposit_memo = true\n", doubles.options()));
+    let mut service = Service::with(&format!("{}deposit_memo = \"on\"\n", doubles.options()));
     let browser = Browser::start();
     join(&browser, &service, "Ada");
     browser.go(&service.url("/shop"));

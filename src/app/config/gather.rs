@@ -20,6 +20,8 @@ pub struct GatherConfig {
     pub public_url: String,
     /// `None`: as the listener's address says.
     pub limit_addresses: Option<bool>,
+    /// `None`: as the listeners' addresses and the public URL say.
+    pub deposit_memo: Option<bool>,
     pub trusted_proxies: Vec<IpAddr>,
     pub chain_url: String,
     /// Empty: the explorer at `chain_url` is asked.
@@ -43,6 +45,7 @@ impl GatherConfig {
             registration: None,
             public_url: String::new(),
             limit_addresses: None,
+            deposit_memo: None,
             trusted_proxies: Vec::new(),
             chain_url: String::new(),
             node_url: String::new(),
@@ -138,7 +141,7 @@ pub(super) const KEYS: &[Key] = &[
         Ok(())
     })),
     key("gather.bch_address", Shape::Text, Some("BCH_ADDRESS"), |c, v| short(v).map(|a| c.gather.options.bch_address = a)),
-    key("gather.deposit_memo", Shape::Bool, None, |c, v| switch(v).map(|on| c.gather.options.deposit_memo = on)),
+    key("gather.deposit_memo", Shape::Text, None, |c, v| automatic(v).map(|memo| c.gather.deposit_memo = memo)),
     key("gather.chain_url", Shape::Text, None, |c, v| filled(v).and_then(|_| url(v)).map(|u| c.gather.chain_url = u)),
     key("gather.node_url", Shape::Text, None, |c, v| url(v).map(|u| c.gather.node_url = u)),
     key("gather.node_user", Shape::Text, None, |c, v| short(v).map(|t| c.gather.node_user = t)),
@@ -146,7 +149,7 @@ pub(super) const KEYS: &[Key] = &[
     key("gather.rate_url", Shape::Text, None, |c, v| filled(v).and_then(|_| url(v)).map(|u| c.gather.rate_url = u)),
     int!("gather.channel_members_max", 2..=10_000, channel_members_max),
     key("gather.limit_addresses", Shape::Text, None, |c, v| {
-        choice(v, &[("auto", None), ("on", Some(true)), ("off", Some(false))]).map(|l| c.gather.limit_addresses = l)
+        automatic(v).map(|limit| c.gather.limit_addresses = limit)
     }),
     key("gather.trusted_proxies", Shape::List, None, |c, v| addresses(v).map(|a| c.gather.trusted_proxies = a)),
     int!("gather.reader_threads", 1..=64, reader_threads),
@@ -156,6 +159,11 @@ pub(super) const KEYS: &[Key] = &[
     key("gather.tweets_url", Shape::Text, None, |c, v| filled(v).and_then(|_| url(v)).map(|u| c.gather.tweets_url = u)),
     int!("gather.clock_offset_seconds", -OFFSET_SECONDS_MAX..=OFFSET_SECONDS_MAX, clock_offset_seconds),
 ];
+
+/// `None`: where it listens decides.
+fn automatic(value: &Value) -> Result<Option<bool>, String> {
+    choice(value, &[("auto", None), ("on", Some(true)), ("off", Some(false))])
+}
 
 /// The login, as far as it is known; used only when both are there.
 fn admin(email: String, password: String) -> Option<(String, String)> {

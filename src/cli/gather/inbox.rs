@@ -87,7 +87,11 @@ pub(super) async fn run(
         .query("cursor", flags.cursor.as_ref());
     let found = flags.waiting.ask(session, &request).await?;
     answer(output, &found, |shown| {
-        format!("{}\n{} unread", list(shown, "messages", notice), shown.text("unread"))
+        let pushed_out = match found["removed"].as_i64() {
+            None | Some(0) => String::new(),
+            Some(removed) => format!("; {removed} gave way to newer ones: delete what you do not need"),
+        };
+        format!("{}\n{} unread{pushed_out}", list(shown, "messages", notice), shown.text("unread"))
     })?;
     // What was not printed is not marked.
     output.flush()?;

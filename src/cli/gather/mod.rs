@@ -8,6 +8,8 @@ mod inbox;
 mod market;
 mod money;
 mod order;
+mod own;
+mod search;
 mod session;
 mod show;
 mod views;
@@ -71,6 +73,15 @@ enum GatherCommand {
         axon gather reply POST - < answer.txt\n\nSome comments a day are free, then each costs a fee: `axon gather balance`."
     )]
     Reply(feed::ReplyFlags),
+    /// Change a post or comment of yours
+    #[command(after_help = own::EDIT_EXAMPLES)]
+    Edit(own::EditFlags),
+    /// Delete a post or comment of yours
+    #[command(after_help = own::DELETE_EXAMPLES)]
+    Delete(own::DeleteFlags),
+    /// Find words in posts, comments, skills and agents
+    #[command(after_help = search::EXAMPLES)]
+    Search(search::SearchFlags),
     /// Vote for or against a post, or take the vote back
     #[command(after_help = "Examples:\n  axon gather vote POST up\n  axon gather vote POST none")]
     Vote(feed::VoteFlags),
@@ -111,6 +122,7 @@ impl GatherCommand {
             GatherCommand::Register(_) => KeyUse::Makes,
             GatherCommand::Agents(_)
             | GatherCommand::Feed(_)
+            | GatherCommand::Search(_)
             | GatherCommand::Skill(SkillCommand::List { .. } | SkillCommand::Show { .. })
             | GatherCommand::Order(OrderCommand::Menu { .. } | OrderCommand::Options { .. }) => KeyUse::None,
             _ => KeyUse::Needs,
@@ -130,6 +142,9 @@ pub(super) async fn run(args: GatherArgs, output: &mut Output) -> Result<Outcome
         GatherCommand::Post(flags) => feed::post(session, &flags, output).await?,
         GatherCommand::Feed(flags) => feed::feed(session, &flags, output).await?,
         GatherCommand::Reply(flags) => feed::reply(session, &flags, output).await?,
+        GatherCommand::Edit(flags) => own::edit(session, &flags, output).await?,
+        GatherCommand::Delete(flags) => own::delete(session, &flags, output).await?,
+        GatherCommand::Search(flags) => search::run(session, &flags, output).await?,
         GatherCommand::Vote(flags) => feed::vote(session, &flags, output).await?,
         GatherCommand::Channel(command) => channel::run(session, &command, output).await?,
         GatherCommand::Inbox(flags) => inbox::run(session, &flags, output).await?,

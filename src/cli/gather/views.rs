@@ -21,7 +21,8 @@ Examples:
 Needs the key of an agent that is an admin (axon allow add KEY --role admin). The program gets each thread
 that fell silent on stdin: one JSON object, the post with its comments as a tree. What it prints becomes the
 thread's summary, is shown with it and published as an event. If it fails, prints nothing, or takes too
-long, that is said, and the thread is handed to it again in the next round.";
+long, that is said, and the thread is handed to it again in the next round. What takes too long is killed, the
+shell that is; with `exec CMD` it is the program itself.";
 
 /// Characters of a summary; what a program prints beyond them is dropped.
 const SUMMARY_CHARS_MAX: usize = 5_000;
@@ -59,6 +60,12 @@ pub(super) async fn summarise(
     flags: &SummariseFlags,
     output: &mut Output,
 ) -> Result<(), Failure> {
+    // Reading is anybody's: whoever may not store an answer is told before a program works for it.
+    session.send(&Request::get("/api/admin/stats")).await?;
+    if !flags.once {
+        let (quiet, every) = (flags.quiet_minutes, flags.every_s);
+        eprintln!("axon: sums up what was silent for {quiet} minutes; looks every {every} s, Ctrl-C ends it");
+    }
     loop {
         let failed = round(session, flags, output).await?;
         output.flush()?;

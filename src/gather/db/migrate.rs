@@ -5,16 +5,19 @@ use rusqlite::Connection;
 use std::path::Path;
 
 /// What brings a database from each version to the next.
-const MIGRATIONS: &[&[&str]] = &[&[
-    include_str!("schema/agents.sql"),
-    include_str!("schema/plumbing.sql"),
-    include_str!("schema/money.sql"),
-    include_str!("schema/feed.sql"),
-    include_str!("schema/market.sql"),
-    include_str!("schema/shop.sql"),
-    include_str!("schema/channels.sql"),
-    include_str!("schema/views.sql"),
-]];
+const MIGRATIONS: &[&[&str]] = &[
+    &[
+        include_str!("schema/agents.sql"),
+        include_str!("schema/plumbing.sql"),
+        include_str!("schema/money.sql"),
+        include_str!("schema/feed.sql"),
+        include_str!("schema/market.sql"),
+        include_str!("schema/shop.sql"),
+        include_str!("schema/channels.sql"),
+        include_str!("schema/views.sql"),
+    ],
+    &[include_str!("schema/numbers.sql"), include_str!("schema/inbox.sql")],
+];
 
 /// Applies what is missing, each version in a transaction of its own.
 pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), DatabaseError> {
@@ -41,6 +44,27 @@ pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), Databa
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_second_version_counts_what_the_first_has() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        MIGRATIONS[0].iter().for_each(|sql| connection.execute_batch(sql).unwrap());
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO agents (id, name, public_key, pubkey, fingerprint, created)
+                 VALUES ('a', 'a', '', x'00', '', 0), ('b', 'b', '', x'01', 'b', 0);
+                 INSERT INTO inbox (n, id, agent, type, subject, body, ref_type, ref_id, created)
+                 VALUES (3, 'x', 1, 'system', '', '', 'event', 'ff00', 1), (7, 'y', 1, 'tip', '', '', 'post', 'p', 2);",
+            )
+            .unwrap();
+        run(&mut connection, Path::new("x")).unwrap();
+        let text = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+        assert_eq!(text("SELECT group_concat(notices) FROM agents"), "2,0");
+        assert_eq!(text("SELECT group_concat(name || last) FROM numbers"), "calls0,comments0,inbox7,posts0");
+        let refs = "SELECT group_concat(ref_type || ref_id || coalesce(hex(event_id), ''), ' ') FROM inbox";
+        assert_eq!(text(refs), "FF00 postp");
+    }
 
     #[test]
     fn migrating_twice_changes_nothing_and_a_newer_file_is_left_alone() {

@@ -197,10 +197,8 @@ fn refuse(tx: &Tx<'_>, agent: &Agent, event: &SignedEvent, fault: &Fault) -> Res
         // Writing to a String cannot fail.
         let _ = write!(body, "; {}: {}", flaw.location, flaw.message);
     }
-    let id = event.id.to_hex();
-    let notice =
-        Notice { kind: "system", subject: "An event was not applied", body: &body, about: ("event", &id) };
-    inbox::notify(tx, agent.n, &notice)
+    let subject = "An event was not applied";
+    inbox::notify_of(tx, agent.n, event.id, &Notice { kind: "system", subject, body: &body, about: ("", "") })
 }
 
 /// One of our own events has its place in the log.

@@ -2,6 +2,7 @@
 
 use crate::gather::Fault;
 use crate::gather::input::range;
+use crate::gather::list::{Page, Paged, Paging};
 use crate::gather::ports::{Attributes, PrintService};
 use crate::gather::rules::money::Sats;
 use crate::gather::rules::text;
@@ -71,7 +72,7 @@ const PRODUCTS: [Product; 3] = [
 crate::gather::input! {
     /// Which page.
     pub struct ItemsQuery {
-        /// From 1; past the end: the last.
+        /// From 1, five each; past the end: the last. With a cursor it is ignored.
         page: i64 = range(1, i64::MAX).or(1),
     }
 }
@@ -79,7 +80,10 @@ crate::gather::input! {
 /// The menu.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Menu {
-    pub categories: Vec<MenuCategory>,
+    #[schema(value_type = Vec<MenuCategory>)]
+    pub categories: Page<MenuCategory>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// A category of goods.
@@ -95,9 +99,12 @@ pub struct MenuCategory {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct MenuItems {
     pub category: &'static str,
-    pub items: Vec<MenuItem>,
+    #[schema(value_type = Vec<MenuItem>)]
+    pub items: Page<MenuItem>,
+    /// Of the first item.
     pub page: usize,
     pub total_pages: usize,
+    /// The cursor of what comes next.
     pub next: Option<String>,
 }
 
@@ -132,30 +139,63 @@ pub fn product(id: &str) -> Option<&'static Product> {
 }
 
 /// `GET /api/menu`
-pub fn menu() -> Menu {
-    let href = format!("/api/menu/{CATEGORY}");
-    Menu { categories: vec![MenuCategory { id: CATEGORY, name: "Products", count: PRODUCTS.len(), href }] }
-}
-
-/// The products of a page and the page's number, of how many.
 ///
 /// # Errors
-/// 404 no such category.
-pub fn page(category: &str, page: i64) -> Result<(&'static [Product], usize, usize), Fault> {
+/// 422 a cursor that is none.
+pub fn menu(paging: &Paging) -> Result<Menu, Fault> {
+    let href = format!("/api/menu/{CATEGORY}");
+    let all = MenuCategory { id: CATEGORY, name: "Products", count: PRODUCTS.len(), href };
+    let rows = match place(paging)? {
+        None | Some(0) => vec![(all, [1])],
+        Some(_) => Vec::new(),
+    };
+    let (categories, next) = Page::fit(rows, 1, paging)?;
+    Ok(Menu { categories, next })
+}
+
+/// The number in a cursor of ours: how many rows came before.
+fn place(paging: &Paging) -> Result<Option<usize>, Fault> {
+    Ok(paging.after::<1>()?.map(|[before]| usize::try_from(before).unwrap_or(0)))
+}
+
+/// Some products of the catalogue, in its order.
+#[derive(Debug)]
+pub struct Shelf {
+    pub products: &'static [Product],
+    /// How many come before them.
+    before: usize,
+}
+
+/// The products of the page that is asked for.
+///
+/// # Errors
+/// 404 no such category; 422 a cursor that is none.
+pub fn page(category: &str, asked: &Paged<ItemsQuery>) -> Result<Shelf, Fault> {
     if category != CATEGORY {
         return Err(Fault::missing("there is no such category: GET /api/menu lists them"));
     }
-    let pages = PRODUCTS.len().div_ceil(PER_PAGE);
-    let page = usize::try_from(page).unwrap_or(usize::MAX).clamp(1, pages);
-    let from = (page - 1) * PER_PAGE;
-    Ok((&PRODUCTS[from..PRODUCTS.len().min(from + PER_PAGE)], page, pages))
+    let page = usize::try_from(asked.query.page).unwrap_or(usize::MAX).clamp(1, pages());
+    let before = place(&asked.page)?.unwrap_or((page - 1) * PER_PAGE).min(PRODUCTS.len());
+    Ok(Shelf { products: &PRODUCTS[before..PRODUCTS.len().min(before + PER_PAGE)], before })
+}
+
+fn pages() -> usize {
+    PRODUCTS.len().div_ceil(PER_PAGE)
 }
 
 impl MenuItems {
     /// `GET /api/menu/{category}`, of [`page`] and what each product costs.
-    pub fn new(items: Vec<MenuItem>, page: usize, pages: usize) -> MenuItems {
-        let next = (page < pages).then(|| format!("/api/menu/{CATEGORY}?page={}", page + 1));
-        MenuItems { category: CATEGORY, items, page, total_pages: pages, next }
+    ///
+    /// # Errors
+    /// Ours, if an item is no JSON.
+    pub fn new(shelf: &Shelf, items: Vec<MenuItem>, paging: &Paging) -> Result<MenuItems, Fault> {
+        let Shelf { products, before } = *shelf;
+        let rows = items.into_iter().zip(before as i64 + 1..).map(|(item, place)| (item, [place]));
+        let (items, cut) = Page::fit(rows.collect(), PER_PAGE as i64, paging)?;
+        let after = before + products.len();
+        let next = cut.or_else(|| (after < PRODUCTS.len()).then(|| after.to_string()));
+        let page = (before / PER_PAGE + 1).min(pages());
+        Ok(MenuItems { category: CATEGORY, items, page, total_pages: pages(), next })
     }
 }
 
@@ -260,9 +300,17 @@ mod tests {
 
     #[test]
     fn pages_are_clamped_and_sizes_in_order() {
-        let (items, page_number, pages) = page(CATEGORY, 99).unwrap();
-        assert_eq!((items.len(), page_number, pages), (3, 1, 1));
-        assert!(page("food", 1).is_err());
+        let asked = |page, cursor: Option<&str>| Paged {
+            query: ItemsQuery { page },
+            page: Paging { cursor: cursor.map(str::to_owned), ..Paging::default() },
+        };
+        let found = |asked: &Paged<ItemsQuery>| page(CATEGORY, asked).map(|shelf| shelf.products.len());
+        assert_eq!(found(&asked(99, None)).unwrap(), 3);
+        for (cursor, left) in [("0", 3), ("2", 1), ("3", 0), ("9223372036854775807", 0), ("-1", 3)] {
+            assert_eq!(found(&asked(1, Some(cursor))).unwrap(), left, "{cursor}");
+        }
+        assert!(found(&asked(1, Some("x"))).is_err());
+        assert!(page("food", &asked(1, None)).is_err());
         let mut sizes = vec!["5XL", "L", "one", "XS", "2XL", "M"];
         sizes.sort_by_key(|size| garment_order(size));
         assert_eq!(sizes, ["XS", "M", "L", "2XL", "5XL", "one"]);

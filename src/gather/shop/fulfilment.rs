@@ -68,7 +68,11 @@ pub(super) fn promise(tx: &Tx<'_>, order: &str) -> Result<(), Fault> {
 
 fn remember(tx: &Tx<'_>, kind: &str, order: &str, wait_seconds: i64) -> Result<(), Fault> {
     let due = tx.now().plus_seconds(wait_seconds).0;
-    tx.run("INSERT OR IGNORE INTO calls (kind, ref_id, due) VALUES (?1, ?2, ?3)", (kind, order, due))?;
+    tx.run(
+        "INSERT OR IGNORE INTO calls (n, kind, ref_id, due)
+         VALUES ((SELECT last + 1 FROM numbers WHERE name = 'calls'), ?1, ?2, ?3)",
+        (kind, order, due),
+    )?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use super::catalogue::{self, Product, RETRY_SECONDS};
 use super::designs;
 use super::price::Offer;
-use crate::gather::deposits::MEMO;
+use crate::gather::deposits::{self, MEMO};
 use crate::gather::inbox::{self, Notice};
 use crate::gather::input::{any, chars};
 use crate::gather::ports::{Attributes, PortError};
@@ -72,6 +72,9 @@ pub struct OrderPlaced {
     pub status: &'static str,
     pub total_bch: String,
     pub payment_address: String,
+    /// What an OP_RETURN output of the payment must say; left out: none is needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payment_memo: Option<String>,
     pub status_url: String,
     /// Until when the price holds, RFC 3339.
     pub expires_at: String,
@@ -187,9 +190,10 @@ pub fn place(
     let total_bch = offer.price.price();
     let expires_at = expires.rfc3339();
     let subject = format!("{} placed", short(&id));
-    let memo = match tx.context().options.deposit_memo {
-        true => format!(", with an OP_RETURN output that says {MEMO}{}", me.id),
-        false => format!(" (an OP_RETURN output that says {MEMO}{} keeps others from claiming it)", me.id),
+    let payment_memo = deposits::needed_memo(tx, &me.id);
+    let memo = match &payment_memo {
+        Some(memo) => format!(", with an OP_RETURN output that says {memo}"),
+        None => format!(" (an OP_RETURN output that says {MEMO}{} keeps others from claiming it)", me.id),
     };
     let body = format!(
         "Send {total_bch} BCH to {payment_address} before {expires_at}{memo}; once it is confirmed, \
@@ -199,7 +203,7 @@ pub fn place(
     inbox::notify(tx, me.n, &notice)?;
     let status_url = format!("/api/order/{id}");
     let status = "awaiting_payment";
-    Ok(OrderPlaced { order_id: id, status, total_bch, payment_address, status_url, expires_at })
+    Ok(OrderPlaced { order_id: id, status, total_bch, payment_address, payment_memo, status_url, expires_at })
 }
 
 /// How notices call an order.

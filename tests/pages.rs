@@ -21,8 +21,14 @@ mod live;
 mod market;
 #[path = "pages/members.rs"]
 mod members;
+#[path = "pages/notices.rs"]
+mod notices;
 #[path = "pages/operator.rs"]
 mod operator;
+#[path = "pages/outage.rs"]
+mod outage;
+#[path = "pages/person.rs"]
+mod person;
 #[path = "pages/quality.rs"]
 mod quality;
 #[path = "pages/service.rs"]

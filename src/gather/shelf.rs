@@ -29,8 +29,6 @@ pub struct Shown {
     pub author: String,
     /// Whether the author is verified.
     pub verified: bool,
-    /// The author's key now; 64 hex digits.
-    pub author_key: String,
     /// The event with which the author signed it, in hex.
     pub event_id: Option<String>,
     pub proof: Option<Proven>,
@@ -58,7 +56,7 @@ pub fn reviews_of(
     let [before] = paging.after::<1>()?.unwrap_or([i64::MAX]);
     let sql = "SELECT r.n, r.id, r.task, r.score, r.what_worked, r.what_failed, r.skill_feedback,
                    r.security_score, r.security_notes, r.counts, r.created, a.id, a.name,
-                   a.verified_at IS NOT NULL, a.pubkey, r.event_id, p.id, p.verified, p.kind = 'client'
+                   a.verified_at IS NOT NULL, r.event_id, p.id, p.verified, p.kind = 'client'
                FROM skills s CROSS JOIN reviews r ON r.skill = s.n JOIN agents a ON a.n = r.agent
                LEFT JOIN proofs p ON p.review = r.n
                WHERE s.id = ?1 AND r.n < ?2 ORDER BY r.n DESC LIMIT ?3";
@@ -68,9 +66,9 @@ pub fn reviews_of(
 }
 
 fn shown(row: &Row<'_>) -> rusqlite::Result<Shown> {
-    let proof = match row.get::<_, Option<String>>(16)? {
+    let proof = match row.get::<_, Option<String>>(15)? {
         None => None,
-        Some(id) => Some(Proven { id, verified: row.get(17)?, own: row.get(18)? }),
+        Some(id) => Some(Proven { id, verified: row.get(16)?, own: row.get(17)? }),
     };
     Ok(Shown {
         id: row.get(1)?,
@@ -86,8 +84,7 @@ fn shown(row: &Row<'_>) -> rusqlite::Result<Shown> {
         author_id: row.get(11)?,
         author: row.get(12)?,
         verified: row.get(13)?,
-        author_key: hex::encode(row.get::<_, Vec<u8>>(14)?),
-        event_id: row.get::<_, Option<Vec<u8>>>(15)?.map(hex::encode),
+        event_id: row.get::<_, Option<Vec<u8>>>(14)?.map(hex::encode),
         proof,
     })
 }

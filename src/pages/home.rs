@@ -16,9 +16,12 @@ struct Home<'a> {
     visit: &'a Visit,
     figures: Figures,
     posts: Vec<Markup>,
+    /// What the page listens to: new posts, and what becomes of those on it.
+    topics: String,
 }
 
 pub(super) fn show(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
     let posts = feed::newest(db, NEWEST)?;
-    visit.render(&Home { visit, figures: overview::figures(db)?, posts: rows(db, visit, posts)? })
+    let topics = posts.iter().fold("feed".to_owned(), |topics, post| format!("{topics},post:{}", post.id));
+    visit.render(&Home { visit, figures: overview::figures(db)?, posts: rows(db, visit, posts)?, topics })
 }

@@ -7,6 +7,7 @@
 //! | `home.rs`, `feed.rs`, … | one file per page: what it shows |
 //! | `templates/` | how it looks, one file per page; `layout.html` is around all |
 //! | `view.rs`, `markdown.rs`, `chart.rs` | pieces of markup: times, icons, texts of agents, bars |
+//! | `words.rs` | what operations say to programs, said to people |
 //! | `assets/` | styles, icons and scripts, built in; `assets.rs` serves them |
 //! | `headers.rs` | what a browser may do with a page, and from where it may be written to |
 //!
@@ -49,5 +50,6 @@ mod shop;
 mod skills;
 mod view;
 mod visit;
+mod words;
 
 pub use router::router;

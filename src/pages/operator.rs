@@ -1,6 +1,7 @@
 //! `/operator`: the relay live, and what its administrators do. The figures come every second by
 //! `assets/operator.js`; here is where they go.
 
+use super::view::Ui;
 use super::visit::Visit;
 use crate::base::Stage;
 use crate::gather::list::{Paged, Paging};
@@ -65,7 +66,7 @@ pub(super) fn show(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
         shards: (0..window.figures().shards.len()).collect(),
         storage: window.storage(),
         limits: rules.limits,
-        retention: rules.retention.iter().map(sentence).collect(),
+        retention: rules.retention.iter().map(|rule| sentence(visit, rule)).collect(),
         keys: keys.keys.into_rows(),
         keys_matching: keys.matching,
         keys_total: keys.total,
@@ -78,24 +79,40 @@ pub(super) fn show(db: &Db<'_>, visit: &Visit) -> Result<String, Fault> {
 }
 
 /// A retention rule as a sentence.
-fn sentence(rule: &RetentionRule) -> String {
+fn sentence(ui: &Ui, rule: &RetentionRule) -> String {
     let range = |(first, last): &(u16, u16)| match first == last {
         true => first.to_string(),
         false => format!("{first}–{last}"),
     };
     let kinds: Vec<String> = rule.kinds.iter().map(range).collect();
-    let of = if kinds.is_empty() { "Of all kinds".to_owned() } else { format!("Of {}", kinds.join(", ")) };
+    let of =
+        if kinds.is_empty() { "Of all kinds".to_owned() } else { format!("Of kinds {}", kinds.join(", ")) };
     let bounds = [
-        rule.age_seconds_max.map(|n| format!("not older than {n} s")),
-        rule.bytes_max.map(|n| format!("at most {n} bytes")),
-        rule.count_max.map(|n| format!("at most {n} events")),
+        rule.age_seconds_max.map(|n| format!("not older than {}", lasting(ui, n))),
+        rule.bytes_max.map(|n| format!("at most {}", ui.bytes(&n))),
+        rule.count_max.map(|n| format!("at most {} events", ui.count(&n))),
     ];
     format!("{of}: {}", bounds.into_iter().flatten().collect::<Vec<_>>().join(", "))
+}
+
+/// Seconds in the largest unit that divides them.
+fn lasting(ui: &Ui, seconds: u64) -> String {
+    const UNITS: [(u64, &str, &str); 4] = [
+        (86_400, "day", "days"),
+        (3_600, "hour", "hours"),
+        (60, "minute", "minutes"),
+        (1, "second", "seconds"),
+    ];
+    let fitting = UNITS.iter().find(|(unit, ..)| seconds.is_multiple_of(*unit));
+    let (unit, one, many) = fitting.unwrap_or(&UNITS[3]);
+    let n = i64::try_from(seconds / unit).unwrap_or(i64::MAX);
+    ui.plural(&n, one, many)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gather::rules::time::Time;
 
     #[test]
     fn a_rule_is_a_sentence() {
@@ -105,8 +122,12 @@ mod tests {
             bytes_max: None,
             count_max: count,
         };
-        assert_eq!(sentence(&rule(&[], None, Some(5))), "Of all kinds: at most 5 events");
+        let ui = Ui { now: Time(0) };
+        assert_eq!(sentence(&ui, &rule(&[], None, Some(5_000))), "Of all kinds: at most 5,000 events");
         let two = rule(&[(1, 1), (3, 9)], Some(60), Some(5));
-        assert_eq!(sentence(&two), "Of 1, 3–9: not older than 60 s, at most 5 events");
+        assert_eq!(sentence(&ui, &two), "Of kinds 1, 3–9: not older than 1 minute, at most 5 events");
+        for (seconds, said) in [(30 * 86_400, "30 days"), (5_400, "90 minutes"), (61, "61 seconds")] {
+            assert_eq!(lasting(&ui, seconds), said);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::visit::{Asked, Visit};
 use super::{
     account, agents, assets, channels, docs, feed, forms, headers, home, me, operator, post, proof, shop,
-    skills,
+    skills, words,
 };
 use crate::api::{self, Api, Stock};
 use crate::gather::{Db, Fault, FaultKind};
@@ -174,7 +174,7 @@ fn failed(fault: &Fault, visit: &Visit) -> Response {
         FaultKind::Unavailable => ("Busy", "Wait a moment, then reload."),
         _ => ("Something broke", "It was our fault and it is in the log. Reload to try again."),
     };
-    let detail = if fault.flaws.is_empty() { for_people(&fault.detail) } else { String::new() };
+    let detail = if fault.flaws.is_empty() { words::refusal(&fault.detail) } else { String::new() };
     let page = ErrorPage { visit, title, detail, advice, fault };
     let html = page.render().unwrap_or_else(|_| title.to_owned());
     let mut response = (api::status(fault.kind), Html(html)).into_response();
@@ -182,11 +182,4 @@ fn failed(fault: &Fault, visit: &Visit) -> Response {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
     response
-}
-
-/// A refusal's sentence without the hint, behind a colon, which operation an agent calls now.
-fn for_people(detail: &str) -> String {
-    let said = detail.split(": ").next().unwrap_or(detail);
-    let mut letters = said.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).chain(['.']).collect()).unwrap_or_default()
 }

@@ -177,11 +177,13 @@ fn said(status: &str) -> (&'static str, &'static str) {
 
 /// How people call an option's value.
 fn in_words(value: &str) -> String {
-    match value {
+    let words = match value {
         "ver" => "upright".to_owned(),
         "hor" => "across".to_owned(),
         value => value.replace('-', " "),
-    }
+    };
+    let mut letters = words.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
 #[cfg(test)]
@@ -194,7 +196,9 @@ mod tests {
             assert_eq!(said(status).0, words);
         }
         assert_eq!(said("cancelled"), ("Cancelled", "bad"));
-        assert_eq!(in_words("11-oz"), "11 oz");
+        for (value, words) in [("11-oz", "11 oz"), ("ver", "Upright"), ("a3", "A3"), ("XL", "XL"), ("", "")] {
+            assert_eq!(in_words(value), words);
+        }
     }
 
     #[test]

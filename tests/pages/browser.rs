@@ -165,6 +165,11 @@ impl Browser {
         entries.as_array().map(|entries| entries.iter().map(text).collect()).unwrap_or_default()
     }
 
+    /// The same but for answers that are refusals: a page may ask whether something is there.
+    pub fn faults(&self) -> Vec<String> {
+        self.log().into_iter().filter(|line| !line.contains("status of 4")).collect()
+    }
+
     /// The width of the window, and whether it is dark. The page has been drawn so when it returns.
     pub fn look(&self, width: u32, dark: bool) {
         let scheme = json!({"name": "prefers-color-scheme", "value": if dark { "dark" } else { "light" }});

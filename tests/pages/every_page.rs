@@ -2,12 +2,26 @@
 //! name, contrast and a place in the order of headings; nothing comes from elsewhere.
 
 use super::browser::Browser;
-use super::life::{join, write};
+use super::person::{agent, comment, join, make_channel, write};
 use super::service::Service;
 use super::{market, shop, shop_doubles::Doubles};
 
 /// The rules.
 const AUDIT: &str = include_str!("audit.js");
+
+/// So long after a page has loaded, a browser says that it did not need what it was told to load, with
+/// some room. The pictures take longer.
+const UNUSED_SAID_MS: u32 = 4_000;
+
+/// What is wrong with the scripts that a page has loaded: those of its head and no others, each once.
+const SCRIPTS: &str = "(() => {
+    const named = [...document.querySelectorAll('script[src], link[rel=modulepreload]')].map((el) => el.src || el.href).sort();
+    const loaded = performance.getEntriesByType('resource').map((entry) => entry.name)
+        .filter((url) => url.endsWith('.js') && !url.endsWith('/operator.js')).sort();
+    if (named.length < 20) return [`only ${named.length} scripts`];
+    const odd = (some, others) => some.filter((url, n) => !others.includes(url) || some.indexOf(url) !== n);
+    return [...odd(loaded, named).map((url) => `loaded twice, or not named: ${url}`), ...odd(named, loaded).map((url) => `not loaded: ${url}`)];
+})()";
 
 /// Width of the window in pixels.
 const WIDTHS: [u32; 3] = [360, 1280, 2560];
@@ -47,26 +61,20 @@ fn every_page_is_sound_for_guests_and_members() {
     let (member, guest) = (Browser::start(), Browser::start());
     join(&member, &service, "Ada");
     let post = write(&member, &service, "A post to look at");
-    member.type_into("#comment-body", "A first answer, with `code` and a [link](https://axon.example).");
-    member.click("#compose button[type=submit]");
+    comment(&member, "A first answer, with `code` and a [link](https://axon.example).");
     member.click("[data-action=reply]");
     member.type_into(".comment textarea", "An answer to the answer.");
     member.click(".comment form button[type=submit]");
     member.wait("document.querySelector('.replies')");
-    let agent = member.eval("document.querySelector('.me').dataset.agent");
-    let agent = agent.as_str().expect("an id");
-    member.go(&service.url("/channels"));
-    member.type_into("#name", "Harbour watch");
-    member.click("[data-action=make-channel] button[type=submit]");
-    member.wait("location.pathname.startsWith('/channel/')");
+    let agent = agent(&member);
+    let channel = format!("/channel/{}", make_channel(&member, &service, "Harbour watch", ""));
     member.type_into("#say-body", "Morning. 14 ships at anchor.");
     member.click("[data-action=say] button[type=submit]");
     member.wait("document.querySelector('.message')");
-    let channel = member.eval("location.pathname").as_str().expect("a path").to_owned();
 
     let market = [market::pages(&member, &service), shop::pages()].concat();
     let orders = shop::orders(&member, &service, &doubles);
-    let open = || public(&post, agent).into_iter().chain(market.clone()).collect::<Vec<_>>();
+    let open = || public(&post, &agent).into_iter().chain(market.clone()).collect::<Vec<_>>();
     let mine = [("channel", channel)].into_iter().chain(orders).chain(open()).collect();
     let (as_guest, as_member) = std::thread::scope(|scope| {
         let (service, open) = (&service, open());
@@ -118,10 +126,17 @@ pub fn look_at(browser: &Browser, service: &Service, who: &str, pages: Vec<(&str
 
 fn look(browser: &Browser, service: &Service, name: &str, path: &str, findings: &mut Vec<String>) {
     browser.go(&service.url(path));
-    // A refusal of the policy or a file that is not there is said on the console.
-    let said = browser.log().into_iter().filter(|line| !line.contains("status of 4"));
-    findings.extend(said.map(|line| format!("{name}: {line}")));
     look_here(browser, name, findings);
+    // Every script that is asked for at once is used, and none is fetched twice. (The icons are drawn from
+    // one file, which is in the cache.)
+    let scripts = browser.eval(SCRIPTS);
+    findings.extend(scripts.as_array().into_iter().flatten().map(|line| format!("{name}: {line}")));
+    // A refusal of the policy, a file that is not there, or one that was not needed is said on the console;
+    // the last some seconds later.
+    browser.wait(&format!(
+        "performance.now() > performance.getEntriesByType('navigation')[0].loadEventEnd + {UNUSED_SAID_MS}"
+    ));
+    findings.extend(browser.faults().into_iter().map(|line| format!("{name}: {line}")));
 }
 
 /// What is wrong with the page as it stands there, at every width and in both schemes.

@@ -2,11 +2,9 @@
 //! browser is told keeps the rest out.
 
 use super::browser::Browser;
-use super::life::{join, write};
-use super::market::act;
+use super::person::{act, agent, bring, comment, join, module, token, write};
 use super::service::Service;
 use super::shop_doubles::{ADDRESS, Doubles};
-use super::signed::bring;
 use serde_json::json;
 
 pub const ATTACK: &str = "\"'><script>window.hit=1</script><img src=x onerror=window.hit=1><b>x</b>";
@@ -33,8 +31,7 @@ fn markup_in_every_field_is_text() {
     browser.type_into("#tags", "hostile");
     browser.click("form[data-action=write] button[type=submit]");
     browser.wait("location.pathname.startsWith('/post/')");
-    browser.type_into("#comment-body", ATTACK);
-    browser.click("#compose button[type=submit]");
+    comment(&browser, ATTACK);
     browser.click("[data-action=reply]");
     assert!(browser.text(".comment form label").contains(ATTACK), "a script shows a name");
     let post = browser.eval("location.pathname").as_str().expect("a path").to_owned();
@@ -49,8 +46,7 @@ fn markup_in_every_field_is_text() {
     browser.wait("document.querySelector('.message')");
     let channel = browser.eval("location.pathname").as_str().expect("a path").to_owned();
 
-    let agent = browser.eval("'/agent/' + document.querySelector('.me').dataset.agent");
-    let agent = agent.as_str().expect("a path");
+    let agent = format!("/agent/{}", agent(&browser));
     let search = "/feed?q=%22%27%3E%3Cscript%3Ewindow.hit%3D1%3C%2Fscript%3E";
     let pages = [
         "/",
@@ -58,7 +54,7 @@ fn markup_in_every_field_is_text() {
         search,
         &post,
         "/agents",
-        agent,
+        &agent,
         "/channels",
         &channel,
         "/inbox",
@@ -83,11 +79,7 @@ fn markup_that_others_send_is_text() {
     join(&ada, &service, "Ada");
     join(&eve, &service, ATTACK);
     bring(&olga, &service, "Olga", &service.operator_pem());
-    let id = |browser: &Browser| {
-        let id = browser.eval("document.querySelector('.me').dataset.agent");
-        id.as_str().expect("an id").to_owned()
-    };
-    let (ada_id, eve_id) = (id(&ada), id(&eve));
+    let (ada_id, eve_id) = (agent(&ada), agent(&eve));
 
     let post = write(&ada, &service, "Plain");
     act(
@@ -118,9 +110,9 @@ fn markup_that_others_send_is_text() {
         ["javascript:window.hit=1", "https://x.example/\"><script>window.hit=1</script>", "data:text/html,x"]
     {
         let refused = eve.promise(&format!(
-            "import(new URL('session.js', document.querySelector('script[type=module]').src))
-             .then(({{ act }}) => act('POST', '/api/skills', {}))
+            "{}.then(({{ act }}) => act('POST', '/api/skills', {}))
              .then(() => 'taken', (error) => error.flaws[0].location)",
+            module("session"),
             skill(url)
         ));
         assert_eq!(refused, "body.url", "{url}");
@@ -156,12 +148,7 @@ fn markup_in_addresses_is_text() {
     let service = Service::start();
     let olga = Browser::start();
     bring(&olga, &service, "Olga", &service.operator_pem());
-    let token = olga.promise(
-        "import(new URL('session.js', document.querySelector('script[type=module]').src))
-         .then(({ freshToken }) => freshToken())",
-    );
-    let headers =
-        format!("Accept: text/html\r\nAuthorization: Bearer {}\r\n", token.as_str().expect("a token"));
+    let headers = format!("Accept: text/html\r\nAuthorization: Bearer {}\r\n", token(&olga));
     let attack =
         "%22%27%3E%3Cscript%3Ewindow.hit%3D1%3C%2Fscript%3E%3Cimg%20src%3Dx%20onerror%3Dwindow.hit%3D1%3E";
     let paths = [

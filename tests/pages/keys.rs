@@ -2,10 +2,10 @@
 //! relay; the old one opens nothing, what it signed stays signed, and no interruption loses both.
 
 use super::browser::Browser;
-use super::life::{join, write};
-use super::market::act;
+use super::every_page::look_here;
+use super::person::{act, agent, agree, bring, join, told, write};
 use super::service::Service;
-use super::signed::{SEED, bring, pem, pem_of};
+use super::signed::{SEED, pem, pem_of};
 use axon::client::gather::{Gather, Request};
 use axon::client::{Client, KeyPair, Roots};
 use serde_json::{Value, json};
@@ -29,10 +29,6 @@ fn pubkey(browser: &Browser) -> String {
     browser.text("#pubkey")
 }
 
-fn agent(browser: &Browser) -> Value {
-    browser.eval("document.querySelector('.me').dataset.agent")
-}
-
 #[test]
 fn a_person_changes_the_key_and_goes_on_with_the_new_one() {
     let service = Service::start();
@@ -48,7 +44,7 @@ fn a_person_changes_the_key_and_goes_on_with_the_new_one() {
     ada.click("a[href='/me/key']");
     ada.wait("document.querySelector('form[data-action=change-key]')");
     change(&ada, &service, Some(&pem_of(&NEW_SEED)));
-    ada.wait("document.querySelector('.toast')?.textContent.includes('Your key is changed')");
+    told(&ada, "Your key is changed");
     assert_eq!(pubkey(&ada), new.pubkey().to_hex());
 
     // After a reload, in the browser: a post that the new key signs, and a call.
@@ -64,8 +60,7 @@ fn a_person_changes_the_key_and_goes_on_with_the_new_one() {
     assert!(ada.text("#verified").contains(&new.pubkey().to_hex()));
     act(&ada, "PATCH", "/api/agents/me", &json!({"description": "goes on"}));
     // Others see which key was before.
-    let path = format!("/agent/{}", id.as_str().expect("an id"));
-    ada.go(&service.url(&path));
+    ada.go(&service.url(&format!("/agent/{id}")));
     assert!(ada.text(".keys").contains(&KeyPair::from_seed(&SEED).pubkey().to_hex()));
 
     // A program with the new key: on the relay and over HTTP. With the old one: nowhere.
@@ -73,7 +68,7 @@ fn a_person_changes_the_key_and_goes_on_with_the_new_one() {
     let new = KeyPair::from_seed(&NEW_SEED);
     let mut gather = Gather::new(&service.url(""), new, &Roots::public()).expect("a client");
     let me = runtime.block_on(gather.send(&Request::get("/api/agents/me"))).expect("its profile");
-    assert_eq!((&me["agent_id"], &me["description"]), (&id, &json!("goes on")));
+    assert_eq!((&me["agent_id"], &me["description"]), (&json!(id), &json!("goes on")));
     let old = || KeyPair::from_seed(&SEED);
     assert!(runtime.block_on(Client::new(&service.relay, old()).publisher()).is_err());
     let mut gather = Gather::new(&service.url(""), old(), &Roots::public()).expect("a client");
@@ -105,7 +100,7 @@ fn change_through(browser: &Browser, service: &Service, fault: &str) {
     browser.click("form[data-action=change-key] button[type=submit]");
     browser.click("dialog .danger");
     browser.wait("document.querySelector('#unfinished .note')");
-    browser.wait("document.querySelector('.toast.bad')?.textContent.includes('cannot be reached')");
+    told(browser, "cannot be reached");
 }
 
 #[test]
@@ -127,7 +122,7 @@ fn an_interrupted_change_of_the_key_loses_nothing() {
     change_through(&ada, &service, LOST_REQUEST);
     // No second one before the first has an end.
     change(&ada, &service, None);
-    ada.wait("document.querySelector('.toast.bad')?.textContent.includes('was begun before')");
+    told(&ada, "was begun before");
     ada.go(&service.url("/me/key"));
     ada.click("[data-action=finish-key]");
     let second = pubkey(&ada);
@@ -146,8 +141,45 @@ fn an_interrupted_change_of_the_key_loses_nothing() {
     // A key that is somebody's is refused, and nothing is left of the attempt.
     bring(&Browser::start(), &service, "Ben", &pem());
     change(&ada, &service, Some(&pem()));
-    ada.wait("document.querySelector('.toast.bad')?.textContent.includes('This key is or was an agent')");
+    told(&ada, "This key is or was an agent");
     ada.go(&service.url("/me"));
     assert_eq!(pubkey(&ada), third);
     assert_eq!(ada.eval("document.querySelector('#unfinished .note')"), Value::Null);
+}
+
+/// What an administrator may hangs on the key: the page says so to them alone, and who does what it says
+/// stays one.
+#[test]
+fn an_administrator_is_warned_and_keeps_the_way_to_the_operators_page() {
+    let service = Service::start();
+    let (ada, olga) = (Browser::start(), Browser::start());
+    let new = KeyPair::from_seed(&NEW_SEED).pubkey().to_hex();
+    join(&ada, &service, "Ada");
+    bring(&olga, &service, "Olga", &service.operator_pem());
+    for (browser, warned) in [(&ada, 0), (&olga, 1)] {
+        browser.go(&service.url("/me/key"));
+        browser.wait("document.querySelector('form[data-action=change-key]')");
+        assert_eq!(browser.eval("document.querySelectorAll('main .note.bad').length"), warned);
+    }
+    let warning = olga.text("main .note.bad");
+    assert!(
+        warning.contains("administrator\u{2019}s") && warning.contains("Allow the new one as admin first"),
+        "{warning}"
+    );
+    let mut findings = Vec::new();
+    look_here(&olga, "operator-key", &mut findings);
+    assert!(findings.is_empty(), "{}", findings.join("\n"));
+
+    olga.click("main .note.bad a");
+    olga.wait("document.getElementById('allowlist')");
+    olga.type_into("#pubkey", &new);
+    olga.eval("document.getElementById('role').value = 'admin'");
+    olga.click("[data-action=allow-key] button[type=submit]");
+    agree(&olga);
+    olga.wait(&format!("document.querySelector('#key-{new} .badge')?.textContent === 'admin'"));
+    change(&olga, &service, Some(&pem_of(&NEW_SEED)));
+    told(&olga, "Your key is changed");
+    assert_eq!(pubkey(&olga), new);
+    olga.click("a[href='/operator']");
+    olga.wait(&format!("document.querySelector('#key-{new} .badge')?.textContent === 'admin'"));
 }

@@ -2,9 +2,9 @@
 //! after a time without the service, nothing lost and nothing twice.
 
 use super::browser::Browser;
-use super::life::{join, write};
+use super::person::{agent, bring, comment, join, make_channel, write};
 use super::service::Service;
-use super::signed::{SEED, bring, pem};
+use super::signed::{SEED, pem};
 use axon::base::{Clock, Kind};
 use axon::client::{Client, EventBuilder, Filter, KeyPair, Start, Subscription, Update};
 use futures_util::StreamExt as _;
@@ -26,8 +26,7 @@ fn a_post_its_votes_and_its_comments_are_seen_by_others_at_once() {
     ben.wait(&format!("location.pathname === '{path}'"));
     // Nobody is disturbed while he types.
     ben.type_into("#comment-body", "half a thought");
-    ada.type_into("#comment-body", "An afterthought.");
-    ada.click("#compose button[type=submit]");
+    comment(&ada, "An afterthought.");
     ben.wait("document.querySelector('.comment .prose')?.textContent.trim() === 'An afterthought.'");
     assert_eq!(ben.eval("document.activeElement.value"), "half a thought");
 }
@@ -38,12 +37,8 @@ fn members_of_a_channel_talk_and_miss_nothing() {
     let (ada, ben) = (Browser::start(), Browser::start());
     join(&ada, &service, "Ada");
     join(&ben, &service, "Ben");
-    let ben_id = ben.eval("document.querySelector('.me').dataset.agent");
-    ada.go(&service.url(&format!("/channels?with={}", ben_id.as_str().expect("an id"))));
-    ada.type_into("#name", "Harbour watch");
-    ada.click("[data-action=make-channel] button[type=submit]");
-    let channel = ada.wait("location.pathname.startsWith('/channel/') && location.pathname");
-    ben.go(&service.url(channel.as_str().expect("a path")));
+    let channel = make_channel(&ada, &service, "Harbour watch", &agent(&ben));
+    ben.go(&service.url(&format!("/channel/{channel}")));
     ben.wait("document.getElementById('say')");
     let texts =
         "[...document.querySelectorAll('.message .prose')].map((el) => el.textContent.trim()).join('|')";
@@ -93,17 +88,13 @@ fn a_person_talks_with_a_program_on_the_relay() {
     let bot_id = {
         let browser = Browser::start();
         bring(&browser, &service, "Bot", &pem());
-        browser.eval("document.querySelector('.me').dataset.agent").as_str().expect("an id").to_owned()
+        agent(&browser)
     };
     join(&ada, &service, "Ada");
     ada.go(&service.url("/me"));
     ada.wait("document.getElementById('pubkey')");
     let ada_key = ada.text("#pubkey");
-    ada.go(&service.url(&format!("/channels?with={bot_id}")));
-    ada.type_into("#name", "Bridge");
-    ada.click("[data-action=make-channel] button[type=submit]");
-    let channel = ada.wait("location.pathname.startsWith('/channel/') && location.pathname.split('/')[2]");
-    let channel = channel.as_str().expect("an id").to_owned();
+    let channel = make_channel(&ada, &service, "Bridge", &bot_id);
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.expect("a runtime");

@@ -3,9 +3,9 @@
 
 use super::browser::Browser;
 use super::hostile::{ATTACK, is_harmless};
-use super::life::join;
+use super::person::{act, agent, join};
 use super::service::Service;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Adds a skill; the browser is at its page then.
 fn add(browser: &Browser, service: &Service, name: &str, description: &str) {
@@ -25,14 +25,6 @@ fn review(browser: &Browser, task: &str, score: &str, worked: &str) {
     browser.type_into("#what_worked", worked);
     browser.click("[data-action=review] button[type=submit]");
     browser.wait("document.querySelector('#reviews .task') && !document.querySelector('[aria-busy]')");
-}
-
-/// An operation as the person at this browser, by its own scripts.
-pub fn act(browser: &Browser, method: &str, path: &str, body: &Value) -> Value {
-    browser.promise(&format!(
-        "import(new URL('session.js', document.querySelector('script[type=module]').src))
-         .then(({{ act }}) => act('{method}', '{path}', {body}))"
-    ))
 }
 
 /// A page of each kind, for whoever looks at all of them.
@@ -121,8 +113,7 @@ fn a_person_reviews_a_skill_and_anybody_checks_it() {
     );
     assert_eq!(ada.text("#reviews a.badge"), "proved by its author");
     // It stands on the profile.
-    let agent = ada.eval("document.querySelector('.me').dataset.agent");
-    guest.go(&service.url(&format!("/agent/{}", agent.as_str().expect("an id"))));
+    guest.go(&service.url(&format!("/agent/{}", agent(&ada))));
     assert!(guest.text("#standing").contains("Reviews\n1\nof them proved by its key\n1"));
     let skills = guest.text("#skills");
     assert_eq!(skills.matches("acme/pdf").count(), 2, "added and reviewed: {skills}");
@@ -159,8 +150,7 @@ fn a_person_reviews_a_skill_and_anybody_checks_it() {
     assert_eq!(guest.eval("document.querySelectorAll('.board tbody tr').length"), 2);
     // What is not there yet or not allowed is said there, too; a script that fails is not.
     for browser in [&ada, &guest] {
-        let said = browser.log().into_iter().filter(|line| !line.contains("status of 4"));
-        assert_eq!(said.collect::<Vec<_>>(), Vec::<String>::new());
+        assert_eq!(browser.faults(), Vec::<String>::new());
     }
 }
 

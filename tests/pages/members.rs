@@ -2,29 +2,10 @@
 //! notices, pay in and tip, take back tokens, sign out; and an operator takes away what others wrote.
 
 use super::browser::Browser;
-use super::life::{join, write};
-use super::market::act;
+use super::person::{act, agent, agree, bring, comment, join, make_channel, token, told, write};
 use super::service::Service;
 use super::shop_doubles::{ADDRESS, Doubles};
-use super::signed::bring;
 use serde_json::{Value, json};
-
-fn agent(browser: &Browser) -> String {
-    let id = browser.wait("document.querySelector('.me')?.dataset.agent");
-    id.as_str().expect("an id").to_owned()
-}
-
-/// Says yes to the question.
-fn agree(browser: &Browser) {
-    browser.click("dialog[open] button[value=yes]");
-    browser.wait("!document.querySelector('dialog')");
-}
-
-fn told(browser: &Browser, text: &str) {
-    browser.wait(&format!(
-        "[...document.querySelectorAll('.toast')].some((toast) => toast.textContent.includes({text:?}))"
-    ));
-}
 
 #[test]
 fn what_one_wrote_one_takes_back() {
@@ -32,8 +13,7 @@ fn what_one_wrote_one_takes_back() {
     let ada = Browser::start();
     join(&ada, &service, "Ada");
     let path = write(&ada, &service, "Said too soon");
-    ada.type_into("#comment-body", "And this.");
-    ada.click("#compose button[type=submit]");
+    comment(&ada, "And this.");
     ada.click("[data-action=delete-comment]");
     agree(&ada);
     ada.wait("!document.querySelector('.comment') && document.getElementById('comments').textContent === '0 comments'");
@@ -55,9 +35,7 @@ fn members_invite_leave_and_read_their_notices() {
     join(&ben, &service, "Ben");
     ben.go(&service.url("/inbox"));
     ben.wait("document.querySelectorAll('.notice').length === 1");
-    ada.go(&service.url("/channels"));
-    ada.type_into("#name", "Harbour watch");
-    ada.click("[data-action=make-channel] button[type=submit]");
+    make_channel(&ada, &service, "Harbour watch", "");
     ada.click("details.members summary");
     ada.type_into("#agent_id", "nobody");
     ada.click("[data-action=invite] button[type=submit]");
@@ -117,11 +95,9 @@ fn tokens_are_taken_back_and_the_key_is_removed() {
     let ada = Browser::start();
     join(&ada, &service, "Ada");
     ada.go(&service.url("/me"));
-    let token = ada.promise(
-        "import(new URL('session.js', document.querySelector('script[type=module]').src)).then(({ freshToken }) => freshToken())",
-    );
+    let token = token(&ada);
     let with_old = format!(
-        "fetch('/api/agents/me', {{ headers: {{ Authorization: 'Bearer ' + {token} }} }}).then(({{ status }}) => status)"
+        "fetch('/api/agents/me', {{ headers: {{ Authorization: 'Bearer {token}' }} }}).then(({{ status }}) => status)"
     );
     assert_eq!(ada.promise(&with_old), 200);
     ada.click("[data-action=revoke]");

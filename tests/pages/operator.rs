@@ -3,19 +3,21 @@
 
 use super::browser::Browser;
 use super::every_page::{look_at, look_here};
+use super::person::{act, agent, bring};
 use super::service::Service;
-use super::signed::{SEED, bring, pem};
-use axon::client::{Client, Filter, KeyPair, Start, TagFilter, Update};
+use super::signed::{SEED, pem};
+use axon::base::{Clock, Kind};
+use axon::client::{Client, EventBuilder, Filter, KeyPair, Start, TagFilter, Update};
 use futures_util::StreamExt as _;
+use serde_json::json;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Events that a busy agent publishes at once.
+const BURST: u8 = 50;
 
 /// What stands in a place of the live figures.
 fn figure(name: &str) -> String {
     format!("document.querySelector('[data-figure=\"{name}\"]').textContent")
-}
-
-/// What its console says but for answers that are refusals: whether a key is known is asked by one.
-fn faults(browser: &Browser) -> Vec<String> {
-    browser.log().into_iter().filter(|line| !line.contains("status of 4")).collect()
 }
 
 fn as_operator(service: &Service) -> Browser {
@@ -31,7 +33,7 @@ fn an_operator_suspends_an_agent_and_sees_its_connection_close() {
     let service = Service::start();
     let (ada, olga) = (Browser::start(), as_operator(&service));
     bring(&ada, &service, "Ada", &pem());
-    let agent = ada.eval("document.querySelector('.me').dataset.agent").as_str().expect("an id").to_owned();
+    let agent = agent(&ada);
     // Nobody else gets in, or is shown the way.
     assert_eq!(ada.eval("document.querySelector('a[href=\"/operator\"]')"), serde_json::Value::Null);
     ada.go(&service.url("/operator"));
@@ -60,7 +62,7 @@ fn an_operator_suspends_an_agent_and_sees_its_connection_close() {
     olga.click("[data-action=unsuspend]");
     olga.wait("!document.getElementById('suspended')");
     runtime.block_on(client.publisher()).expect("it is let in again");
-    assert_eq!(faults(&olga), Vec::<String>::new());
+    assert_eq!(olga.faults(), Vec::<String>::new());
 }
 
 #[test]
@@ -88,7 +90,7 @@ fn an_operator_sees_who_is_connected_and_closes_a_connection() {
     olga.click("dialog .danger");
     olga.wait("document.querySelector('#journal td + td').textContent === 'close connection'");
     olga.wait(&format!("{}.includes('dismissed 1')", figure("closed")));
-    assert_eq!(faults(&olga), Vec::<String>::new());
+    assert_eq!(olga.faults(), Vec::<String>::new());
 }
 
 #[test]
@@ -100,9 +102,17 @@ fn an_operator_changes_the_allowlist_and_the_fees() {
     olga.type_into("#key-name", "<b>Watch</b>");
     olga.click("[data-action=allow-key] button[type=submit]");
     olga.wait(&format!("document.getElementById('key-{key}')?.textContent.includes('<b>Watch</b>')"));
+    // The same form changes its role.
+    olga.type_into("#pubkey", &key);
+    olga.eval("document.getElementById('role').value = 'auditor'");
+    olga.click("[data-action=allow-key] button[type=submit]");
+    olga.wait(&format!("document.querySelector('#key-{key} .badge')?.textContent === 'auditor'"));
     olga.click(&format!("#key-{key} button"));
     olga.click("dialog .danger");
     olga.wait(&format!("!document.getElementById('key-{key}')"));
+    olga.eval("document.getElementById('post_fee_usd').value = 'a lot'");
+    olga.click("[data-action=change-fees] button[type=submit]");
+    olga.wait("document.querySelector('.field-error')?.textContent === 'This must be a decimal number.'");
     olga.eval("document.getElementById('post_fee_usd').value = '0.5'");
     olga.click("[data-action=change-fees] button[type=submit]");
     olga.wait("document.querySelector('#journal td + td').textContent === 'fees'");
@@ -112,6 +122,132 @@ fn an_operator_changes_the_allowlist_and_the_fees() {
     olga.wait(&format!("{} !== '–'", figure("cpu")));
     let findings = look_at(&olga, &service, "operator", vec![("operator", "/operator".to_owned())]);
     assert!(findings.is_empty(), "{}", findings.join("\n"));
+}
+
+/// Every figure of the window moves when the relay works.
+#[test]
+fn the_figures_show_what_the_relay_does() {
+    let service = Service::start();
+    let olga = as_operator(&service);
+    let pubkey = KeyPair::from_seed(&SEED).pubkey().to_hex();
+    act(
+        &olga,
+        "POST",
+        "/api/admin/relay/keys",
+        &json!({"pubkey": pubkey, "name": "worker", "role": "member"}),
+    );
+    olga.eval(
+        "(() => { window.seen = new Set(); new MutationObserver(() => {
+            for (const el of document.querySelectorAll('[data-figure]')) if (!['–', '0', '0.0', '0 B', 'none'].includes(el.textContent)) window.seen.add(el.dataset.figure);
+         }).observe(document.getElementById('main'), { subtree: true, childList: true, characterData: true }); })()",
+    );
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (done, relay) = (&done, service.relay.as_str());
+        scope.spawn(move || publish_until(done, relay));
+        let names = [
+            "in",
+            "out",
+            "connections",
+            "subscriptions",
+            "cpu",
+            "memory",
+            "head",
+            "commits",
+            "publish_ms.50",
+            "publish_ms.99",
+            "commit_ms.50",
+            "fanout_ms.90",
+            "query_ms.50",
+            "verify_batch.50",
+            "verify_batch.99",
+            "commit_batch.50",
+            "connections.0",
+            "subscriptions.0",
+            "in.0",
+            "out.0",
+            "verify.0",
+            "commit.log",
+        ];
+        olga.wait(&format!(
+            "[{}].filter((name) => !window.seen.has(name)).length === 0",
+            json!(names).to_string().trim_matches(['[', ']'])
+        ));
+        done.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(olga.faults(), Vec::<String>::new());
+}
+
+/// Subscribes again and again, and publishes in bursts, as a busy agent.
+fn publish_until(done: &AtomicBool, relay: &str) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let client = Client::new(relay, KeyPair::from_seed(&SEED));
+        let publisher = client.publisher().await.expect("a login");
+        while !done.load(Ordering::Relaxed) {
+            let mut reader = client.subscribe(Filter::default(), Start::Beginning);
+            while !matches!(reader.next().await, Some(Ok(Update::CaughtUp(_)))) {}
+            for n in 0..BURST {
+                let event = EventBuilder {
+                    kind: Kind(1500),
+                    created_at: Clock::new().unix_seconds(),
+                    content: vec![n; 100],
+                    tags: Vec::new(),
+                };
+                let (_, wire) = client.key().sign_event(&event).expect("an event");
+                // At its limit it is told to wait.
+                let _ = publisher.publish(wire).await;
+            }
+        }
+    });
+}
+
+/// After a start with other shards the tables have their rows and columns, and all of them live.
+#[test]
+fn the_window_follows_a_relay_that_has_more_shards_than_before() {
+    let mut service = Service::start();
+    let olga = as_operator(&service);
+    let tables = "[document.querySelectorAll('[aria-labelledby=shards-head] tbody tr').length,
+        document.querySelectorAll('[aria-labelledby=stages-head] th').length].join()";
+    let alive = |shard: usize| {
+        format!(
+            "{} !== '–' && {} !== '–'",
+            figure(&format!("in.{shard}")),
+            figure(&format!("verify.{shard}"))
+        )
+    };
+    olga.wait(&alive(0));
+    assert_eq!(olga.eval(tables), "1,3");
+    olga.type_into("#reason", "half a thought");
+    for (shards, wanted) in [(2, "2,4"), (1, "1,3")] {
+        service.restart_with_shards(shards);
+        olga.wait(&format!("{tables} === '{wanted}'"));
+        olga.wait(&alive(shards - 1));
+        olga.wait("document.getElementById('live-fault').hidden");
+    }
+    assert_eq!(olga.eval("document.getElementById('reason').value"), "half a thought");
+}
+
+/// The same where no request fell into the time without the relay: what was before has no such shard.
+#[test]
+fn a_start_between_two_refreshes_is_no_fault() {
+    let service = Service::start();
+    let olga = as_operator(&service);
+    olga.wait(&format!("{} !== '–'", figure("in.0")));
+    olga.eval(
+        "(() => { const real = window.fetch; window.faults = []; window.fetch = async (path, ...rest) => {
+            const answer = await real(path, ...rest);
+            if (path !== '/api/admin/relay') return answer;
+            const body = await answer.json();
+            window.asked = (window.asked ?? 0) + 1;
+            if (window.asked < 4) body.shards.push(structuredClone(body.shards[0]));
+            return Response.json(body); };
+            new MutationObserver(() => window.faults.push(document.getElementById('live-fault').textContent))
+                .observe(document.getElementById('live-fault'), { childList: true, characterData: true, subtree: true }); })()",
+    );
+    olga.wait("window.asked > 5");
+    olga.wait(&format!("{} !== '–'", figure("in.0")));
+    assert_eq!(olga.eval("window.faults.filter(Boolean)"), json!([]));
 }
 
 /// A page that is shown costs under a hundredth of a core: it asks once a second, and so that is ten

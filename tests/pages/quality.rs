@@ -3,8 +3,7 @@
 //! page prints works.
 
 use super::browser::Browser;
-use super::life::{join, write};
-use super::market::act;
+use super::person::{act, agent, comment, join, make_channel, module, posts, token, told, write};
 use super::service::Service;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -42,11 +41,9 @@ fn the_keyboard_reaches_everything_and_shows_where_it_is() {
     let ada = Browser::start();
     join(&ada, &service, "Ada");
     let post = write(&ada, &service, "A post to walk through");
-    ada.type_into("#comment-body", "A comment.");
-    ada.click("#compose button[type=submit]");
+    comment(&ada, "A comment.");
     ada.wait("document.querySelector('.comment')");
-    let channel = act(&ada, "POST", "/api/channels", &json!({"name": "Harbour", "members": []}));
-    let channel = format!("/channel/{}", channel["channel"]["id"].as_str().expect("an id"));
+    let channel = format!("/channel/{}", make_channel(&ada, &service, "Harbour", ""));
     let mut findings = Vec::new();
     for path in ["/", "/feed", &post, "/write", &channel, "/me", "/me/key", "/skills", "/shop", "/join"] {
         ada.go(&service.url(path));
@@ -148,16 +145,12 @@ fn tokens_and_private_keys_are_nowhere_to_be_read() {
     let service = Service::start();
     let browser = Browser::start();
     join(&browser, &service, "Ada");
-    let module = |name: &str| {
-        format!("import(new URL('{name}.js', document.querySelector('script[type=module]').src))")
-    };
-    let token = browser.promise(&format!("{}.then(({{ freshToken }}) => freshToken())", module("session")));
-    let token = token.as_str().expect("a token");
+    let token = token(&browser);
     assert!(token.len() > 100);
     let kept = browser.eval("JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, document.documentElement.outerHTML, history.state])");
-    assert!(!kept.as_str().expect("a text").contains(token));
+    assert!(!kept.as_str().expect("a text").contains(&token));
     let stored = browser.promise(&format!("{}.then(({{ load }}) => load()).then((key) => [JSON.stringify(key), Object.keys(key), key.privateKey.extractable])", module("keys")));
-    assert!(!stored[0].as_str().expect("a text").contains(token));
+    assert!(!stored[0].as_str().expect("a text").contains(&token));
     assert_eq!(stored[2], false);
     let out = browser.promise(&format!(
         "{}.then(({{ load }}) => load()).then((key) => Promise.any(['pkcs8', 'jwk', 'raw'].map((form) => crypto.subtle.exportKey(form, key.privateKey))).then(() => 'out', () => 'in'))",
@@ -172,16 +165,7 @@ fn a_feed_of_a_hundred_posts_is_one_response() {
     let service = Service::start();
     let browser = Browser::start();
     join(&browser, &service, "Ada");
-    browser.promise(
-        "(async () => {
-             const at = (name) => import(new URL(`${name}.js`, document.querySelector('script[type=module]').src));
-             const [{ act, freshToken }, { solve }] = await Promise.all([at('session'), at('pow')]);
-             for (let n = 0; n < 100; n += 1) {
-                 const solved = await solve('post', await freshToken());
-                 await act('POST', '/api/posts', { title: `Post ${n}`, summary: 's', body: 'b', tags: ['many'], ...solved });
-             }
-         })().then(() => null)",
-    );
+    posts(&browser, 100, "many");
     let (head, body) = service.ask("GET", "/feed?limit=100", "Accept: text/html\r\n");
     assert!(head.starts_with("http/1.1 200"), "{head}");
     assert_eq!(String::from_utf8_lossy(&body).matches("class=\"post-row\"").count(), 100);
@@ -223,9 +207,7 @@ fn channels_with_something_new_are_marked_until_they_are_read() {
     let (ada, ben) = (Browser::start(), Browser::start());
     join(&ada, &service, "Ada");
     join(&ben, &service, "Ben");
-    let ben_id = ben.eval("document.querySelector('.me').dataset.agent");
-    let made = act(&ada, "POST", "/api/channels", &json!({"name": "Harbour", "members": [ben_id]}));
-    let channel = made["channel"]["id"].as_str().expect("an id").to_owned();
+    let channel = make_channel(&ada, &service, "Harbour", &agent(&ben));
     let say = |text: &str| {
         act(&ada, "POST", &format!("/api/channels/{channel}/messages"), &json!({ "body": text }))
     };
@@ -245,4 +227,128 @@ fn channels_with_something_new_are_marked_until_they_are_read() {
     assert_eq!(ben.eval(unread), 0);
     say("three");
     ben.wait(&format!("{unread} === 1"));
+}
+
+/// Who has no scripts reads everything that is public, finds and sorts, and is told why writing needs them.
+#[test]
+fn without_scripts_one_reads_and_is_told_what_needs_them() {
+    let service = Service::start();
+    let (ada, plain) = (Browser::start(), Browser::start());
+    join(&ada, &service, "Ada");
+    let post = write(&ada, &service, "Read me");
+    comment(&ada, "Read me, too.");
+    ada.wait("document.querySelector('.comment')");
+    act(&ada, "POST", "/api/skills", &json!({"id": "acme/pdf", "name": "acme/pdf"}));
+    plain.tools("Emulation.setScriptExecutionDisabled", json!({"value": true}));
+    let seen = |path: &str| {
+        plain.open(&service.url(path));
+        plain.eval("document.body.innerText").as_str().expect("a text").to_owned()
+    };
+    for (path, text) in [
+        ("/", "Read me"),
+        ("/feed?sort=newest", "Read me"),
+        ("/feed?q=read", "with \u{201c}read\u{201d}"),
+        (&post, "Read me, too."),
+        (&post, "Writing needs them"),
+        ("/agents?q=ad", "Ada"),
+        ("/skills", "acme/pdf"),
+        ("/skill/acme%2Fpdf", "Reviewing needs them"),
+        ("/shop/mug", "Ceramic Mug"),
+        ("/docs/protocol", "The wire specification"),
+        ("/write", "Writing needs scripts"),
+        ("/join", "Joining needs scripts"),
+        ("/me", "Signing in needs scripts"),
+        ("/channels", "Signing in needs scripts"),
+    ] {
+        assert!(seen(path).contains(text), "{path}: {text}");
+        let dead = plain.eval("[...document.querySelectorAll('form[data-action]:not(.vote), button[data-action], button[data-copy]')].filter((el) => el.checkVisibility()).map((el) => el.outerHTML)");
+        assert_eq!(dead, json!([]), "{path}: it would do nothing");
+    }
+    // Searching is a form, and going there a link.
+    plain.open(&service.url("/feed"));
+    plain.type_into("#q", "nothing-has-this\u{E007}");
+    assert!(plain.text("main").contains("Nothing found"));
+}
+
+/// What is copied is in the clipboard; where the browser forbids that it is selected, and one is told.
+#[test]
+fn what_is_to_be_copied_is_copied_or_selected() {
+    let service = Service::start();
+    let browser = Browser::start();
+    browser.tools(
+        "Browser.grantPermissions",
+        json!({"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"], "origin": service.url("")}),
+    );
+    browser.go(&service.url("/"));
+    browser.click("[data-copy=step-2]");
+    told(&browser, "Copied.");
+    assert_eq!(browser.promise("navigator.clipboard.readText()"), "axon gather register --name worker-7");
+    // As on a page that came over plain HTTP.
+    browser.eval("void Object.defineProperty(navigator, 'clipboard', { value: undefined })");
+    browser.click("[data-copy=step-2]");
+    told(&browser, "copy it with the keyboard");
+    assert_eq!(browser.eval("getSelection().toString()"), "axon gather register --name worker-7");
+}
+
+/// A mistake of ours is not told in the words of a script.
+#[test]
+fn what_breaks_is_said_in_words() {
+    let service = Service::start();
+    let ada = Browser::start();
+    join(&ada, &service, "Ada");
+    write(&ada, &service, "A post");
+    comment(&ada, "A comment.");
+    ada.wait("document.querySelector('[data-action=reply]')");
+    ada.eval("document.getElementById('compose').remove()");
+    ada.click("[data-action=reply]");
+    told(&ada, "Something on this page broke. Reload it, then try again.");
+    // And a refusal without the operation that a program would call next.
+    make_channel(&ada, &service, "Harbour", "");
+    ada.click("details.members summary");
+    ada.type_into("#agent_id", "nobody");
+    ada.click("[data-action=invite] button[type=submit]");
+    told(&ada, "There is no such agent.It may have been deleted, or its id has a mistake.");
+}
+
+/// What is wrong with an address is said in words.
+#[test]
+fn an_address_that_asks_too_much_is_answered_in_words() {
+    let service = Service::start();
+    let browser = Browser::start();
+    browser.go(&service.url("/feed?limit=1000"));
+    let said = browser.text("main");
+    assert!(said.contains("limit must be at most 100"), "{said}");
+    assert!(said.contains("Change what is named above"), "{said}");
+}
+
+/// A reader finds a post by its words, by its tag and by its age, without leaving the document.
+#[test]
+fn a_reader_searches_sorts_and_follows_a_tag() {
+    let service = Service::start();
+    let (ada, reader) = (Browser::start(), Browser::start());
+    join(&ada, &service, "Ada");
+    posts(&ada, 2, "tides");
+    let loud = write(&ada, &service, "A loud one");
+    let id = loud.trim_start_matches("/post/");
+    join(&reader, &service, "Ben");
+    act(&reader, "POST", &format!("/api/posts/{id}/vote"), &json!({"value": 1}));
+    let titles = "[...document.querySelectorAll('.post-row h3')].map((el) => el.textContent).join('|')";
+    reader.click("a[href='/agents']");
+    reader.click("a[href='/feed']");
+    reader.wait(&format!("{titles}.startsWith('A loud one|')"));
+    reader.eval("window.same = true");
+    reader.type_into("#q", &format!("post 1{ENTER}"));
+    reader.wait(&format!("{titles} === 'Post 1' && location.search === '?q=post+1'"));
+    reader.click("main .soft a[href='/feed']");
+    reader.wait(&format!("{titles}.split('|').length === 3"));
+    reader.click(".tag-cloud a[href='/feed?tag=tides']");
+    reader.wait("document.querySelector('h1').textContent === 'Posts about tides'");
+    reader.click(".segments a:nth-child(2)");
+    reader.wait(&format!("{titles} === 'Post 1|Post 0' && location.search.includes('sort=newest')"));
+    reader.click("a[href='/agents']");
+    reader.type_into("#q", &format!("ad{ENTER}"));
+    reader.wait("document.querySelectorAll('.person').length === 1 && document.querySelector('.person h3').textContent === 'Ada'");
+    assert_eq!(reader.eval("window.same"), true);
+    reader.eval("history.back()");
+    reader.wait("document.querySelectorAll('.person').length === 2");
 }

@@ -11,6 +11,7 @@ pub struct Service {
     /// The relay's, as clients sign it.
     pub relay: String,
     gather: String,
+    shards: usize,
     dir: tempfile::TempDir,
 }
 
@@ -30,8 +31,8 @@ impl Service {
     pub fn with(gather: &str) -> Service {
         let dir = tempfile::tempdir().expect("a scratch directory");
         let (address, relay) = (free_address().to_string(), format!("ws://{}", free_address()));
-        let child = run(&dir, &address, &relay, gather);
-        Service { child, address, relay, gather: gather.to_owned(), dir }
+        let child = run(&dir, &address, &relay, gather, 1);
+        Service { child, address, relay, gather: gather.to_owned(), shards: 1, dir }
     }
 
     /// kill −9, then a new process on the same data and the same address.
@@ -42,8 +43,27 @@ impl Service {
     /// The same, so many seconds later by its clock.
     pub fn restart_later(&mut self, seconds: u32) {
         self.kill();
-        let gather = format!("{}clock_offset_seconds = {seconds}\n", self.gather);
-        self.child = run(&self.dir, &self.address, &self.relay, &gather);
+        self.again(&format!("{}clock_offset_seconds = {seconds}\n", self.gather));
+    }
+
+    /// The same, with so many shards from now on.
+    pub fn restart_with_shards(&mut self, shards: usize) {
+        self.shards = shards;
+        self.restart();
+    }
+
+    /// kill −9, and no new process before `begin`.
+    pub fn end(&mut self) {
+        self.kill();
+    }
+
+    /// A new process on the same data and the same address.
+    pub fn begin(&mut self) {
+        self.again(&self.gather.clone());
+    }
+
+    fn again(&mut self, gather: &str) {
+        self.child = run(&self.dir, &self.address, &self.relay, gather, self.shards);
     }
 
     fn kill(&mut self) {
@@ -109,7 +129,7 @@ fn free_address() -> SocketAddr {
 /// Services outside; tests name doubles for those that they need.
 const OUTSIDE: [&str; 5] = ["chain_url", "rate_url", "gelato_product_url", "gelato_order_url", "tweets_url"];
 
-fn run(dir: &tempfile::TempDir, listen: &str, relay: &str, gather: &str) -> Child {
+fn run(dir: &tempfile::TempDir, listen: &str, relay: &str, gather: &str, shards: usize) -> Child {
     let config = dir.path().join("axon.toml");
     // Nobody outside is asked: what has no double is a closed port.
     let closed: String = OUTSIDE
@@ -119,7 +139,7 @@ fn run(dir: &tempfile::TempDir, listen: &str, relay: &str, gather: &str) -> Chil
         .collect();
     let toml = format!(
         "[relay]\nlisten = \"{}\"\nurls = [\"{relay}\"]\ndata_dir = {:?}\n\
-         durability = \"os\"\nshards = 1\n[http]\nlisten = \"{listen}\"\n[gather]\npow_register = 8\n\
+         durability = \"os\"\nshards = {shards}\n[http]\nlisten = \"{listen}\"\n[gather]\npow_register = 8\n\
          pow_post = 8\npow_min = 1\nfree_posts_per_week = 1000\nfree_comments_per_day = 1000\n{gather}{closed}",
         relay.trim_start_matches("ws://"),
         dir.path().join("data")

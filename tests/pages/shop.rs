@@ -2,8 +2,7 @@
 //! how far it is.
 
 use super::browser::Browser;
-use super::life::join;
-use super::market::act;
+use super::person::{act, agent, join};
 use super::service::Service;
 use super::shop_doubles::{ADDRESS, Doubles};
 use serde_json::json;
@@ -94,18 +93,17 @@ fn a_person_orders_with_a_picture_pays_and_watches() {
         60,
         "it was sent and is served"
     );
-    let agent = browser.eval("document.querySelector('.me').dataset.agent");
-    let agent = agent.as_str().expect("an id");
+    let agent = agent(&browser);
     assert_eq!(browser.text("#memo"), format!("gather:{agent}"));
 
     // Too little is refused with what to do; enough is taken, and the printer gets it.
-    browser.type_into("#tx_id", &doubles.pays_for(1, 3_400_000, agent));
+    browser.type_into("#tx_id", &doubles.pays_for(1, 3_400_000, &agent));
     browser.click("[data-action=pay] button[type=submit]");
     browser.wait(
         "[...document.querySelectorAll('.toast.bad')].some((el) => el.textContent.includes('are due'))",
     );
     browser.eval("document.getElementById('tx_id').value = ''");
-    browser.type_into("#tx_id", &doubles.pays_for(2, 3_500_001, agent).to_uppercase());
+    browser.type_into("#tx_id", &doubles.pays_for(2, 3_500_001, &agent).to_uppercase());
     browser.click("[data-action=pay] button[type=submit]");
     step(&browser, "Being made");
     browser.wait("[...document.querySelectorAll('.toast')].some((el) => el.textContent.includes('0.00000001 BCH above'))");

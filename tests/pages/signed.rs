@@ -2,7 +2,7 @@
 //! page, and the browser checks it itself.
 
 use super::browser::Browser;
-use super::life::{join, write};
+use super::person::{bring, comment, join, write};
 use super::service::Service;
 use axon::base::{Clock, Kind};
 use axon::client::{Client, EventBuilder, KeyPair};
@@ -11,8 +11,6 @@ use base64ct::{Base64, Encoding as _};
 use serde_json::{Value, json};
 
 pub const SEED: [u8; 32] = [7; 32];
-/// Gather's kind of a post.
-const POST: Kind = Kind(1100);
 
 /// The key as a program writes it.
 pub fn pem() -> String {
@@ -24,35 +22,16 @@ pub fn pem_of(seed: &[u8; 32]) -> String {
     format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", Base64::encode_string(&der))
 }
 
-/// Joins with a key that the person has.
-pub fn bring(browser: &Browser, service: &Service, name: &str, pem: &str) {
-    browser.go(&service.url("/join?next=%2Ffeed"));
-    browser.type_into("#name", name);
-    browser.click("input[value=bring]");
-    browser.type_into("#pem", pem);
-    browser.click("form[data-action=join] button[type=submit]");
-    browser.wait("location.pathname === '/feed' && document.querySelector('.me')");
-}
-
-/// A post, published on the relay; the event's id.
-fn publish(service: &Service, browser: &Browser) -> String {
-    let challenge = browser.promise(
-        "fetch('/api/pow/challenge', { method: 'POST', body: '{\"purpose\":\"post\"}', headers: { 'Content-Type': 'application/json' } })
-         .then((answer) => answer.json())",
-    );
-    let text = challenge["challenge"].as_str().expect("a challenge");
-    let difficulty =
-        challenge["difficulty"].as_u64().and_then(|n| u8::try_from(n).ok()).expect("a difficulty");
-    let nonce = (0u64..).map(|n| n.to_string()).find(|nonce| pow::solves(text, nonce, difficulty));
-    let content: Value = json!({"title": "Signed at sea", "summary": "s", "body": "b", "tags": ["sea"]});
+/// An event of the agent with this file's key, published on the relay; its id.
+pub fn publish(service: &Service, kind: u16, content: &Value, tags: Vec<(&str, Vec<&str>)>) -> String {
+    let owned = |(name, values): (&str, Vec<&str>)| {
+        (name.to_owned(), values.into_iter().map(str::to_owned).collect())
+    };
     let event = EventBuilder {
-        kind: POST,
+        kind: Kind(kind),
         created_at: Clock::new().unix_seconds(),
         content: content.to_string().into_bytes(),
-        tags: vec![
-            ("pow".to_owned(), vec![text.to_owned(), nonce.expect("there always is one")]),
-            ("t".to_owned(), vec!["sea".to_owned()]),
-        ],
+        tags: tags.into_iter().map(owned).collect(),
     };
     let client = Client::new(&service.relay, KeyPair::from_seed(&SEED));
     let (id, wire) = client.key().sign_event(&event).expect("an event");
@@ -64,12 +43,27 @@ fn publish(service: &Service, browser: &Browser) -> String {
     id.to_hex()
 }
 
+/// A post, with its work done.
+fn publish_post(service: &Service, browser: &Browser) -> String {
+    let challenge = browser.promise(
+        "fetch('/api/pow/challenge', { method: 'POST', body: '{\"purpose\":\"post\"}', headers: { 'Content-Type': 'application/json' } })
+         .then((answer) => answer.json())",
+    );
+    let text = challenge["challenge"].as_str().expect("a challenge");
+    let difficulty =
+        challenge["difficulty"].as_u64().and_then(|n| u8::try_from(n).ok()).expect("a difficulty");
+    let nonce = (0u64..).map(|n| n.to_string()).find(|nonce| pow::solves(text, nonce, difficulty));
+    let nonce = nonce.expect("there always is one");
+    let content = json!({"title": "Signed at sea", "summary": "s", "body": "b", "tags": ["sea"]});
+    publish(service, 1100, &content, vec![("pow", vec![text, &nonce]), ("t", vec!["sea"])])
+}
+
 #[test]
 fn a_brought_key_signs_in_again_and_its_events_are_checked_in_the_browser() {
     let service = Service::start();
     let browser = Browser::start();
     bring(&browser, &service, "Sailor", &pem());
-    let id = publish(&service, &browser);
+    let id = publish_post(&service, &browser);
     browser.wait("document.querySelector('.pill')");
     browser.click(".pill");
     browser.wait("document.querySelector('.post-row .badge')?.textContent === 'signed'");
@@ -107,16 +101,14 @@ fn what_a_person_writes_is_signed_by_the_person() {
     assert!(ben.text("#verified").contains("By my own hand"));
     ben.click(".vote button[value='1']");
     ben.wait("document.querySelector('.vote output').textContent === '1'");
-    ben.type_into("#comment-body", "So it is.");
-    ben.click("#compose button[type=submit]");
+    comment(&ben, "So it is.");
     ben.wait("document.querySelector('.comment .badge')?.textContent === 'signed'");
     assert_eq!(ben.eval("document.querySelectorAll('.comment').length"), 1, "it is there once");
     ben.click(".comment [data-action=verify]");
     ben.wait("document.querySelector('.checked .note.good')");
     assert!(ben.text(".checked").contains("So it is."));
     // What was found stays when the page is made new.
-    ben.type_into("#comment-body", "And again.");
-    ben.click("#compose button[type=submit]");
+    comment(&ben, "And again.");
     ben.wait("document.querySelectorAll('.comment').length === 2");
     assert!(ben.text(".checked .note.good").contains("Checked in this browser"));
 
@@ -135,7 +127,7 @@ fn what_a_person_writes_is_signed_by_the_person() {
     }
     ada.type_into("#tags", "not,a/tag");
     ada.click("form[data-action=write] button[type=submit]");
-    ada.wait("document.querySelector('.field-error') && document.getElementById('tags').getAttribute('aria-invalid') === 'true'");
+    ada.wait("document.querySelector('.field-error')?.textContent.startsWith('Each has 1 to 30 characters') && document.getElementById('tags').getAttribute('aria-invalid') === 'true'");
 
     // The relay is out of reach: the post is made all the same, and does not claim a signature.
     ada.eval("document.getElementById('tags').value = ''");
@@ -144,4 +136,31 @@ fn what_a_person_writes_is_signed_by_the_person() {
     ada.click("form[data-action=write] button[type=submit]");
     ada.wait("location.pathname.startsWith('/post/')");
     assert_eq!(ada.eval("document.querySelector('.signature')"), Value::Null);
+}
+
+/// A review that a program has signed, and a skill's page where a member checks it; a guest is told what
+/// checking takes.
+#[test]
+fn a_signed_review_is_checked_in_the_browser() {
+    let service = Service::start();
+    let (ada, guest) = (Browser::start(), Browser::start());
+    bring(&ada, &service, "Ada", &pem());
+    let review =
+        json!({"skill_id": "acme/pdf", "task": "Read a report", "score": 8.5, "what_worked": "Fast"});
+    let id = publish(&service, 111, &review, Vec::new());
+    ada.promise(
+        "(async () => {
+             const here = async () => (await fetch('/api/skills/acme%2Fpdf')).ok;
+             while (!(await here())) await new Promise((resolve) => { setTimeout(resolve, 20); });
+         })().then(() => null)",
+    );
+    for browser in [&ada, &guest] {
+        browser.go(&service.url("/skill/acme%2Fpdf"));
+        browser.click("#reviews .signature summary");
+        assert!(browser.text("#reviews .signature").contains(&id));
+        browser.click("#reviews [data-action=verify]");
+    }
+    ada.wait("document.querySelector('#reviews .checked .note.good, #reviews .signature .note.good')");
+    assert!(ada.text("#reviews .signature").contains("the signature is the author\u{2019}s."));
+    guest.wait("document.querySelector('dialog[open]')?.textContent.includes('asks the relay itself')");
 }

@@ -2,7 +2,7 @@
 
 use super::browser::Browser;
 use super::every_page::look_here;
-use super::life::join;
+use super::person::join;
 use super::service::Service;
 use super::tweet_double::Double;
 
@@ -45,9 +45,12 @@ fn a_person_is_verified_by_a_post_that_names_the_code() {
         submit(&ada, link);
         ada.wait(&format!("document.querySelector('.field-error')?.textContent.includes({said:?})"));
     };
-    refused("https://example.com/x", "This is not the URL of a tweet.");
+    refused(
+        "https://example.com/x",
+        "This is not the URL of a tweet: https://twitter.com/NAME/status/NUMBER.",
+    );
     double.answers(404, "", "x");
-    refused(LINK, "There is no such tweet.");
+    refused(LINK, "There is no such tweet: is it public, and the URL its own?");
     double.answers(500, "", "x");
     refused(LINK, "cannot be looked up now; try again later. Try again in 60 s.");
     double.answers(200, "hello @gather_is gtr-0000", "Some_One");

@@ -44,7 +44,7 @@ export function start() {
 async function run(source, button, fields, name = source.dataset.action) {
   if (button.getAttribute('aria-busy') === 'true') return;
   if (!FREE.has(name) && !isSignedIn()) {
-    await invite();
+    await invite(name);
     return;
   }
   button.setAttribute('aria-busy', 'true');
@@ -60,8 +60,9 @@ async function run(source, button, fields, name = source.dataset.action) {
   }
 }
 
-async function invite() {
-  const text = 'Writing and voting need an account. It takes a name and a few seconds; there is no password.';
+async function invite(name) {
+  const needs = name === 'verify' ? 'Your browser asks the relay itself, which answers those who have an account.' : 'Writing and voting need an account.';
+  const text = `${needs} It takes a name and a few seconds; there is no password.`;
   const here = `/join?next=${encodeURIComponent(location.pathname + location.search)}`;
   if (await confirm({ title: 'Join first', text, agree: 'Join' })) go(here);
 }
@@ -93,8 +94,15 @@ function clearErrors(source) {
 }
 
 async function copyText(id) {
-  await navigator.clipboard.writeText(document.getElementById(id).textContent.trim());
-  say('Copied.');
+  const place = document.getElementById(id);
+  try {
+    await navigator.clipboard.writeText(place.textContent.trim());
+    say('Copied.');
+  } catch {
+    // Not over plain HTTP, and not where the person forbids it.
+    getSelection().selectAllChildren(place);
+    say('This browser lets no page copy here. The text is selected: copy it with the keyboard.');
+  }
 }
 
 async function vote(form, { value }) {

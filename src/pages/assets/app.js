@@ -35,7 +35,8 @@ function attach() {
   const page = live + location.pathname + location.search;
   if (page === heardOn) return;
   hush();
-  heardOn = page;
+  // What is opened in the background listens when it is looked at.
+  heardOn = document.hidden ? '' : page;
   hush = () => {};
   if (!live || document.hidden) return;
   let count = 0;
@@ -45,7 +46,7 @@ function attach() {
       if (name === 'post' && !document.getElementById(`post-${id}`)) pill((count += 1));
       return;
     }
-    renew(live === 'feed' ? GATHER_FEED_MS : GATHER_MS);
+    renew(live.startsWith('feed') ? GATHER_FEED_MS : GATHER_MS);
   });
   const renew = (ms) => {
     timer ??= setTimeout(async () => {
@@ -68,12 +69,15 @@ function pill(count) {
  * A page nobody looks at does not listen: browsers open six connections to a service, whatever the
  * number of tabs. When it is looked at again it is made new.
  */
-function rest() {
+async function rest() {
   if (document.hidden) {
     hush();
     heardOn = '';
-  } else {
-    navigate.reload();
+    return;
+  }
+  // Until it listens again: a service that is away now comes back.
+  while (!document.hidden && !(await navigate.reload()) && heardOn === '') {
+    await new Promise((resolve) => { setTimeout(resolve, AGAIN_MS); });
   }
 }
 

@@ -26,7 +26,7 @@ const NONCE_BYTES = LOGIN_PREFIX.length + 32;
 /** Why there can be no keys here, in a sentence; null if there can. */
 export async function impossible() {
   if (!window.isSecureContext || !crypto.subtle) {
-    return 'Browsers make keys only over HTTPS, or on localhost. Open this page at such an address.';
+    return 'Browsers make keys and check signatures only over HTTPS, or on localhost. Open this page at such an address.';
   }
   try {
     await crypto.subtle.generateKey('Ed25519', false, ['sign', 'verify']);

@@ -1,7 +1,7 @@
 // What happens elsewhere, as it happens: server-sent events, resumed by the position in the log.
 // By fetch and not by EventSource, because private topics need the token.
 
-import { freshToken } from './session.js';
+import { freshToken, isSignedIn, renew } from './session.js';
 
 const RETRY_MS = [1_000, 2_000, 5_000, 10_000, 30_000];
 
@@ -27,8 +27,10 @@ async function run(topics, after, heard, signal) {
         heard('again', {}, position);
         continue;
       }
+      // Taken back from elsewhere: the key gets another one.
+      if (response.status === 401 && isSignedIn() && failures < RETRY_MS.length) await renew();
       // What is refused is refused the next time, too; what is busy is not.
-      if (response.status >= 400 && response.status < 500 && response.status !== 429) return;
+      else if (response.status >= 400 && response.status < 500 && response.status !== 429) return;
       if (response.ok) {
         for await (const event of events(response.body)) {
           failures = -1;

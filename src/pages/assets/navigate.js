@@ -3,11 +3,12 @@
 
 import { Problem } from './api.js';
 import { morph } from './morph.js';
-import { freshToken } from './session.js';
+import { freshToken, isSignedIn, renew } from './session.js';
 import { complain } from './toast.js';
 
 const PAGE = 'text/html';
 let around = { before() {}, after() {} };
+/** The request under way, and whether it is for another page. */
 let going = null;
 
 /** Has links and searches stay in this document; `hooks` are called around every arrival. */
@@ -51,16 +52,20 @@ const remember = () => history.replaceState({ ...history.state, scroll: scrollY 
 async function load(href, { scroll, focus, stay }) {
   // The token is for this service.
   if (new URL(href).origin !== location.origin) throw new Error(`${href} is elsewhere`);
-  going?.abort();
-  const mine = new AbortController();
+  // Whoever is on the way to another page goes there.
+  if (stay && going?.leaves) return false;
+  going?.request.abort();
+  const mine = { request: new AbortController(), leaves: !stay };
   going = mine;
   const main = document.getElementById('main');
   main.setAttribute('aria-busy', 'true');
   try {
-    const token = await freshToken();
-    const headers = { Accept: PAGE, ...(token && { Authorization: `Bearer ${token}` }) };
-    const response = await fetch(href, { headers, signal: mine.signal });
-    const page = new DOMParser().parseFromString(await response.text(), PAGE);
+    let { response, page } = await ask(href, mine.request.signal);
+    if (isSignedIn() && page.querySelector('#top:not([data-lost]) [data-guest]')) {
+      // The token was taken back from elsewhere: the key gets another one.
+      await renew();
+      ({ response, page } = await ask(href, mine.request.signal));
+    }
     if (!response.headers.get('Content-Type')?.startsWith(PAGE) || !page.getElementById('main')) {
       // Something that is no page of ours is the browser's; an outage leaves the reader where he is.
       if (response.status >= 500) throw new Problem(response.status, { detail: 'the service is not ready' });
@@ -78,8 +83,20 @@ async function load(href, { scroll, focus, stay }) {
     if (error.name !== 'AbortError' && !stay) complain(error);
     return false;
   } finally {
-    if (going === mine) main.removeAttribute('aria-busy');
+    if (going === mine) {
+      going = null;
+      main.removeAttribute('aria-busy');
+    }
   }
+}
+
+async function ask(href, signal) {
+  const token = await freshToken();
+  const headers = { Accept: PAGE, ...(token && { Authorization: `Bearer ${token}` }) };
+  const response = await fetch(href, { headers, signal }).catch((error) => {
+    throw error.name === 'AbortError' ? error : new Problem(0, { detail: 'the service cannot be reached' });
+  });
+  return { response, page: new DOMParser().parseFromString(await response.text(), PAGE) };
 }
 
 function show(page) {

@@ -2,6 +2,7 @@
 //
 // The relay counts; rates and percentiles are the difference of two answers, made here.
 
+import { sentence } from './api.js';
 import { confirm } from './dialog.js';
 import { element, icon } from './element.js';
 import { reload } from './navigate.js';
@@ -31,6 +32,8 @@ export function after() {
 }
 
 const isHere = () => document.getElementById('relay-live') !== null;
+/** Shards that the page has places for. */
+const rows = () => document.querySelectorAll('[data-figure^="connections."]').length;
 
 async function watch() {
   watching = true;
@@ -39,12 +42,17 @@ async function watch() {
     let fault = '';
     try {
       const now = await act('GET', '/api/admin/relay');
+      // After a start with another number of shards the tables are others.
+      if (isHere() && now.shards.length !== rows()) {
+        before = null;
+        await reload();
+      }
       if (before && now.at_ms > before.at_ms) shown = figures(before, now);
       before = now;
       if (now.log.failure) fault = `Nothing is stored at present: ${now.log.failure}`;
     } catch (error) {
       [before, shown] = [null, new Map()];
-      fault = `No figures: ${error.message}. Trying again.`;
+      fault = `No figures now. ${error.said ?? sentence(error.message)} Trying again.`;
     }
     if (isHere()) paint(fault);
     await next;

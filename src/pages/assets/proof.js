@@ -5,6 +5,7 @@ import { call, keysOf } from './api.js';
 import { fromBase64, fromHex, fromPem, toHex, utf8 } from './bytes.js';
 import { verify } from './ed25519.js';
 import { element } from './element.js';
+import { impossible } from './keys.js';
 import { hashOf, ofPlatform, ofReviewer } from './review-form.js';
 
 export const actions = { 'verify-proof': show };
@@ -13,6 +14,8 @@ export const actions = { 'verify-proof': show };
 const SPKI_PREFIX = '302a300506032b6570032100';
 
 async function show(button) {
+  const reason = await impossible();
+  if (reason) throw new Error(reason);
   const place = document.getElementById(button.getAttribute('aria-controls'));
   place.replaceChildren();
   const proof = await call('GET', `/api/proofs/${button.dataset.proof}`);

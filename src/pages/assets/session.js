@@ -19,7 +19,7 @@ export const myKey = () => key;
 
 /** The token, fresh; null without an account. */
 export async function freshToken() {
-  if (token && Date.now() > expires - EARLY_MS) await again();
+  if (token && Date.now() > expires - EARLY_MS) await renew();
   return token;
 }
 
@@ -42,9 +42,11 @@ export async function resume() {
   return false;
 }
 
-/** Signs in again, whatever has become of the key. */
-async function again() {
-  if (!(await resume())) throw new Problem(401, { detail: 'the key in this browser has no account any more' });
+/** Signs in again, whatever has become of the key: the token was taken back, or is old. */
+export async function renew() {
+  if (await resume()) return;
+  [key, token, agent] = [null, null, null];
+  throw new Problem(401, { detail: 'the key in this browser has no account any more' });
 }
 
 /** Gets a token. One page at a time: a service keeps one nonce per key. */
@@ -72,7 +74,7 @@ export async function act(method, path, body) {
     return await call(method, path, body, await freshToken());
   } catch (problem) {
     if (problem.status !== 401 || !key) throw problem;
-    await again();
+    await renew();
     return call(method, path, body, token);
   }
 }

@@ -1,6 +1,6 @@
 // Short messages at the edge of the page.
 
-import { Problem } from './api.js';
+import { plain, Problem, sentence } from './api.js';
 import { element, icon } from './element.js';
 import { Cancelled } from './pow.js';
 
@@ -15,10 +15,10 @@ export function say(text) {
 export function complain(error) {
   if (error instanceof Cancelled) return;
   if (!(error instanceof Problem)) console.error(error);
-  const parts = [element('p', {}, [sentence(error.message)])];
+  const parts = [element('p', {}, [explained(error)])];
   const flaws = error.flaws ?? [];
   if (flaws.length) {
-    const item = ({ location = '', message }) => element('li', {}, [`${location.replace(/^body\./, '')}: ${message}`]);
+    const item = ({ location = '', message }) => element('li', {}, [`${location.replace(/^body\./, '')}: ${plain(message)}`]);
     parts.push(element('ul', {}, flaws.map(item)));
   }
   if (error.advice) parts.push(element('p', {}, [error.advice]));
@@ -34,4 +34,8 @@ function show(parts, kind) {
   if (!kind) setTimeout(() => toast.remove(), STAYS_MS);
 }
 
-const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? '' : '.');
+/** What our own scripts throw is said to people; what a browser throws is a mistake of ours. */
+function explained(error) {
+  if (error instanceof Problem) return error.said;
+  return error.constructor === Error ? sentence(error.message) : 'Something on this page broke. Reload it, then try again.';
+}

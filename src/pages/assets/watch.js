@@ -32,7 +32,5 @@ async function look() {
   // What cannot be seen now is looked for the next time.
   const { status } = looks ? await act('GET', path).catch(() => ({})) : {};
   const changed = status && status !== shown && watched.isConnected && watched.dataset.watch === path;
-  // Whoever is on the way to another page goes there.
-  const leaving = document.querySelector('main[aria-busy]');
-  if (!changed || leaving || !(await reload())) again();
+  if (!changed || !(await reload())) again();
 }

@@ -25,8 +25,8 @@ pub const INDEX_FLUSH_EVENTS: f64 = 262_144.0;
 /// Index families with one row for each event: author, kind, author and kind. A fourth has one
 /// for each tag; the fifth, one for 4 096 events, is too small to count.
 pub const INDEX_ROWS: f64 = 3.0;
-/// An index row in a memtable: 28 bytes with its lengths, a list's node, rounded up.
-pub const INDEX_ROW_BYTES: f64 = 44.0;
+/// An index row in a memtable: 28 bytes with its lengths, the list's links, in steps of 16.
+pub const INDEX_ROW_BYTES: f64 = 49.0;
 
 /// What each id in the log keeps in the block cache: its filter's 16 bits, its part of an index block.
 pub const ID_HELD_BYTES: f64 = 2.25;

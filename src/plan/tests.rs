@@ -117,7 +117,8 @@ fn more_of_anything_never_costs_less() {
         for pair in plans.windows(2) {
             let [less, more] = pair else { continue };
             assert!(more.cores.total >= less.cores.total * 0.999, "{name}: cores");
-            assert!(more.memory.total >= less.memory.total, "{name}: memory");
+            // Of large events the ring holds fewer, and less beside their bytes.
+            assert!(more.memory.total >= less.memory.total * 0.99, "{name}: memory");
             assert!(more.disk.bytes_kept >= less.disk.bytes_kept, "{name}: disk");
             assert!(
                 more.network.out_bytes_per_second >= less.network.out_bytes_per_second * 0.999,

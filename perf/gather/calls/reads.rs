@@ -3,7 +3,7 @@
 use super::{Call, Kind, Known};
 use crate::gather::client::{Request, escape};
 use crate::gather::fill::{name, skill_name};
-use crate::gather::text::{Draws, tag, word};
+use crate::gather::text::{Draws, TAGS, tag, word};
 use crate::gather::world::What;
 
 /// Every call that reads.

@@ -2,7 +2,8 @@
 //! tested by itself: it answers, forwards what matches, and replays. One thread per connection.
 
 use crate::bench::Bench;
-use crate::options::{Command, Cores, Load, Plan, RelayArgs};
+use crate::options::{Command, Cores, Load, RelayArgs};
+use crate::plan::Plan;
 use crate::page;
 use crate::repeat;
 use crate::report::{Jobs, Report};

@@ -22,7 +22,7 @@
 use crate::failure::{Failure, Result};
 use crate::frame::put_message;
 use crate::keys::Identity;
-use crate::options::Plan;
+use crate::plan::Plan;
 use crate::script::{content, topic};
 use axon::base::{EventId, Kind, Signature};
 use axon::event::EventBuilder;

@@ -3,7 +3,7 @@
 use crate::failure::{Failure, Result};
 use crate::frame::put_message;
 use crate::keys::Identity;
-use crate::options::Plan;
+use crate::plan::Plan;
 use axon::base::Kind;
 use axon::event::EventBuilder;
 use axon::wire::ClientMessage;

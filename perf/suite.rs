@@ -1,6 +1,7 @@
 //! The canonical set: what `axon-perf all` runs, and its one table.
 
-use crate::options::{Command, Load, Plan, RelayArgs};
+use crate::options::{Command, Load, RelayArgs};
+use crate::plan::Plan;
 use crate::report::{Report, short};
 use axon::base::Kind;
 use std::fmt::Write as _;

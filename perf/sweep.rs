@@ -3,7 +3,8 @@
 
 use crate::bench::Bench;
 use crate::failure::{Failure, Result};
-use crate::options::{Options, Plan, RelayArgs};
+use crate::options::{Options, RelayArgs};
+use crate::plan::Plan;
 use crate::repeat;
 use crate::report::{Report, short};
 use axon::base::Clock;

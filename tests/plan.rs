@@ -50,6 +50,7 @@ fn a_plan_says_what_is_needed_and_what_limits() {
         "headroom",
         "assumptions",
         "limited by",
+        "store.cache_bytes = ",
         "100 events/s, 500 deliveries/s",
     ] {
         assert!(said.contains(part), "{part}: {said}");
@@ -59,6 +60,10 @@ fn a_plan_says_what_is_needed_and_what_limits() {
     assert_eq!((said["rate"].as_f64(), said["fits"].as_bool()), (Some(100.0), Some(true)));
     assert_eq!(said["curve"].as_array().map(Vec::len), Some(7));
     assert!(said["cores"]["by_part"]["shards"].as_f64().is_some_and(|cores| cores > 0.0));
+    // A month of this is more ids than the default has room for.
+    let cache = said["settings"][0]["value"].as_f64();
+    assert_eq!(said["settings"][0]["key"].as_str(), Some("store.cache_bytes"));
+    assert!(cache.is_some() && cache == said["memory"]["block_cache"].as_f64());
     assert!(said["assumptions"].as_array().is_some_and(|all| !all.is_empty()));
 }
 

@@ -1,6 +1,7 @@
 //! The runs of a calibration. Each differs from another in the one thing whose price it tells.
 
-use crate::options::{Command, Load, Plan, RelayArgs};
+use crate::options::{Command, Load, RelayArgs};
+use crate::plan::Plan;
 use axon::base::Kind;
 
 /// What a run is for.

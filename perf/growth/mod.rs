@@ -5,7 +5,8 @@ mod store;
 
 use crate::bench::Bench;
 use crate::failure::{Failure, Result};
-use crate::options::{Command, Load, Options, Plan, RelayArgs};
+use crate::options::{Command, Load, Options, RelayArgs};
+use crate::plan::Plan;
 use crate::repeat;
 use crate::report::{Report, short};
 use axon::base::Clock;

@@ -6,7 +6,8 @@ pub use table::short;
 
 use crate::machine::{DiskSync, Machine};
 use crate::meter::{Measured, Server};
-use crate::options::{Plan, RelayArgs};
+use crate::options::RelayArgs;
+use crate::plan::Plan;
 use crate::process::Memory;
 use crate::split::Split;
 use hdrhistogram::Histogram;

@@ -1,6 +1,7 @@
 //! The four workloads, and how each is described to the planner.
 
-use crate::options::{Command, Load, Options, Plan, RelayArgs};
+use crate::options::{Command, Load, Options, RelayArgs};
+use crate::plan::Plan;
 use crate::report::Report;
 use axon::plan::{Calibration, Counts, Description, Durability, event_bytes};
 

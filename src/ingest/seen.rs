@@ -293,6 +293,28 @@ mod tests {
         assert_eq!(set.len(), IDS as usize);
     }
 
+    /// What is said here of memory, computed from how tables lie: it is what the planner counts with.
+    #[test]
+    fn an_id_takes_as_much_as_the_planner_counts() {
+        use crate::plan::sizes::{SEEN_ID_BYTES, SEEN_PARTITIONS, SEEN_SECOND_BYTES};
+        /// Entries of a tree's node, of which the least are in use, and what is beside them.
+        const NODE: (usize, usize, usize) = (11, 6, 16);
+        assert_eq!(PARTITIONS as f64, SEEN_PARTITIONS);
+        for ids in [1, 3, 4, 7, 8, 28, 29, 448, 449, 7_168, 7_169, 100_000] {
+            let set = SeenSet::with_partitions(1, 1 << 20, 900);
+            assert!((0..ids).all(|n| set.insert(&id(n), 1_000, 1_000) == Seen::Fresh));
+            let partition = set.partitions[0].lock().unwrap();
+            // At most seven of eight buckets are used; each has a byte beside it, and so have 16
+            // behind the last one.
+            let buckets = (partition.seconds[&1_000].capacity() * 8 / 7).next_power_of_two();
+            let table = buckets * (size_of::<ShortId>() + 1) + 16;
+            let entry = (NODE.0 * size_of::<(i64, HashSet<ShortId>)>() + NODE.2).div_ceil(NODE.1);
+            let (ids, held) = (ids as f64, (table + entry) as f64);
+            assert!(held <= ids * SEEN_ID_BYTES + SEEN_SECOND_BYTES, "{ids}: {held}");
+            assert!(held >= ids * SEEN_ID_BYTES * 0.48, "{ids}: {held}");
+        }
+    }
+
     #[test]
     fn a_bound_of_nothing_refuses_everything() {
         let set = SeenSet::new(0, 900);

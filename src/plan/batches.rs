@@ -55,14 +55,22 @@ pub(super) struct Mill<'a> {
     /// In the order of [`COEFFICIENTS`]: looked up once, for batches are found by many trials.
     prices: Vec<f64>,
     shards: f64,
+    cores: f64,
 }
 
 impl<'a> Mill<'a> {
-    pub fn new(deployment: &'a Deployment, calibration: &'a Calibration, shards: usize) -> Mill<'a> {
+    /// `cores` are those of the machine, not always the deployment's: the curve asks for as many
+    /// as it takes.
+    pub fn new(
+        deployment: &'a Deployment,
+        calibration: &'a Calibration,
+        shards: usize,
+        cores: f64,
+    ) -> Mill<'a> {
         let price =
             |coefficient: &Coefficient| calibration.prices.get(coefficient.name).copied().unwrap_or(0.0);
         let prices = COEFFICIENTS.iter().map(price).collect();
-        Mill { deployment, prices, shards: shards.max(1) as f64 }
+        Mill { deployment, prices, shards: shards.max(1) as f64, cores }
     }
 
     /// The batches at `rate` events per second.
@@ -87,13 +95,14 @@ impl<'a> Mill<'a> {
         }
     }
 
+    /// `turn_events`: of turns whose size is known.
     fn settled(&self, rate: f64, turn_events: Option<f64>) -> Batches {
         let begin = turn_events.unwrap_or(1.0);
         let mut batches = Batches { turn_events: begin, turn_us: 0.0, commit_events: 1.0, commit_us: 0.0 };
         for _ in 0..ROUNDS {
-            let next = self.better(rate, &batches);
+            let next = self.better(rate, &batches, turn_events);
             batches = Batches {
-                turn_events: turn_events.unwrap_or((batches.turn_events * next.turn_events).sqrt()),
+                turn_events: (batches.turn_events * next.turn_events).sqrt(),
                 turn_us: (batches.turn_us + next.turn_us) / 2.0,
                 commit_events: (batches.commit_events * next.commit_events).sqrt(),
                 commit_us: (batches.commit_us + next.commit_us) / 2.0,
@@ -102,12 +111,14 @@ impl<'a> Mill<'a> {
         batches
     }
 
-    fn better(&self, rate: f64, at: &Batches) -> Batches {
+    fn better(&self, rate: f64, at: &Batches, turn_events: Option<f64>) -> Batches {
         let speed = self.speed(rate, at);
-        let (turn_events, commit_events) = match self.deployment.pace {
-            Pace::Rate(_) => (self.open_turn(rate, at, speed), self.open_commit(rate, at, speed)),
-            Pace::Window(_) => (self.closed_turn(), self.closed_commit(at.turn_events)),
+        let (open_turn, commit_events) = match self.deployment.pace {
+            Pace::Rate(_) => (true, self.open_commit(rate, at, speed)),
+            Pace::Window(_) => (false, self.closed_commit(at.turn_events)),
         };
+        let turn_events = turn_events
+            .unwrap_or_else(|| if open_turn { self.open_turn(rate, at, speed) } else { self.closed_turn() });
         let next = Batches { turn_events, commit_events, ..*at };
         Batches { turn_us: self.turn_us(rate, &next, speed), commit_us: self.commit_us(&next, speed), ..next }
     }
@@ -170,8 +181,8 @@ impl<'a> Mill<'a> {
     /// threads need beyond the cores that are left to them is taken from everybody.
     fn speed(&self, rate: f64, at: &Batches) -> f64 {
         let others = self.cpu_us(rate, at, |part| part != Part::Shards) / 1e6;
-        let left = (self.deployment.cores - self.shards).max(0.0);
-        (1.0 - (others - left).max(0.0) / self.deployment.cores).clamp(SPEED_MIN, 1.0)
+        let left = (self.cores - self.shards).max(0.0);
+        (1.0 - (others - left).max(0.0) / self.cores).clamp(SPEED_MIN, 1.0)
     }
 
     /// Of the parts that are asked for, in one second at `rate`.

@@ -62,7 +62,7 @@ pub struct Use {
     pub share: f64,
 }
 
-/// Every part's use at `rate`, the most used first.
+/// Every part's use at `rate`, the most used first, where the relay has so many `cores`.
 pub(super) fn uses(
     deployment: &Deployment,
     calibration: &Calibration,
@@ -70,7 +70,7 @@ pub(super) fn uses(
     rate: f64,
     cores: f64,
 ) -> Vec<Use> {
-    let mill = Mill::new(deployment, calibration, shards);
+    let mill = Mill::new(deployment, calibration, shards, cores);
     let full = mill.full_batches(rate);
     let counts = mill.counts(rate, &full);
     let cpu = cpu_us(&counts, &calibration.prices);
@@ -78,7 +78,7 @@ pub(super) fn uses(
     // A committer without time left makes the largest commits.
     let committing = mill.counts(rate, &mill.full_commits(full));
     let committer_us = cpu_us(&committing, &calibration.prices)[&Part::Committer];
-    let network = Network::of(&counts);
+    let network = Network::full(&counts);
     let disk = Disk::of(&counts, deployment, calibration);
     let sync_us = if deployment.durability == Durability::Fsync { deployment.sync_us } else { 0.0 };
     let shares = [

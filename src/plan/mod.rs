@@ -18,8 +18,10 @@ mod calibration;
 mod capacity;
 mod coefficients;
 mod deployment;
+mod memory;
 mod outcome;
 mod resources;
+pub mod sizes;
 #[cfg(test)]
 mod tests;
 
@@ -28,5 +30,6 @@ pub use calibration::{Calibration, CalibrationError, FORMAT, Facts, Residual};
 pub use capacity::{Limit, Use};
 pub use coefficients::{COEFFICIENTS, Coefficient, Counts, Part, cpu_us};
 pub use deployment::{Deployment, Description, Durability, Violation, event_bytes};
-pub use outcome::{Cores, CurvePoint, Latency, Load, Memory, Plan, plan, predict};
+pub use memory::{Memory, Setting};
+pub use outcome::{Cores, CurvePoint, Latency, Load, Plan, plan, predict};
 pub use resources::{Disk, Network};

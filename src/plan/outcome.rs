@@ -5,8 +5,10 @@ use super::calibration::Calibration;
 use super::capacity::{Limit, Use, capacity, uses};
 use super::coefficients::{Counts, Part, cpu_us};
 use super::deployment::{Deployment, Pace};
+use super::memory::{Memory, Setting, settings};
 use super::resources::{Disk, Network};
-use crate::base::limits::{KEY_CACHE_MAX, Limits, SHARDS_MAX};
+use super::sizes;
+use crate::base::limits::SHARDS_MAX;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -16,16 +18,6 @@ const USE_GOOD: f64 = 0.7;
 
 /// Of the memory, what a plan uses at most: the rest is the kernel's page cache.
 const MEMORY_GOOD: f64 = 0.8;
-
-/// Memory of a shard before its first connection: counts beside the interest table, read
-/// buffer, ring, scratch buffers (`tuning.md`).
-const SHARD_BYTES: f64 = 6e6;
-/// A checked public key in a shard's cache.
-const KEY_BYTES: f64 = 200.0;
-/// Defaults of `store.*` once they have filled: block cache, tail ring, two of each memtable.
-const STORE_BYTES: f64 = (256 + 128 + 2 * (32 + 16 + 32)) as f64 * 1_048_576.0;
-/// An ephemeral id that is remembered.
-const SEEN_BYTES: f64 = 64.0;
 
 /// A disk whose slowest syncs take longer than so many of the usual ones was measured badly.
 const SYNC_SPREAD_MAX: f64 = 1_000.0;
@@ -55,6 +47,8 @@ pub struct Plan {
     pub fits: bool,
     /// What does not fit.
     pub problems: Vec<String>,
+    /// What must be set in the configuration: the plan counts on it.
+    pub settings: Vec<Setting>,
     pub assumptions: Vec<String>,
     pub curve: Vec<CurvePoint>,
 }
@@ -68,23 +62,6 @@ pub struct Cores {
     pub us_per_delivery: Option<f64>,
     /// Of all of it, what replays take.
     pub replay_share: f64,
-}
-
-/// Bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Memory {
-    /// The process without load, and its shards.
-    pub relay: f64,
-    pub store: f64,
-    pub connections: f64,
-    pub subscriptions: f64,
-    /// Checked keys and remembered ephemeral ids.
-    pub caches: f64,
-    /// The kernel's, of idle sockets.
-    pub sockets: f64,
-    pub total: f64,
-    /// More, if readers are slow and the disk stalls at the same time: the bounds of the queues.
-    pub queues_at_most: f64,
 }
 
 /// Microseconds inside the relay, from a publish to its delivery.
@@ -101,6 +78,10 @@ pub struct CurvePoint {
     pub shards: usize,
     pub events_per_second: f64,
     pub deliveries_per_second: f64,
+    /// Deliveries that leave in one socket write, on shards that have no time left. More shards
+    /// have fewer readers each: more of what a turn brings is for the same one, and a delivery
+    /// gets cheaper.
+    pub deliveries_per_write: f64,
     pub limit: Limit,
     /// All threads at that rate.
     pub cores: f64,
@@ -120,6 +101,7 @@ pub fn plan(deployment: &Deployment, calibration: &Calibration) -> Plan {
     let overloaded = uses.iter().any(|part| part.share > 1.0) && deployment.rate().is_some();
     let disk = Disk::of(&counts, deployment, calibration);
     let memory = Memory::of(deployment, calibration, shards, &counts);
+    let settings = settings(deployment, &counts, &memory);
     let mut plan = Plan {
         shards,
         rate,
@@ -134,6 +116,7 @@ pub fn plan(deployment: &Deployment, calibration: &Calibration) -> Plan {
         capacity,
         fits: false,
         problems: Vec::new(),
+        settings,
         assumptions: assumptions(deployment, calibration),
         curve: curve(deployment, calibration),
         deployment: deployment.clone(),
@@ -155,7 +138,7 @@ pub struct Load {
 /// The work and the CPU of so many events per second on so many shards. Publishers with a window
 /// come to that rate; it does not change how they batch.
 pub fn predict(deployment: &Deployment, calibration: &Calibration, shards: usize, rate: f64) -> Load {
-    let mill = Mill::new(deployment, calibration, shards);
+    let mill = Mill::new(deployment, calibration, shards, deployment.cores);
     let batches = mill.batches(rate);
     let counts = mill.counts(rate, &batches);
     Load { batches, counts, cores: Cores::of(&counts, calibration) }
@@ -176,14 +159,16 @@ fn curve(deployment: &Deployment, calibration: &Calibration) -> Vec<CurvePoint> 
     let point = |shards: usize| {
         // Cores are what the curve asks for, so they do not limit it.
         let (rate, limit) = capacity(deployment, calibration, shards, f64::MAX);
-        let mill = Mill::new(deployment, calibration, shards);
-        let cpu = cpu_us(&mill.counts(rate, &mill.full_batches(rate)), &calibration.prices);
+        let mill = Mill::new(deployment, calibration, shards, f64::MAX);
+        let counts = mill.counts(rate, &mill.full_batches(rate));
+        let writes = counts.delivery_writes;
         CurvePoint {
             shards,
             events_per_second: rate,
             deliveries_per_second: rate * deployment.deliveries,
+            deliveries_per_write: if writes > 0.0 { counts.deliveries / writes } else { 0.0 },
             limit,
-            cores: cpu.values().sum::<f64>() / 1e6,
+            cores: cpu_us(&counts, &calibration.prices).values().sum::<f64>() / 1e6,
         }
     };
     CURVE_SHARDS.into_iter().map(point).collect()
@@ -203,33 +188,6 @@ impl Cores {
             us_per_event: per(total_us, counts.events),
             us_per_delivery: (counts.deliveries > 0.0).then(|| per(total_us, counts.deliveries)),
             replay_share: per(total_us - without_us, total_us),
-        }
-    }
-}
-
-impl Memory {
-    fn of(deployment: &Deployment, calibration: &Calibration, shards: usize, counts: &Counts) -> Memory {
-        let (facts, limits, shards) = (&calibration.facts, Limits::default(), shards as f64);
-        let ephemeral = counts.events - counts.stored;
-        let seen = (ephemeral * limits.seen_window_seconds as f64).min(limits.seen_ids_max as f64);
-        let relay = facts.idle_bytes + SHARD_BYTES * shards;
-        let store = if counts.stored > 0.0 { STORE_BYTES } else { 0.0 };
-        let connections = facts.connection_bytes * deployment.connections;
-        let subscriptions = facts.subscription_bytes * deployment.subscriptions;
-        let keys = deployment.connections.max(deployment.authors).min(KEY_CACHE_MAX as f64);
-        let caches = keys * KEY_BYTES * shards + seen * SEEN_BYTES;
-        let sockets = facts.socket_bytes * deployment.connections;
-        let of_shard = (limits.shard_queue_bytes_max + limits.shard_in_flight_bytes_max) as f64;
-        let of_connections = deployment.connections * limits.queue_bytes_max as f64;
-        Memory {
-            relay,
-            store,
-            connections,
-            subscriptions,
-            caches,
-            sockets,
-            total: relay + store + connections + subscriptions + caches + sockets,
-            queues_at_most: (of_shard * shards).min(of_connections),
         }
     }
 }
@@ -258,12 +216,21 @@ fn problems(plan: &Plan) -> Vec<String> {
             out.push(format!("{} {what}: {:.0} % used", part.limit.name(), part.share * 100.0));
         }
     }
-    if plan.memory.total > MEMORY_GOOD * deployment.ram_bytes {
-        out.push(format!(
+    let (memory, gib) = (&plan.memory, f64::from(1 << 30));
+    if memory.total > MEMORY_GOOD * deployment.ram_bytes {
+        let mut problem = format!(
             "memory is not enough: {:.1} GiB of {:.1}, and a fifth is the page cache's",
-            plan.memory.total / f64::from(1 << 30),
-            deployment.ram_bytes / f64::from(1 << 30)
-        ));
+            memory.total / gib,
+            deployment.ram_bytes / gib
+        );
+        if memory.ids > memory.total / 2.0 {
+            problem += &format!(
+                "; {:.1} GiB are the filters of ids in {} days of log: keep fewer days",
+                memory.ids / gib,
+                deployment.retention_days
+            );
+        }
+        out.push(problem);
     }
     out
 }
@@ -284,12 +251,20 @@ fn assumptions(deployment: &Deployment, calibration: &Calibration) -> Vec<String
     if matches!(deployment.pace, Pace::Window(_)) {
         out.push("publishers wait for answers: the rate is what the relay can do".to_owned());
     }
-    let most = Limits::default().connections_max as f64;
-    if deployment.connections > most {
+    if deployment.ephemeral < 1.0 {
         out.push(format!(
-            "limits.connections_max ({most:.0} by default) and the limit on open files are raised above {:.0}",
-            deployment.connections
+            "the store as it is set by default, but for what is to be set: two memtables of each family, log and ids full, \
+             the indexes flushed every {:.0} events; {:.1} bytes of filter and index for each id in the log",
+            sizes::INDEX_FLUSH_EVENTS,
+            sizes::ID_HELD_BYTES * (1.0 + sizes::IDS_DELETED_SHARE)
         ));
+    }
+    if deployment.deliveries > 0.0 {
+        out.push(
+            "on more shards each has fewer readers, and more deliveries for one of them leave in one write: \
+             where shard CPU limits, the rate may grow more than the shards do"
+                .to_owned(),
+        );
     }
     if deployment.connections > 1.0 {
         out.push(

@@ -10,7 +10,7 @@ use serde::Serialize;
 const SEGMENT_BYTES: f64 = 1_448.0;
 const SEGMENT_OVERHEAD_BYTES: f64 = 90.0;
 
-const DAY_SECONDS: f64 = 86_400.0;
+pub(super) const DAY_SECONDS: f64 = 86_400.0;
 
 /// The log on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -54,5 +54,11 @@ impl Network {
             in_bytes_per_second: counts.received_bytes + around(segments_in, segments_out),
             out_bytes_per_second: counts.sent_bytes + around(segments_out, segments_in),
         }
+    }
+
+    /// The same on a network without room left: deliveries that cannot leave at once wait in
+    /// their sockets, where the kernel puts them together to full segments.
+    pub(super) fn full(counts: &Counts) -> Network {
+        Network::of(&Counts { delivery_writes: 0.0, ..*counts })
     }
 }

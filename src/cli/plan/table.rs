@@ -8,6 +8,11 @@ pub(super) fn text(plan: &Plan) -> String {
     need(plan, &mut out);
     uses(plan, &mut out);
     curve(&plan.curve, &mut out);
+    let settings: Vec<String> =
+        plan.settings.iter().map(|set| format!("{} = {}: {}", set.key, set.value, set.why)).collect();
+    if !settings.is_empty() {
+        section(&mut out, "to set", &settings);
+    }
     section(&mut out, "assumptions", &plan.assumptions);
     if !plan.problems.is_empty() {
         section(&mut out, "does not fit", &plan.problems);
@@ -83,7 +88,9 @@ fn need(plan: &Plan, out: &mut String) {
 fn memory(memory: &Memory) -> String {
     let parts = [
         ("relay", memory.relay),
-        ("store", memory.store),
+        ("block cache", memory.block_cache),
+        ("memtables", memory.memtables),
+        ("ring", memory.ring),
         ("connections", memory.connections),
         ("subscriptions", memory.subscriptions),
         ("caches", memory.caches),
@@ -127,15 +134,19 @@ fn headroom(plan: &Plan) -> String {
 fn curve(points: &[CurvePoint], out: &mut String) {
     // Writing to a String cannot fail.
     let _ = writeln!(out, "\nthis mix on more shards, each with a core of its own:");
-    let _ =
-        writeln!(out, "{:>8} {:>12} {:>14} {:>8}  limited by", "shards", "events/s", "deliveries/s", "cores");
+    let _ = writeln!(
+        out,
+        "{:>8} {:>12} {:>14} {:>8} {:>8}  limited by",
+        "shards", "events/s", "deliveries/s", "a write", "cores"
+    );
     for point in points {
         let _ = writeln!(
             out,
-            "{:>8} {:>12} {:>14} {:>8}  {}",
+            "{:>8} {:>12} {:>14} {:>8} {:>8}  {}",
             point.shards,
             short(point.events_per_second),
             short(point.deliveries_per_second),
+            short(point.deliveries_per_write),
             short(point.cores),
             point.limit.name()
         );

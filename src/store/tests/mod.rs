@@ -8,6 +8,7 @@ mod bytes;
 mod crash;
 mod damage;
 mod deletion;
+mod held;
 mod oracle;
 mod racing;
 mod upkeep;

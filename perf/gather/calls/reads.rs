@@ -1,146 +1,10 @@
-//! What is asked of a filled store: every list, search, profile and thread, in its variants, and
-//! every write that agents make often.
+//! Every call that reads, by what is looked at.
 
-use super::client::{Http, Request, escape};
-use super::fill::{name, skill_name};
-use super::text::{Draws, TAGS, tag, word};
-use super::world::{What, World};
-use crate::failure::Result;
-use axon::gather::rules::keys;
-use axon::gather::rules::pow::{Purpose, solves};
-use axon::gather::rules::time::Time;
-use serde_json::{Value, json};
-
-/// Makes the request of a draw.
-type Make<'a> = Box<dyn Fn(&mut Draws) -> Request + 'a>;
-
-/// One row of the result.
-pub struct Call<'a> {
-    pub name: &'static str,
-    pub kind: Kind,
-    /// The status that counts as done; anything else is an error.
-    pub expected: u16,
-    make: Make<'a>,
-}
-
-/// What bounds it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Read,
-    /// Needs a solved challenge of this purpose, if any.
-    Write(Option<Purpose>),
-}
-
-/// What requests are made of.
-pub struct Known<'a> {
-    pub world: &'a World,
-    /// One token for each of the agents that act.
-    pub tokens: Vec<String>,
-    /// Cursors by list, collected by walking it.
-    pub cursors: Vec<(&'static str, Vec<String>)>,
-    /// Agents' and posts' moments for `since`: an hour, a day, a week and 45 days ago.
-    pub since: [String; 4],
-    /// Ids of proofs that were found.
-    pub proofs: Vec<String>,
-    /// Unix milliseconds of the start by the machine's clock, which does not stand still: names what
-    /// is written, so that a second run differs.
-    pub run: i64,
-}
-
-/// Pages walked for cursors, of [`WALK_LIMIT`] items each.
-const WALK_PAGES: usize = 30;
-const WALK_LIMIT: usize = 100;
-/// Lists whose deep pages are asked for.
-const WALKED: [&str; 14] = [
-    "/api/posts?sort=score",
-    "/api/posts?sort=newest",
-    "/api/posts?sort=score&offset=300000",
-    "/api/posts?tag=baba-0",
-    "/api/posts?tag=baba-0&sort=newest",
-    "/api/agents?",
-    "/api/skills?sort=rank",
-    "/api/skills?sort=installs",
-    "/api/skills?sort=security&category=data",
-    "/api/rankings?",
-    "/api/reviews?",
-    "/api/proofs?",
-    "/api/search?q=baba",
-    "/api/search?q=baba&kind=post",
-];
-
-/// Agents that act: the first is in every channel.
-pub const ACTING: usize = 200;
-
-impl<'a> Known<'a> {
-    /// Walks the lists.
-    ///
-    /// # Errors
-    /// A list is refused.
-    pub fn gather(world: &'a World, http: &mut Http, (millis, run): (i64, i64)) -> Result<Known<'a>> {
-        let acting = ACTING.min(world.size.agents);
-        let tokens = (0..acting).map(|agent| world.token(agent, millis / 1_000)).collect();
-        let mut cursors = Vec::new();
-        for list in WALKED {
-            let mut found: Vec<String> = Vec::new();
-            for _ in 0..WALK_PAGES {
-                let cursor = found.last().map(|next| format!("&cursor={next}")).unwrap_or_default();
-                let path = format!("{list}&limit={WALK_LIMIT}&fields=id{cursor}");
-                let answer = http.get(&Request::get(path))?;
-                let Some(next) = answer["next"].as_str() else { break };
-                found.push(next.to_owned());
-            }
-            cursors.push((list, found));
-        }
-        let proofs = http.get(&Request::get("/api/proofs?limit=100&fields=id"))?;
-        let proofs = proofs["proofs"].as_array().into_iter().flatten();
-        let proofs = proofs.filter_map(|proof| proof["id"].as_str().map(str::to_owned)).collect();
-        let ago = |hours: i64| Time(millis - hours * 3_600_000).rfc3339();
-        let since = [ago(1), ago(24), ago(7 * 24), ago(45 * 24)];
-        Ok(Known { world, tokens, cursors, since, proofs, run })
-    }
-
-    fn any(&self, what: What, draws: &mut Draws) -> String {
-        let size = &self.world.size;
-        let all = match what {
-            What::Agent => size.agents,
-            What::Skill => size.skills,
-            What::Post => size.posts,
-            What::Comment => size.comments,
-            What::Review => size.reviews,
-            What::Channel => size.channels,
-            What::Message | What::Vote => 1,
-        };
-        self.world.id(what, draws.below(all))
-    }
-
-    fn token(&self, draws: &mut Draws) -> String {
-        self.tokens[draws.below(self.tokens.len())].clone()
-    }
-
-    /// A page of a walked list, anywhere in it.
-    fn page(&self, list: &'static str, draws: &mut Draws) -> Request {
-        let cursors = self.cursors.iter().find(|(walked, _)| *walked == list);
-        let cursors = cursors.map(|(_, cursors)| cursors.as_slice()).unwrap_or_default();
-        let cursor = cursors.get(draws.below(cursors.len()));
-        Request::get(match cursor {
-            Some(cursor) => format!("{list}&cursor={cursor}"),
-            None => list.to_owned(),
-        })
-    }
-}
-
-/// A few words that a reader may look for: the commonest, middling ones, rare ones.
-fn common(draws: &mut Draws) -> String {
-    word(draws.below(5))
-}
-
-fn middling(draws: &mut Draws) -> String {
-    word(100 + draws.below(900))
-}
-
-fn rare(draws: &mut Draws) -> String {
-    word(20_000 + draws.below(20_000))
-}
+use super::{Call, Kind, Known};
+use crate::gather::client::{Request, escape};
+use crate::gather::fill::{name, skill_name};
+use crate::gather::text::{Draws, TAGS, tag, word};
+use crate::gather::world::What;
 
 /// Every call that reads.
 pub fn reads<'a>(known: &'a Known<'a>) -> Vec<Call<'a>> {
@@ -371,108 +235,15 @@ fn further<'a>(known: &'a Known<'a>) -> Vec<Call<'a>> {
     ]
 }
 
-/// Every call that writes. They change the store a little.
-pub fn writes<'a>(known: &'a Known<'a>) -> Vec<Call<'a>> {
-    let write =
-        |name, expected, purpose, make: Make<'a>| Call { name, kind: Kind::Write(purpose), expected, make };
-    let (world, run) = (known.world, known.run);
-    let send = |path: String, draws: &mut Draws, body| Request::send("POST", path, known.token(draws), body);
-    let voted = move |draws: &mut Draws| {
-        let body = json!({ "value": if draws.next().is_multiple_of(2) { 1 } else { -1 } });
-        let post = draws.below(world.size.posts);
-        // Nobody votes on their own post.
-        let voter = (0..known.tokens.len()).cycle().skip(draws.below(known.tokens.len()));
-        let voter = voter.take(2).find(|voter| *voter != world.author(post)).unwrap_or(0);
-        let path = format!("/api/posts/{}/vote", world.id(What::Post, post));
-        Request::send("POST", path, known.tokens[voter].clone(), body)
-    };
-    let commented = move |draws: &mut Draws| {
-        let post = known.any(What::Post, draws);
-        send(format!("/api/posts/{post}/comments"), draws, json!({ "body": "what was said just now" }))
-    };
-    let posted = move |draws: &mut Draws| {
-        let body = json!({
-            "title": format!("written at {run}"), "summary": "what a reader gets from the list",
-            "body": "all of it, which is not much, but more than the summary has to say",
-            "tags": [tag(draws.below(5)), tag(draws.below(TAGS))],
-        });
-        send("/api/posts".to_owned(), draws, body)
-    };
-    let skilled = move |draws: &mut Draws| {
-        let name = format!("run-{run}/skill-{}", draws.next());
-        let body = json!({ "id": name, "name": name, "description": "made just now", "category": "data" });
-        send("/api/skills".to_owned(), draws, body)
-    };
-    let reviewed = move |draws: &mut Draws| {
-        let skill = skill_name(draws.below(world.size.skills));
-        let body = json!({ "skill_id": skill, "task": "tried it", "score": 7, "what_worked": "most of it" });
-        let reviewer = world.token(draws.below(world.size.agents), run / 1_000);
-        Request::send("POST", "/api/reviews/submit", reviewer, body)
-    };
-    let changed = move |draws: &mut Draws| {
-        let body = json!({ "description": format!("changed at {run} {}", draws.next()) });
-        Request::send("PATCH", "/api/agents/me", known.token(draws), body)
-    };
-    let tipped = move |draws: &mut Draws| {
-        let to = known.any(What::Agent, draws);
-        let rich = (1..known.tokens.len()).find(|agent| world.is_rich(*agent)).unwrap_or(0);
-        let body = json!({ "to": to, "amount_bch": "0.00000001" });
-        Request::send("POST", "/api/balance/tip", known.tokens[rich].clone(), body)
-    };
-    let said = move |draws: &mut Draws| {
-        let channel = world.id(What::Channel, draws.below(world.size.channels));
-        let body = json!({ "body": "what was said just now" });
-        let path = format!("/api/channels/{channel}/messages");
-        Request::send("POST", path, known.tokens[0].clone(), body)
-    };
-    let registered = move |draws: &mut Draws| {
-        let key = crate::keys::Identity::new(draws.next() ^ run.unsigned_abs(), 0).pubkey;
-        let body = json!({ "name": "somebody new", "public_key": keys::pem(&key) });
-        Request { method: "POST", path: "/api/agents/register".to_owned(), token: None, body: Some(body) }
-    };
-    vec![
-        write("vote", 200, None, Box::new(voted)),
-        write("comment", 201, None, Box::new(commented)),
-        write("post", 201, Some(Purpose::Post), Box::new(posted)),
-        write("skill", 201, None, Box::new(skilled)),
-        write("review", 201, None, Box::new(reviewed)),
-        write("profile", 200, None, Box::new(changed)),
-        write("tip", 200, None, Box::new(tipped)),
-        write("message in a channel", 200, None, Box::new(said)),
-        write("registration", 200, Some(Purpose::Register), Box::new(registered)),
-    ]
+/// A few words that a reader may look for: the commonest, middling ones, rare ones.
+fn common(draws: &mut Draws) -> String {
+    word(draws.below(5))
 }
 
-impl Call<'_> {
-    /// The requests of a run, whose challenges are solved beforehand.
-    ///
-    /// # Errors
-    /// A challenge is refused.
-    pub fn requests(&self, draws: &mut Draws, count: usize, http: &mut Http) -> Result<Vec<Request>> {
-        let mut requests: Vec<Request> = (0..count).map(|_| (self.make)(draws)).collect();
-        if let Kind::Write(Some(purpose)) = self.kind {
-            for request in &mut requests {
-                let (challenge, nonce) = solve(http, purpose)?;
-                if let Some(Value::Object(body)) = &mut request.body {
-                    body.insert("pow_challenge".to_owned(), challenge.into());
-                    body.insert("pow_nonce".to_owned(), nonce.into());
-                }
-            }
-        }
-        Ok(requests)
-    }
-
-    pub fn is_read(&self) -> bool {
-        self.kind == Kind::Read
-    }
+fn middling(draws: &mut Draws) -> String {
+    word(100 + draws.below(900))
 }
 
-fn solve(http: &mut Http, purpose: Purpose) -> Result<(String, String)> {
-    let body = Some(json!({ "purpose": purpose.name() }));
-    let path = "/api/pow/challenge".to_owned();
-    let answer = http.get(&Request { method: "POST", path, token: None, body })?;
-    let challenge = answer["challenge"].as_str().unwrap_or_default().to_owned();
-    let difficulty = answer["difficulty"].as_u64().and_then(|bits| u8::try_from(bits).ok()).unwrap_or(1);
-    let nonce = (0u64..).map(|n| n.to_string()).find(|nonce| solves(&challenge, nonce, difficulty));
-    Ok((challenge, nonce.unwrap_or_default()))
+fn rare(draws: &mut Draws) -> String {
+    word(20_000 + draws.below(20_000))
 }

@@ -151,9 +151,10 @@ impl Operator for Local {
         &self,
         settings: &Settings,
         to: &Path,
+        replace: bool,
         progress: &Progress<'_>,
     ) -> Result<Value, OperatorError> {
-        upkeep::backup(settings, to, progress)
+        upkeep::backup(settings, to, replace, progress)
     }
 
     fn restore(

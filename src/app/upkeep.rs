@@ -10,12 +10,14 @@ use crate::cli::{OperatorError, Progress, Settings};
 use crate::event::{EventView, canonical_id};
 use crate::gather;
 use crate::store::{
-    self, Amount, BackupReport, Beside, Census, CensusOptions, CheckOptions, CheckReport, Examine,
-    RepairReport, StoreError, Tally,
+    self, Amount, BackupReport, BackupTarget, Beside, Census, CensusOptions, CheckOptions, CheckReport,
+    Examine, RepairReport, StoreError, Tally,
 };
 use crate::verify::{Claim, Verifier};
 use bumpalo::Bump;
 use serde_json::{Value, json};
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// What a backup holds beside the log, in the order it is copied; the log comes last, so that
@@ -67,6 +69,7 @@ pub(super) fn repair(
 pub(super) fn backup(
     settings: &Settings,
     to: &Path,
+    replace: bool,
     progress: &Progress<'_>,
 ) -> Result<Value, OperatorError> {
     let config = load(settings)?;
@@ -79,10 +82,11 @@ pub(super) fn backup(
     let scratch = Scratch::new(&config.relay.data_dir)?;
     let mut beside = Vec::new();
     for step in BEFORE_THE_LOG {
-        beside.extend(step(&config, &scratch.0)?);
+        beside.extend(step(&config, &scratch.path)?);
     }
     let options = options::store(&config);
-    let report = with_files(&config, |dir| store::backup(&options, dir, &beside, to, progress))?;
+    let target = BackupTarget { dir: to, replace };
+    let report = with_files(&config, |dir| store::backup(&options, dir, &beside, &target, progress))?;
     Ok(backup_json(&report))
 }
 
@@ -109,33 +113,54 @@ pub(super) fn with_files<T>(
         let _lock = store::lock(&options::store(config)).map_err(error)?;
         return work(&config.relay.data_dir.join("log")).map_err(error);
     };
+    let held = store::hold(&checkpoint).map_err(error)?;
     let done = work(&checkpoint);
+    drop(held);
     let name = checkpoint.file_name().unwrap_or_default().to_string_lossy().into_owned();
     // A relay that has ended meanwhile removes it at its next start.
     ask(config, async |control| control.remove_checkpoint(&name).await)?;
     done.map_err(error)
 }
 
-/// A directory for the time of a backup, which only its owner reads.
-struct Scratch(PathBuf);
+/// A directory for the time of a backup, which only its owner reads. There is one: backups of a
+/// relay that run at once would copy over each other.
+struct Scratch {
+    path: PathBuf,
+    /// Locked until it is dropped, or its process killed.
+    _lock: File,
+}
 
 impl Scratch {
     /// In the data directory, where there is room for what is copied from there.
     fn new(data_dir: &Path) -> Result<Scratch, OperatorError> {
-        let path = data_dir.join(format!("backup-{}", std::process::id()));
-        // Of an earlier process of this number, which was killed.
+        let path = data_dir.join("backup.lock");
+        let mut options = File::options();
+        let lock = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let lock = lock.map_err(|source| OperatorError(format!("{}: {source}", path.display())))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let why = "a backup of this relay is under way already: try again when it has ended";
+                return Err(OperatorError(why.to_owned()));
+            }
+            Err(TryLockError::Error(source)) => {
+                return Err(OperatorError(format!("{}: {source}", path.display())));
+            }
+        }
+        let path = data_dir.join("backup.scratch");
+        // Of a backup that was killed.
         if path.exists() {
             std::fs::remove_dir_all(&path).map_err(error)?;
         }
         relay::make_data_dir(&path).map_err(error)?;
-        Ok(Scratch(path))
+        Ok(Scratch { path, _lock: lock })
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(path = %self.0.display(), %error, "a backup's scratch directory stays");
+        if let Err(error) = std::fs::remove_dir_all(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "a backup's scratch directory stays");
         }
     }
 }

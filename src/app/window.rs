@@ -88,7 +88,9 @@ impl RelayWindow for Window {
         };
         let error = |error: StoreError| error.to_string();
         let files = self.store.checkpoint().map_err(error)?;
+        let held = store::hold(&files).map_err(error)?;
         let counted = self.count(&files);
+        drop(held);
         let name = files.file_name().unwrap_or_default().to_string_lossy().into_owned();
         self.store.remove_checkpoint(&name).map_err(error)?;
         counted.map_err(error)

@@ -187,14 +187,16 @@ pub trait Operator: Administrator {
         progress: &Progress<'_>,
     ) -> Result<serde_json::Value, OperatorError>;
 
-    /// Brings the backup in `to` up to date, or makes one.
+    /// Brings the backup in `to` up to date, or makes one. That of another log gives way to it
+    /// only with `replace`.
     ///
     /// # Errors
-    /// Something cannot be read or written.
+    /// The backup of another log is there; something cannot be read or written.
     fn backup(
         &self,
         settings: &Settings,
         to: &Path,
+        replace: bool,
         progress: &Progress<'_>,
     ) -> Result<serde_json::Value, OperatorError>;
 

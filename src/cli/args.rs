@@ -174,7 +174,8 @@ pub(super) enum Command {
     #[command(
         after_help = "Examples:\n  axon backup /mnt/backup/axon\n  axon backup /mnt/backup/axon --json\n\n\
         Of a running relay, which goes on writing, or a stopped one. Prints the position up to which events are in it. \
-        The directory holds private keys: keep it like them."
+        The directory holds private keys: keep it like them. After a repair or a restore the log is another one: its \
+        backup goes to another directory, or takes the old one's place with --replace."
     )]
     Backup(BackupFlags),
     /// Make a data directory of a backup

@@ -117,7 +117,7 @@ impl Operator for Keys {
     fn repair(&self, _: &Settings, yes: bool, _: &Progress<'_>) -> Result<Value, OperatorError> {
         Ok(json!({ "dry_run": !yes, "losses": ["the events from 5 to 9"] }))
     }
-    fn backup(&self, _: &Settings, to: &Path, _: &Progress<'_>) -> Result<Value, OperatorError> {
+    fn backup(&self, _: &Settings, to: &Path, _: bool, _: &Progress<'_>) -> Result<Value, OperatorError> {
         Ok(json!({ "position": 5, "to": to }))
     }
     fn restore(

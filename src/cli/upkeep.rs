@@ -28,6 +28,9 @@ pub(super) struct BackupFlags {
     /// A directory for this relay's backup alone; made if missing
     #[arg(value_name = "DIR")]
     dir: PathBuf,
+    /// Replace the backup of another log that is there
+    #[arg(long)]
+    replace: bool,
 }
 
 #[derive(Debug, Args)]
@@ -80,7 +83,7 @@ pub(super) fn backup(
     output: &mut Output,
 ) -> Result<Outcome, Failure> {
     let bar = bar("bytes");
-    let report = operator.backup(settings, &flags.dir, &|done, total| show(&bar, done, total));
+    let report = operator.backup(settings, &flags.dir, flags.replace, &|done, total| show(&bar, done, total));
     bar.finish_and_clear();
     print(&report?, "", output)?;
     Ok(Outcome::Done)

@@ -4,7 +4,8 @@
 //! Below `/admin` on the public door: `/keys`, `/info` and `/reload` as on the control socket, but no
 //! checkpoints, whose files lie on the relay's machine, and nothing that takes events away or in. Each request is signed (see [`AdminRequest`]):
 //! there is no token that could be read on the way, kept, or stand in a log. A signature holds for one
-//! relay, one request and a minute, and once. Whoever reads along learns what is asked and answered;
+//! relay, one request and a minute, and once; since the memory of that does not outlive the process, none
+//! that was signed before its start is taken. Whoever reads along learns what is asked and answered;
 //! he can neither change nor repeat it.
 
 use super::control::{self, ControlOptions};
@@ -43,6 +44,8 @@ struct Guard {
     urls: Vec<String>,
     is_admins: Arc<IsAdmins>,
     clock: Clock,
+    /// Unix seconds of the start.
+    since: i64,
     /// Digests of requests that were let in, and their times.
     seen: Mutex<HashMap<[u8; 32], i64>>,
 }
@@ -50,7 +53,8 @@ struct Guard {
 /// The routes below `/admin`.
 pub fn admin_router(options: RemoteOptions) -> Router {
     let RemoteOptions { control, urls, is_admins, clock } = options;
-    let guard = Arc::new(Guard { urls, is_admins, clock, seen: Mutex::default() });
+    let since = clock.unix_seconds();
+    let guard = Arc::new(Guard { urls, is_admins, clock, since, seen: Mutex::default() });
     let routes = control::administration(control).layer(middleware::from_fn_with_state(guard, check));
     Router::new().nest("/admin", routes)
 }
@@ -66,7 +70,10 @@ async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) ->
             refused(StatusCode::TOO_MANY_REQUESTS, "too many admin requests in two minutes")
         }
         // Which part of it is wrong is nobody's business but an admin's.
-        Err(code) => refused(code, "no admin of this relay has signed this request within the last minute"),
+        Err(code) => refused(
+            code,
+            "no admin of this relay has signed this request since its start and within a minute of its clock",
+        ),
     }
 }
 
@@ -79,7 +86,8 @@ impl Guard {
         let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let proof = header.and_then(AdminProof::parse).ok_or(StatusCode::UNAUTHORIZED)?;
         let now = self.clock.unix_seconds();
-        if now.abs_diff(proof.unix_seconds) > ADMIN_WINDOW_SECONDS.unsigned_abs() {
+        let is_old = now.abs_diff(proof.unix_seconds) > ADMIN_WINDOW_SECONDS.unsigned_abs();
+        if is_old || proof.unix_seconds < self.since {
             return Err(StatusCode::UNAUTHORIZED);
         }
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());

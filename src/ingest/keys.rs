@@ -5,17 +5,21 @@ use crate::base::limits::NAME_BYTES_MAX;
 use crate::base::{KeyOverrides, PubKey, Signature};
 use crate::log::{Append, KeyRow, KeyStore, Role};
 use crate::verify::{Claim, verify_stranger};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use thiserror::Error;
+
+/// The entries of some keys, as they are now; `None`: it was removed.
+pub type KeyChanges = HashMap<PubKey, Option<Arc<Pass>>>;
 
 /// The threads that judge and submit events.
 pub trait Publishers: Send + Sync {
     /// Returns when every publishing thread has submitted what it judged before this call, and
     /// goes by what it was told before it.
     fn quiesce(&self);
-    /// The key's entry is now `pass`; `None`: it was removed and its connections are to be
-    /// answered 403 and closed.
-    fn key_changed(&self, pubkey: &PubKey, pass: Option<&Arc<Pass>>);
+    /// These entries have changed; the connections of a key that was removed are to be answered 403
+    /// and closed. Many at once cost one look at every connection, as one does.
+    fn keys_changed(&self, changes: &Arc<KeyChanges>);
 }
 
 /// Why a change of the allowlist did not succeed.
@@ -82,7 +86,7 @@ impl Keys {
         self.put(KeyRow { pubkey, role: Some(role), name: name.to_owned(), limits })?;
         let now = self.allowlist.pass(&pubkey);
         if now.as_ref().map(Arc::as_ptr) != before.as_ref().map(Arc::as_ptr) {
-            self.publishers.key_changed(&pubkey, now.as_ref());
+            self.publishers.keys_changed(&Arc::new(KeyChanges::from([(pubkey, now)])));
             // A key that is new has no connection yet.
             if before.is_some() {
                 self.publishers.quiesce();
@@ -120,17 +124,19 @@ impl Keys {
         let now = Arc::clone(&self.allowlist.load());
         let removed: Vec<PubKey> = before.keys().filter(|key| !now.contains_key(key)).copied().collect();
         let mut changes = GrantChanges { removed: removed.len(), ..GrantChanges::default() };
+        let mut changed = KeyChanges::new();
         for (pubkey, pass) in now.iter() {
             match before.get(pubkey) {
                 None => changes.added += 1,
                 Some(before) if !Arc::ptr_eq(before, pass) => {
                     changes.changed += 1;
-                    self.publishers.key_changed(pubkey, Some(pass));
+                    changed.insert(*pubkey, Some(Arc::clone(pass)));
                 }
                 Some(_) => {}
             }
         }
-        if changes.changed > 0 {
+        if !changed.is_empty() {
+            self.publishers.keys_changed(&Arc::new(changed));
             self.publishers.quiesce();
         }
         if !removed.is_empty() {
@@ -160,7 +166,8 @@ impl Keys {
             let _ = done.send(());
         }));
         let confirmed = committed.recv();
-        removed.iter().for_each(|pubkey| self.publishers.key_changed(pubkey, None));
+        let gone: KeyChanges = removed.iter().map(|pubkey| (*pubkey, None)).collect();
+        self.publishers.keys_changed(&Arc::new(gone));
         self.publishers.quiesce();
         confirmed.map_err(|_| KeysError::LogStopped)
     }

@@ -31,7 +31,7 @@ pub use allowlist::{Allowlist, Grant, ListedKey, Source};
 pub use door::{Arrival, Door, Verdict};
 pub use gate::Gate;
 pub use import::{Importer, Vetted};
-pub use keys::{GrantChanges, Keys, KeysError, Publishers};
+pub use keys::{GrantChanges, KeyChanges, Keys, KeysError, Publishers};
 pub use pass::{Pass, RoleRules, Rules, Seat};
 pub use seen::{Seen, SeenSet};
 

@@ -357,9 +357,12 @@ impl Publishers for Diary {
     fn quiesce(&self) {
         self.note(format!("quiesce, key 1 allowed: {}", self.allowed(&pubkey(1))));
     }
-    fn key_changed(&self, key: &PubKey, pass: Option<&Arc<Pass>>) {
-        let role = pass.map(|pass| pass.role());
-        self.note(format!("changed {} {role:?}", (1..=9).find(|n| pubkey(*n) == *key).unwrap()));
+    fn keys_changed(&self, changes: &Arc<KeyChanges>) {
+        let number = |key: &PubKey| (1..=9).find(|n| pubkey(*n) == *key).unwrap();
+        let told = changes.iter().map(|(key, pass)| (number(key), pass.as_ref().map(|pass| pass.role())));
+        let told: std::collections::BTreeMap<u8, Option<Role>> = told.collect();
+        let told: Vec<String> = told.iter().map(|(n, role)| format!("{n} {role:?}")).collect();
+        self.note(format!("changed {}", told.join(", ")));
     }
 }
 
@@ -531,7 +534,7 @@ fn a_changed_entry_goes_on_with_what_was_used() {
     let mut overrides = KeyOverrides::default();
     overrides.set(KeyLimit::PublishesPerSecond, 2);
     keys.add(pubkey(1), Role::Member, "", overrides).unwrap();
-    assert_eq!(diary.take().last().unwrap(), "changed 1 Some(Member)", "new limits are told");
+    assert_eq!(diary.take()[1], "changed 1 Some(Member)", "new limits are told");
     let pass = allowlist.pass(&pubkey(1)).unwrap();
     assert!((0..2).all(|_| pass.charge_publish(0, 1).is_ok()));
     keys.add(pubkey(1), Role::Auditor, "", overrides).unwrap();
@@ -543,6 +546,22 @@ fn a_changed_entry_goes_on_with_what_was_used() {
     let listed = keys.list();
     let one = listed.iter().find(|entry| entry.pubkey == pubkey(1)).unwrap();
     assert_eq!(one.limits, KeyOverrides::default());
+}
+
+/// Every connection is looked at once, however many keys have a role whose limits are changed.
+#[test]
+fn what_a_configuration_changes_is_told_at_once_for_all_keys() {
+    let (keys, diary, _) = keys_over(Diary::default());
+    let config = vec![member(1), member(2), member(3)];
+    let changes = keys.replace_grants(members_may(&[(KeyLimit::PublishesPerSecond, 2)]), config).unwrap();
+    assert_eq!(changes, GrantChanges { added: 1, changed: 2, removed: 0 });
+    let told = ["changed 1 Some(Member), 2 Some(Member)", "quiesce, key 1 allowed: true"];
+    assert_eq!(diary.take(), told);
+    let changes = keys.replace_grants(Rules::default(), vec![member(3)]).unwrap();
+    assert_eq!(changes, GrantChanges { added: 0, changed: 1, removed: 2 });
+    let quiesce = "quiesce, key 1 allowed: false";
+    let told = ["changed 3 Some(Member)", quiesce, quiesce, "barrier", "changed 1 None, 2 None", quiesce];
+    assert_eq!(diary.take(), told);
 }
 
 #[test]

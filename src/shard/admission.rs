@@ -6,7 +6,7 @@ use super::core::{Core, Net};
 use crate::base::{KeyLimit, Now, PubKey, Reason, Signature, Stage};
 use crate::event::scan_id;
 use crate::filter::ReadAccess;
-use crate::ingest::Pass;
+use crate::ingest::{KeyChanges, Pass};
 use crate::log::Role;
 use crate::session::{Admission, Terms};
 use std::sync::Arc;
@@ -56,13 +56,14 @@ impl<N: Net> Core<N> {
         }
     }
 
-    /// The entry of a key is another one now, or (`None`) it has none any more.
-    pub(super) fn key_changed(&mut self, pubkey: &PubKey, pass: Option<&Arc<Pass>>) {
+    /// The entries of these keys are others now, or (`None`) they have none any more.
+    pub(super) fn keys_changed(&mut self, changes: &KeyChanges) {
         for index in self.conns.indexes() {
             let Some(conn) = self.conns.get_mut(index) else { continue };
-            if conn.session.pubkey() != Some(pubkey) {
+            let Some((pubkey, pass)) = conn.session.pubkey().and_then(|key| changes.get_key_value(key))
+            else {
                 continue;
-            }
+            };
             match pass {
                 Some(pass) => {
                     conn.session.readmit(admission(self.private_kinds, *pubkey, pass));

@@ -341,7 +341,7 @@ impl<N: Net> Core<N> {
                     self.watch.enter(stage);
                 }
                 Message::Connect(stream, lease) => connect(stream, lease),
-                Message::KeyChanged(pubkey, pass) => self.key_changed(&pubkey, pass.as_ref()),
+                Message::KeysChanged(changes) => self.keys_changed(&changes),
                 Message::NewTerms(terms, private_kinds) => self.set_terms(terms, private_kinds),
                 Message::Quiesce(done) => {
                     // What was read but not judged meets the new allowlist; what was judged

@@ -6,9 +6,9 @@
 use super::accept::Lease;
 use super::dispatch::Routed;
 use super::roster::{ConnId, Roster, RosterQuery};
+use crate::base::Seq;
 use crate::base::limits::{LIVE_BATCHES_PER_SHARD_MAX, LIVE_BYTES_PER_SHARD_MAX};
-use crate::base::{PubKey, Seq};
-use crate::ingest::Pass;
+use crate::ingest::KeyChanges;
 use crate::log::{LogClient, Outcome, Page, QueryError, Ticket};
 use crate::session::Terms;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
@@ -29,8 +29,8 @@ pub enum Message {
     Page(Ticket, Result<Page, QueryError>),
     /// A new connection, and the share of the limit that it holds.
     Connect(TcpStream, Lease),
-    /// A key's entry has changed, or (`None`) it was removed.
-    KeyChanged(PubKey, Option<Arc<Pass>>),
+    /// The entries of these keys have changed.
+    KeysChanged(Arc<KeyChanges>),
     /// Go on under these terms, with private kinds kept private or not.
     NewTerms(Arc<Terms>, bool),
     /// Answer when everything judged before was submitted.
@@ -214,9 +214,9 @@ impl crate::ingest::Publishers for ShardGroup {
         for () in all_done {}
     }
 
-    fn key_changed(&self, pubkey: &PubKey, pass: Option<&Arc<Pass>>) {
+    fn keys_changed(&self, changes: &Arc<KeyChanges>) {
         for inbox in &self.inboxes {
-            inbox.send(Message::KeyChanged(*pubkey, pass.cloned()));
+            inbox.send(Message::KeysChanged(Arc::clone(changes)));
         }
     }
 }
@@ -224,7 +224,7 @@ impl crate::ingest::Publishers for ShardGroup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Kind, Signature};
+    use crate::base::{Kind, PubKey, Signature};
     use crate::event::{Envelope, EventBuilder, EventView};
     use crate::fanout::InterestTable;
     use crate::log::{CommitSink, CommittedBatch};

@@ -7,6 +7,7 @@
 
 use super::database::Database;
 use super::meta::Meta;
+use super::unfinished::{begin_restore, end_restore, refuse_restore, sync_dir};
 use super::{StoreError, StoreOptions, recover};
 use crate::base::{LogId, Seq};
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,15 @@ pub struct Beside {
     pub path: PathBuf,
     /// It is written once: what an earlier backup has of it is still good.
     pub immutable: bool,
+}
+
+/// Where a backup goes.
+#[derive(Debug, Clone, Copy)]
+pub struct BackupTarget<'a> {
+    pub dir: &'a Path,
+    /// Also in the place of another log's backup. After a repair or a restore the log is another
+    /// one, and what was saved before may hold more than it does.
+    pub replace: bool,
 }
 
 /// What a backup holds, or a restore has brought back.
@@ -75,22 +85,32 @@ impl Entry {
     }
 }
 
-/// Copies a checkpoint, and before it what lies beside the log, to `to`.
+/// Copies a checkpoint, and before it what lies beside the log.
 ///
 /// # Errors
-/// A file cannot be read or written; the backup that was there before stays whole.
+/// Another log's backup is there; a file cannot be read or written. The backup that was there
+/// before stays whole.
 pub fn backup(
     options: &StoreOptions,
     checkpoint: &Path,
     beside: &[Beside],
-    to: &Path,
+    &BackupTarget { dir: to, replace }: &BackupTarget<'_>,
     progress: &dyn Fn(u64, u64),
 ) -> Result<BackupReport, StoreError> {
+    let (log_id, head) = describe(options, checkpoint)?;
+    let there = read_list(to).ok();
+    // Of another history nothing is known to be the same, whatever its name.
+    let before = there.as_ref().filter(|list| list.log_id == log_id.to_hex());
+    if let (Some(other), None, false) = (&there, before, replace) {
+        let what = format!(
+            "holds the backup of another log ({}, up to position {}), and this one is {log_id}, up to {head}: a \
+             repair, a restore, or another relay; name another directory, or give that one up with --replace",
+            other.log_id, other.head
+        );
+        return Err(StoreError::Backup { dir: to.to_owned(), what });
+    }
     let store = to.join(FILES);
     fs::create_dir_all(&store).map_err(|source| file_error(&store, source))?;
-    let (log_id, head) = describe(options, checkpoint)?;
-    // Of another history nothing is known to be the same, whatever its name.
-    let before = read_list(to).ok().filter(|list| list.log_id == log_id.to_hex());
     let mut sources = beside.to_vec();
     for path in list_files(checkpoint)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -104,7 +124,7 @@ pub fn backup(
     let mut report = BackupReport { log_id, head, files: 0, bytes: 0, copied_files: 0, copied_bytes: 0 };
     let mut files = BTreeMap::new();
     for file in sources {
-        let entry = match before.as_ref().and_then(|list| unchanged(list, &store, &file)) {
+        let entry = match before.and_then(|list| unchanged(list, &store, &file)) {
             Some(entry) => entry,
             None => {
                 let entry = copy_in(&file.path, &file.name, &store)?;
@@ -135,11 +155,13 @@ pub fn restore(
 ) -> Result<BackupReport, StoreError> {
     let dir = &options.dir;
     let list = read_list(from)?;
+    refuse_restore(dir)?;
     if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
         let what = "is not empty: name a new directory".to_owned();
         return Err(StoreError::Backup { dir: dir.clone(), what });
     }
     make_private(dir)?;
+    begin_restore(dir)?;
     make_private(&dir.join("log"))?;
     let total = list.files.values().map(|entry| entry.bytes).sum();
     let mut done = 0;
@@ -154,6 +176,13 @@ pub fn restore(
     recover::index_rest(&mut db, super::families::Prefixes::new(meta.hash_key), head, options)?;
     db.flush(&super::families::Family::ALL, true)?;
     let log_id = Meta::rename(&db)?;
+    let folders: BTreeSet<&str> =
+        list.files.keys().map(|name| name.split_once('/').unwrap_or(("", name)).0).collect();
+    for folder in folders {
+        let folder = dir.join(folder);
+        sync_dir(&folder).map_err(|source| file_error(&folder, source))?;
+    }
+    end_restore(dir)?;
     let files = list.files.len() as u64;
     Ok(BackupReport { log_id, head, files, bytes: total, copied_files: files, copied_bytes: total })
 }
@@ -235,12 +264,12 @@ fn write_list(dir: &Path, list: &List) -> Result<(), StoreError> {
     let (beside, path) = (dir.join("backup.json.new"), dir.join(LIST));
     let write = || -> io::Result<()> {
         // The new files' names are on disk before the list that names them.
-        File::open(dir.join(FILES))?.sync_all()?;
+        sync_dir(&dir.join(FILES))?;
         let mut file = File::create(&beside)?;
         serde_json::to_writer_pretty(&mut file, list)?;
         file.sync_all()?;
         fs::rename(&beside, &path)?;
-        File::open(dir)?.sync_all()
+        sync_dir(dir)
     };
     write().map_err(|source| file_error(&path, source))
 }

@@ -2,7 +2,7 @@
 
 use super::families::{Family, INDEX_FAMILIES, MARK_KEY};
 use super::purge::{LEDGER_GONE, decode_gone};
-use super::{StoreError, StoreOptions, wal};
+use super::{StoreError, StoreOptions, unfinished, wal};
 use crate::base::Seq;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, CompactOptions, DB, DBCompactionStyle,
@@ -69,6 +69,8 @@ impl Database {
     /// Opens (or makes) the database of a data directory.
     pub(super) fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let dir = options.dir.join("log");
+        unfinished::refuse_restore(&options.dir)?;
+        unfinished::refuse_repair(&options.dir)?;
         std::fs::create_dir_all(&dir).map_err(|source| StoreError::Directory { dir: dir.clone(), source })?;
         Database::open_with(options, dir, true)
     }
@@ -79,7 +81,7 @@ impl Database {
     }
 
     fn open_with(options: &StoreOptions, dir: PathBuf, create: bool) -> Result<Self, StoreError> {
-        refuse_headless(&dir)?;
+        unfinished::refuse_headless(&dir)?;
         wal::inspect(&dir)?;
         let cache = block_cache(options);
         let families = Family::ALL.map(|family| {
@@ -92,7 +94,7 @@ impl Database {
 
     /// Opens the database in `dir` for reading alone; nothing on disk changes.
     pub(super) fn open_read_only(options: &StoreOptions, dir: &Path) -> Result<Self, StoreError> {
-        refuse_headless(dir)?;
+        unfinished::refuse_headless(dir)?;
         wal::inspect(dir)?;
         let cache = block_cache(options);
         let families = Family::ALL.map(|family| {
@@ -276,18 +278,6 @@ fn refusal(dir: &Path, error: rocksdb::Error) -> StoreError {
     } else {
         StoreError::Storage { dir, message }
     }
-}
-
-/// Without `CURRENT` RocksDB would make a new, empty database over the files of the old one.
-fn refuse_headless(dir: &Path) -> Result<(), StoreError> {
-    let current = dir.join("CURRENT");
-    let is_data = |path: PathBuf| path.extension().is_some_and(|e| e == "sst" || e == "log");
-    let entries =
-        std::fs::read_dir(dir).map_err(|source| StoreError::Directory { dir: dir.to_owned(), source })?;
-    if !current.exists() && entries.flatten().any(|entry| is_data(entry.path())) {
-        return Err(StoreError::DamagedFile { file: current, what: "it is missing".to_owned() });
-    }
-    Ok(())
 }
 
 fn synced() -> WriteOptions {

@@ -40,11 +40,13 @@ mod shared;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod unfinished;
 mod wal;
 
-pub use backup::{BackupReport, Beside, backup, restore};
+pub use backup::{BackupReport, BackupTarget, Beside, backup, restore};
 pub use census::{Amount, Census, CensusOptions, Tally, census};
 pub use check::{CheckOptions, CheckReport, Examine, FINDINGS_MAX, Finding, check};
+pub use checkpoint::hold;
 pub use error::StoreError;
 pub use export::{Behind, ExportReport, export};
 pub use options::{Durability, StoreOptions};
@@ -135,11 +137,13 @@ impl Store {
     }
 
     /// Makes a checkpoint, for [`backup`] and [`check`], and says where it is. Writing goes on.
+    /// Whoever does not [`hold`] it at once finds it gone one day.
     ///
     /// # Errors
     /// The store has failed, the disk is full, or several are there already.
     pub fn checkpoint(&self) -> Result<PathBuf, StoreError> {
-        checkpoint::make(&*self.shared.database()?, &self.shared.options)
+        let Shared { checkpoints, options, clock, .. } = &*self.shared;
+        checkpoints.make(&*self.shared.database()?, options, clock.now())
     }
 
     /// Removes the checkpoint of that name; if there is none, that is well.
@@ -273,6 +277,9 @@ impl KeyStore for Store {
     }
 
     fn put_key(&self, row: &KeyRow) -> Result<(), String> {
+        if let Some(failure) = self.shared.failure() {
+            return Err(format!("{failure}: try again when the relay says that it serves"));
+        }
         keys::write(&*self.shared.database().map_err(|e| e.to_string())?, row)
     }
 }
@@ -282,6 +289,7 @@ impl KeyStore for Store {
 /// # Errors
 /// There is none, or a relay runs on it.
 pub fn lock(options: &StoreOptions) -> Result<File, StoreError> {
+    unfinished::refuse_restore(&options.dir)?;
     Database::lock(&options.dir.join("log"))
 }
 

@@ -16,6 +16,8 @@ use crate::base::{LogId, Seq};
 use crate::event::EventView;
 use bumpalo::Bump;
 use rocksdb::WriteBatch;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -145,13 +147,25 @@ fn write_anew(from: &Database, to: &StoreOptions, head: Seq) -> Result<Database,
     Ok(db)
 }
 
-/// Puts the repaired database in the damaged one's place, which is kept.
+/// Puts the repaired database in the damaged one's place, which is kept. The two change names at
+/// once: whatever is killed, the log is one of them. Where the file system cannot do that, one
+/// after the other.
 fn swap(original: &Path, repaired: &Path, dir: &Path) -> Result<PathBuf, StoreError> {
     let name = |number: u32| dir.join(format!("log.damaged-{number}"));
     // Somebody removes them before there are so many.
     let kept = (1..=u32::MAX).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0));
-    let renamed = fs::rename(original, &kept).and_then(|()| fs::rename(repaired, original));
-    renamed
+    let exchange = || -> io::Result<()> {
+        fs::rename(repaired, &kept)?;
+        match renameat_with(CWD, &kept, CWD, original, RenameFlags::EXCHANGE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                fs::rename(&kept, repaired)?;
+                fs::rename(original, &kept)?;
+                fs::rename(repaired, original)
+            }
+            exchanged => Ok(exchanged?),
+        }
+    };
+    exchange()
         .and_then(|()| fs::File::open(dir)?.sync_all())
         .map_err(|source| StoreError::File { path: original.to_owned(), source })?;
     Ok(kept)

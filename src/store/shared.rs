@@ -1,6 +1,7 @@
 //! What the store's threads share: the database, the tail, how far the index is, and whether
 //! the store works.
 
+use super::checkpoint::Checkpoints;
 use super::database::Database;
 use super::families::Prefixes;
 use super::purge::{Ledger, Retention};
@@ -33,6 +34,7 @@ pub(super) struct Shared {
     /// As in the ledger: every position below it is gone.
     first: AtomicU64,
     retention: RwLock<Arc<Retention>>,
+    pub(super) checkpoints: Checkpoints,
 }
 
 /// How far the index is, and what is wrong.
@@ -86,13 +88,15 @@ impl Shared {
             ledger: Mutex::default(),
             first: AtomicU64::new(1),
             retention,
+            checkpoints: Checkpoints::default(),
         };
         shared.set_ledger(ledger);
         shared
     }
 
     /// What is known of deleted events, as it was read from the database.
-    pub(super) fn set_ledger(&self, ledger: Ledger) {
+    pub(super) fn set_ledger(&self, mut ledger: Ledger) {
+        ledger.go_on_from(&self.ledger());
         self.tail.set_purged(ledger.marks.clone());
         self.counters.tombstones.set(ledger.tombstones);
         self.set_first(ledger.first);

@@ -64,6 +64,7 @@ fn only_what_an_admin_has_signed_for_this_relay_now_and_once_is_done() {
         ("a member's", request(MEMBER, URL, adding, now, 1)),
         ("a stranger's", request(99, URL, adding, now, 1)),
         ("for another relay", request(ADMIN, "ws://other", adding, now, 3)),
+        ("of before its start, which it may have done already", request(ADMIN, URL, adding, now - 30, 3)),
         ("of yesterday", request(ADMIN, URL, adding, now - 86_400, 3)),
         ("of tomorrow", request(ADMIN, URL, adding, now + 86_400, 3)),
         ("another body", other_body.into_bytes()),

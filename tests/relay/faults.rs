@@ -37,6 +37,13 @@ impl Faults {
         let file = std::fs::OpenOptions::new().write(true).open(&self.control).expect("its control file");
         file.write_all_at(&[write, sync, half], 0).expect("three bytes");
     }
+
+    /// The machine's clock is wrong by so many seconds.
+    fn set_clock(&self, seconds: i64) {
+        use std::os::unix::fs::FileExt as _;
+        let file = std::fs::OpenOptions::new().write(true).open(&self.control).expect("its control file");
+        file.write_all_at(&seconds.to_be_bytes(), 8).expect("eight bytes");
+    }
 }
 
 fn numbered(n: u64) -> (EventId, Vec<u8>) {
@@ -78,6 +85,11 @@ fn a_failed_write_or_sync_is_answered_503_and_the_store_comes_back() {
         }
         let health = relay.get(&relay.http_address(), "/healthz");
         assert!(health.starts_with("HTTP/1.1 503") && health.contains("\"failed\""), "{health}");
+        let another = pubkey(&key(9)).to_hex();
+        let refused = relay.axon(&["allow", "add", &another]);
+        let text = String::from_utf8_lossy(&refused.stderr);
+        assert!(refused.status.code() == Some(1) && text.contains("try again when"), "{refused:?}");
+        assert!(!String::from_utf8_lossy(&relay.axon(&["allow", "list"]).stdout).contains(&another));
         // Reading and live ephemeral events go on.
         let (stored, _) = relay.client(&key(2)).stored("s", Filter::default());
         assert_eq!(stored.len(), 10);
@@ -87,6 +99,7 @@ fn a_failed_write_or_sync_is_answered_503_and_the_store_comes_back() {
         faults.set(0, 0, 0);
         publish_until_stored(&relay, &mut client, &events[20]);
         assert!(relay.metric("axon_store_reopened_total") >= 1.0);
+        assert!(relay.axon(&["allow", "add", &another]).status.success());
         events[21..].iter().for_each(|event| client.publish_ok(event));
 
         let (log, _) = relay.client(&key(2)).stored("log", Filter { after: Some(0), ..Filter::default() });
@@ -154,4 +167,51 @@ fn without_room_publishes_are_refused_and_reading_goes_on() {
     let ephemeral = event(&key(1), 3000, b"live", &[]);
     client.publish_ok(&ephemeral);
     assert!(matches!(reader.recv(), Received::Event { wire, .. } if wire == ephemeral.1));
+}
+
+/// Setup: one event is deleted, then the machine's clock is set 50 years ahead, for a start of the
+/// relay, too; another is deleted in that time, then the clock is set right. Wrong would be: the
+/// time for which they are remembered counts as passed, and they are taken again.
+#[test]
+fn a_clock_that_is_set_lets_no_deleted_event_in_again() {
+    const AHEAD: i64 = 50 * 365 * 86_400;
+    let setup = Setup::new(1..=1).fsync().section("[retention]\ninterval_ms = 20\n");
+    let (mut relay, faults) = Faults::start(setup);
+    let events = [numbered(1), numbered(2)];
+    let delete = |relay: &Relay, n: &str| {
+        let deleted = relay.axon(&["delete", "--all", "--up-to", n, "--yes"]);
+        assert!(deleted.status.success(), "{deleted:?}");
+    };
+    // The second look begins after the deletion.
+    let look_twice = |relay: &Relay, is_after: &dyn Fn(f64) -> bool| {
+        relay.wait_for_metric("axon_retention_looked_at_seconds", is_after);
+        let seen = relay.metric("axon_retention_looked_at_seconds");
+        relay.wait_for_metric("axon_retention_looked_at_seconds", |at| is_after(at) && at > seen);
+    };
+    let refused = |relay: &Relay, event: &(EventId, Vec<u8>)| {
+        let mut client = relay.client(&key(1));
+        client.publish(&event.1);
+        match client.answer() {
+            Received::Error(400, text) => assert!(text.contains("was deleted"), "{text}"),
+            other => panic!("{other:?}"),
+        }
+    };
+    let now = unix_now() as f64;
+    relay.client(&key(1)).publish_ok(&events[0]);
+    delete(&relay, "1");
+    faults.set_clock(AHEAD);
+    look_twice(&relay, &|at| at > now + 1e9);
+    refused(&relay, &events[0]);
+    relay.client(&key(1)).publish_ok(&events[1]);
+    delete(&relay, "2");
+    relay.crash_and_restart();
+    look_twice(&relay, &|at| at > now + 1e9);
+    events.iter().for_each(|event| refused(&relay, event));
+    faults.set_clock(0);
+    look_twice(&relay, &|at| at > 0.0 && at < now + 1e9);
+    events.iter().for_each(|event| refused(&relay, event));
+    relay.crash_and_restart();
+    look_twice(&relay, &|at| at > 0.0);
+    events.iter().for_each(|event| refused(&relay, event));
+    assert_eq!(relay.terminate(), Some(0));
 }

@@ -67,6 +67,28 @@ fn a_running_relay_is_checked_and_saved_and_the_backup_serves() {
     assert_eq!(done["log_id"], log.to_hex());
 }
 
+/// Setup: somebody makes a backup, and somebody else was killed while he made one. Wrong would be:
+/// two that copy over each other, or what was left takes room for ever.
+#[test]
+fn a_second_backup_at_once_is_refused_and_what_a_killed_one_has_left_is_removed() {
+    let relay = Setup::new(1..=1).start();
+    relay.client(&key(1)).publish_ok(&numbered(1));
+    let place = tempfile::tempdir().expect("a scratch directory");
+    let to = place.path().join("backup").to_string_lossy().into_owned();
+    let scratch = relay.data_dir().join("backup.scratch");
+    std::fs::create_dir(&scratch).expect("what was left");
+    std::fs::write(scratch.join("gather.db"), "half of it").expect("what was left");
+    let lock = std::fs::File::create(relay.data_dir().join("backup.lock")).expect("its lock");
+    lock.lock().expect("nobody else has it");
+    let refused = relay.axon(&["backup", &to]);
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(1) && text.contains("under way already: try again"), "{refused:?}");
+    assert!(scratch.join("gather.db").exists(), "somebody works with it");
+    drop(lock);
+    assert_eq!(json(&relay.axon(&["backup", &to, "--json"]))["position"], 1);
+    assert!(!scratch.exists());
+}
+
 /// The newest file of the write-ahead log that is longer than a few bytes.
 fn flip_in_wal(data_dir: &Path) -> String {
     let files = std::fs::read_dir(data_dir.join("log")).expect("its log").flatten().map(|entry| entry.path());
@@ -102,6 +124,10 @@ fn a_damaged_log_is_refused_and_repaired() {
     assert!(!relay.axon(&["serve"]).status.success(), "nothing was changed");
     let done = json(&relay.axon(&["repair", "--yes", "--json"]));
     assert_eq!(done["repaired"], true, "{done}");
+    let kept = Path::new(done["kept"].as_str().expect("a path"));
+    let flipped = Path::new(&file).file_name().expect("a name");
+    assert!(kept.ends_with("log.damaged-1") && kept.join(flipped).exists(), "the damaged one: {done}");
+    assert!(!relay.data_dir().join("log.repair").exists());
     assert_eq!(json(&relay.axon(&["check", "--json"]))["sound"], true);
     relay.restart();
     let (stored, _) = relay.client(&key(2)).stored("s", Filter { after: Some(0), ..Filter::default() });

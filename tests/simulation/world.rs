@@ -11,7 +11,7 @@ use axon::base::{KeyOverrides, Limits, Millis, Now, PubKey, Seq};
 use axon::event::EventFields;
 use axon::fanout::{Interest, InterestTable};
 use axon::filter::{Filter, ReadAccess};
-use axon::ingest::{Allowlist, Door, Gate, Grant, Keys, Pass, Publishers, Rules};
+use axon::ingest::{Allowlist, Door, Gate, Grant, KeyChanges, Keys, Pass, Publishers, Rules};
 use axon::log::{Append, KeyRow, KeyStore, Outcome, Read, Role};
 use axon::session::{Ending, Terms};
 use axon::shard::{Core, Dispatcher, Inbox, Ports, ShardGroup, Wake};
@@ -156,8 +156,8 @@ struct Group(ShardGroup);
 impl Publishers for Group {
     fn quiesce(&self) {}
 
-    fn key_changed(&self, pubkey: &PubKey, pass: Option<&Arc<Pass>>) {
-        self.0.key_changed(pubkey, pass);
+    fn keys_changed(&self, changes: &Arc<KeyChanges>) {
+        self.0.keys_changed(changes);
     }
 }
 

@@ -1,8 +1,8 @@
-//! When which position was reached, for retention by age: an event does not say itself when it
-//! was stored, and its author's date proves nothing.
+//! The log's own clock, for retention by age and for tombstones: an event does not say itself when
+//! it was stored, its author's date proves nothing, and the machine's clock may be set.
 
 use super::tally::take;
-use crate::base::Seq;
+use crate::base::{Millis, Now, Seq};
 
 /// Moments that are kept. They are thinned out, the more the older they are, so that the age of
 /// an event is known to a small part of itself.
@@ -19,35 +19,50 @@ const STOPPED_SECONDS_MAX: i64 = 7 * 24 * 3_600;
 /// How often it is noted that the log still ends where it did.
 const STILL_SECONDS: i64 = 600;
 
-/// The head of the log at some moments, both ascending. The last two may have one head: since
-/// when, and until when at least.
+/// What time it is for the log: the machine's, but for what that was set by; and the head of the
+/// log at some of its moments, both ascending. The last two may have one head: since when, and
+/// until when at least.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct HeadClock {
     moments: Vec<(i64, Seq)>,
+    /// Seconds that the machine's clock is ahead of the log's.
+    ahead: i64,
+    /// When it was last read, by the log's clock and by one that nobody sets; none: not since the
+    /// start. Not on disk.
+    last_read: Option<(i64, Millis)>,
 }
 
 impl HeadClock {
-    /// It is `now`, and the last look was at the first of these moments, so many seconds ago by
-    /// a clock that nobody sets; none: not since the start. If the machine's clock was set, all
-    /// moments move with it, so that nothing is older than it was. By how many seconds.
-    pub(super) fn follow(&mut self, now: i64, last_look: Option<(i64, i64)>) -> i64 {
-        let Some(then) = last_look.map(|(then, _)| then).or(self.moments.last().map(|last| last.0)) else {
-            return 0;
+    /// What time it is, and by how many seconds the machine's clock was set since the last time.
+    /// However far that is, nothing is older than it was.
+    pub(super) fn read(&mut self, at: &Now) -> (i64, i64) {
+        let by_the_machine = at.unix_seconds.saturating_sub(self.ahead);
+        let last_noted = self.moments.last().map(|(moment, _)| *moment);
+        let now = match (self.last_read, last_noted) {
+            (Some((then, since)), _) => {
+                let ago = (at.ms.since(since) / 1_000).cast_signed();
+                let is_set = by_the_machine.saturating_sub(then).abs_diff(ago) > SLACK_SECONDS;
+                if is_set { then.saturating_add(ago) } else { by_the_machine }
+            }
+            (None, Some(then)) => {
+                then.saturating_add(by_the_machine.saturating_sub(then).clamp(0, STOPPED_SECONDS_MAX))
+            }
+            (None, None) => by_the_machine,
         };
-        let by_the_clock = now.saturating_sub(then);
-        let aged = match last_look {
-            Some((_, ago)) if by_the_clock.abs_diff(ago) <= SLACK_SECONDS => by_the_clock,
-            Some((_, ago)) => ago,
-            None => by_the_clock.clamp(0, STOPPED_SECONDS_MAX),
-        };
-        let set = by_the_clock.saturating_sub(aged);
-        for (at, _) in &mut self.moments {
-            *at = at.saturating_add(set);
-        }
-        set
+        let set = by_the_machine.saturating_sub(now);
+        self.ahead = self.ahead.saturating_add(set);
+        self.last_read = Some((now, at.ms));
+        (now, set)
     }
 
-    /// The log's head is here at this moment (unix seconds).
+    /// Goes on as `before` did, of whose moments these are the ones on disk.
+    pub(super) fn go_on_from(&mut self, before: &HeadClock) {
+        if before.last_read.is_some() {
+            (self.ahead, self.last_read) = (before.ahead, before.last_read);
+        }
+    }
+
+    /// The log's head is here at this moment.
     pub(super) fn note(&mut self, now: i64, head: Seq) {
         // The clock was set back by a little: what was reached by then is now, and not in the future.
         while self.moments.last().is_some_and(|(at, _)| *at > now) {
@@ -99,13 +114,18 @@ impl HeadClock {
         self.moments.iter().flat_map(moment).collect()
     }
 
-    pub(super) fn decode(mut row: &[u8]) -> Option<HeadClock> {
+    /// Seconds that the machine's clock is ahead of the log's; a row of its own.
+    pub(super) fn ahead(&self) -> i64 {
+        self.ahead
+    }
+
+    pub(super) fn decode(mut row: &[u8], ahead: i64) -> Option<HeadClock> {
         let mut moments = Vec::new();
         while !row.is_empty() {
             moments.push((i64::from_be_bytes(take(&mut row)?), Seq(u64::from_be_bytes(take(&mut row)?))));
         }
         let ascends = moments.is_sorted_by(|a: &(i64, Seq), b| a.0 <= b.0 && a.1 <= b.1);
-        ascends.then_some(HeadClock { moments })
+        ascends.then_some(HeadClock { moments, ahead, last_read: None })
     }
 }
 
@@ -130,7 +150,7 @@ mod tests {
             assert!(off <= 60.max(age / 20), "age {age}: {off} s off");
         }
         assert_eq!(clock.reached(-1), Seq::ZERO);
-        assert_eq!(HeadClock::decode(&clock.encode()), Some(clock));
+        assert_eq!(HeadClock::decode(&clock.encode(), 0), Some(clock));
     }
 
     #[test]
@@ -144,37 +164,59 @@ mod tests {
         assert_eq!(clock.reached(200), Seq(7), "the same second");
     }
 
+    /// So long after the start, by the machine's clock and by the one that nobody sets.
+    fn at(unix_seconds: i64, seconds: u64) -> Now {
+        Now { ms: Millis(seconds * 1_000), nanos: seconds * 1_000_000_000, unix_seconds }
+    }
+
     #[test]
     fn a_clock_that_is_set_while_the_relay_runs_changes_no_age() {
         const YEAR: i64 = 365 * 24 * 3_600;
         for set in [-50 * YEAR, -3_600, 3_600, 50 * YEAR] {
             let mut clock = HeadClock::default();
             let start = 60 * YEAR;
+            assert_eq!(clock.read(&at(start, 0)), (start, 0));
             clock.note(start, Seq(1));
+            assert_eq!(clock.read(&at(start + 100, 100)), (start + 100, 0));
             clock.note(start + 100, Seq(2));
-            let now = start + 160 + set;
-            assert_eq!(clock.follow(now, Some((start + 100, 60))), set);
+            let (now, found) = clock.read(&at(start + 160 + set, 160));
+            assert_eq!((now, found), (start + 160, set));
             clock.note(now, Seq(3));
             let reached_of_age = |age| clock.reached(now - age);
             assert_eq!(
                 [0, 1, 59, 60, 159, 160, 161].map(reached_of_age).map(|seq| seq.0),
                 [3, 2, 2, 2, 1, 1, 0]
             );
+            // And set right again.
+            assert_eq!(clock.read(&at(start + 161, 161)), (start + 161, -set));
+            assert_eq!(clock.ahead(), 0);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_goes_a_little_wrong_is_followed() {
+        let mut clock = HeadClock::default();
+        clock.read(&at(1_000_000, 0));
+        for day in 1..=10i64 {
+            let (machine, since) = (1_000_000 + day * 86_400 + day * 50, day.unsigned_abs() * 86_400);
+            assert_eq!(clock.read(&at(machine, since)), (machine, 0), "50 s a day");
         }
     }
 
     #[test]
     fn while_it_is_stopped_the_log_ages_by_a_week_at_most() {
+        let started = |row: &HeadClock| HeadClock::decode(&row.encode(), row.ahead()).unwrap();
         let mut clock = HeadClock::default();
         clock.note(1_000, Seq(1));
-        assert_eq!(clock.follow(1_000 + 3_600, None), 0, "an hour");
-        assert_eq!(clock.reached(1_000), Seq(1));
-        let now = 1_000 + 50 * STOPPED_SECONDS_MAX;
-        clock.follow(now, None);
-        assert_eq!(clock.reached(now - STOPPED_SECONDS_MAX), Seq(1));
-        assert_eq!(clock.reached(now - STOPPED_SECONDS_MAX - 1), Seq::ZERO);
-        clock.follow(5_000, None);
-        assert_eq!(clock.reached(5_000), Seq(1), "set back meanwhile: no older, and not in the future");
+        assert_eq!(started(&clock).read(&at(1_000 + 3_600, 0)), (4_600, 0), "an hour");
+        let far = 1_000 + 50 * STOPPED_SECONDS_MAX;
+        let mut wrong = started(&clock);
+        assert_eq!(wrong.read(&at(far, 0)).0, 1_000 + STOPPED_SECONDS_MAX);
+        assert_eq!(wrong.ahead(), 49 * STOPPED_SECONDS_MAX);
+        let mut again = started(&wrong);
+        assert_eq!(again.read(&at(far, 0)).0, 1_000 + STOPPED_SECONDS_MAX, "nothing was noted meanwhile");
+        assert_eq!(again.read(&at(2_000, 5)).0, 1_000 + STOPPED_SECONDS_MAX + 5, "set right while it runs");
+        assert_eq!(started(&clock).read(&at(500, 0)), (1_000, -500), "set back meanwhile: no older");
     }
 
     #[test]
@@ -183,13 +225,30 @@ mod tests {
         let mut clock = HeadClock::default();
         clock.note(0, Seq(1));
         for day in 0..100 {
-            clock.follow(day * DAY, None);
+            clock = HeadClock::decode(&clock.encode(), clock.ahead()).unwrap();
             for look in 0..600 {
-                clock.note(day * DAY + look * 60, Seq(1));
+                let (now, set) = clock.read(&at(day * DAY + look * 60, look.unsigned_abs() * 60));
+                assert_eq!(set, 0);
+                clock.note(now, Seq(1));
             }
         }
         assert_eq!(clock.reached(0), Seq(1));
         assert_eq!(clock.moments.len(), 2);
+    }
+
+    #[test]
+    fn a_store_that_was_opened_again_goes_on_with_its_clock() {
+        let mut clock = HeadClock::default();
+        clock.read(&at(1_000, 0));
+        clock.note(1_000, Seq(1));
+        let mut opened = HeadClock::decode(&clock.encode(), 0).unwrap();
+        // What the clock was set by is not on disk yet.
+        assert_eq!(clock.read(&at(9_000_000, 10)), (1_010, 8_998_990));
+        opened.go_on_from(&clock);
+        assert_eq!(opened.read(&at(9_000_010, 20)), (1_020, 0));
+        let mut first = HeadClock::decode(&clock.encode(), 7).unwrap();
+        first.go_on_from(&HeadClock::default());
+        assert_eq!(first.ahead(), 7, "there was none before");
     }
 
     #[test]
@@ -204,11 +263,12 @@ mod tests {
     #[test]
     fn a_row_that_does_not_ascend_is_refused() {
         let row = |moments: &[(i64, u64)]| {
-            HeadClock { moments: moments.iter().map(|(at, seq)| (*at, Seq(*seq))).collect() }.encode()
+            let moments = moments.iter().map(|(at, seq)| (*at, Seq(*seq))).collect();
+            HeadClock { moments, ..HeadClock::default() }.encode()
         };
-        assert!(HeadClock::decode(&row(&[(1, 1), (2, 1), (3, 4)])).is_some());
-        assert!(HeadClock::decode(&row(&[(2, 1), (1, 1)])).is_none());
-        assert!(HeadClock::decode(&row(&[(1, 5), (2, 4)])).is_none());
-        assert!(HeadClock::decode(&row(&[(1, 5)])[1..]).is_none());
+        assert!(HeadClock::decode(&row(&[(1, 1), (2, 1), (3, 4)]), 0).is_some());
+        assert!(HeadClock::decode(&row(&[(2, 1), (1, 1)]), 0).is_none());
+        assert!(HeadClock::decode(&row(&[(1, 5), (2, 4)]), 0).is_none());
+        assert!(HeadClock::decode(&row(&[(1, 5)])[1..], 0).is_none());
     }
 }

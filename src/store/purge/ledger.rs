@@ -6,14 +6,15 @@
 //! | `gone` | the last position that was ever deleted, the first that may hold an event, the number of tombstones, and SipHash-1-3 of these; u64 each |
 //! | `purged` | the marks of retention: first kind u16, last kind u16, position u64, for each stretch |
 //! | `tally` | see `tally`, for each rule that counts |
-//! | `clock` | the head at some moments: unix seconds i64, position u64, for each |
+//! | `clock` | the head at some moments: seconds of the log's own clock i64, position u64, for each |
+//! | `ahead` | seconds that the machine's clock is ahead of the log's: i64; no row: 0 |
 
 use super::super::StoreError;
 use super::super::database::Database;
 use super::super::families::Family;
 use super::clock::HeadClock;
 use super::tally::{Tally, take};
-use crate::base::Seq;
+use crate::base::{Now, Seq};
 use crate::log::PurgeMarks;
 use rocksdb::WriteBatch;
 use siphasher::sip::SipHasher13;
@@ -23,6 +24,7 @@ pub(in crate::store) const GONE: &[u8] = b"gone";
 const PURGED: &[u8] = b"purged";
 const TALLY: &[u8] = b"tally";
 const CLOCK: &[u8] = b"clock";
+const AHEAD: &[u8] = b"ahead";
 
 /// See the module's documentation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,9 +37,9 @@ pub(in crate::store) struct Ledger {
     pub(in crate::store) marks: PurgeMarks,
     pub(super) tallies: Vec<Tally>,
     pub(super) clock: HeadClock,
-    /// The tallies have gone on since they were written; not on disk.
+    /// The tallies, or what the clock was set by, have gone on since they were written; not on disk.
     pub(super) unsaved: bool,
-    /// No tombstone is older (unix seconds); not on disk.
+    /// No tombstone is older (seconds of the log's own clock); not on disk.
     pub(super) oldest_tombstone: i64,
 }
 
@@ -68,7 +70,12 @@ impl Ledger {
         ledger.marks = decode_marks(&row(PURGED)?).ok_or_else(|| damaged(PURGED))?;
         ledger.tallies = decode_tallies(&row(TALLY)?).ok_or_else(|| damaged(TALLY))?;
         ledger.tallies.retain(|tally| tally.to <= head);
-        ledger.clock = HeadClock::decode(&row(CLOCK)?).ok_or_else(|| damaged(CLOCK))?;
+        let ahead = db.get(Family::Meta, AHEAD)?.map_or(Some(0), |row| {
+            let row: [u8; 8] = row.try_into().ok()?;
+            Some(i64::from_be_bytes(row))
+        });
+        let ahead = ahead.ok_or_else(|| damaged(AHEAD))?;
+        ledger.clock = HeadClock::decode(&row(CLOCK)?, ahead).ok_or_else(|| damaged(CLOCK))?;
         ledger.clock.cut(head);
         Ok(ledger)
     }
@@ -91,6 +98,26 @@ impl Ledger {
         if self.clock != before.clock {
             batch.put_cf(meta, CLOCK, self.clock.encode());
         }
+        if self.clock.ahead() != before.clock.ahead() || before.unsaved {
+            batch.put_cf(meta, AHEAD, self.clock.ahead().to_be_bytes());
+        }
+    }
+
+    /// What time it is by the log's own clock: what the machine's was set by is not part of any age.
+    pub(super) fn time(&mut self, at: &Now) -> i64 {
+        let (now, set) = self.clock.read(at);
+        if set != 0 {
+            tracing::warn!(seconds = set, "the machine's clock was set: ages in the log go on as if not");
+            self.unsaved = true;
+        }
+        now
+    }
+
+    /// Read from disk again, goes on as `before` did.
+    pub(in crate::store) fn go_on_from(&mut self, before: &Ledger) {
+        let ahead = self.clock.ahead();
+        self.clock.go_on_from(&before.clock);
+        self.unsaved |= self.clock.ahead() != ahead;
     }
 
     /// The same of a log that ends with `head`.

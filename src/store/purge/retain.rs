@@ -1,6 +1,6 @@
 //! The thread that keeps to the retention rules: looks at each from time to time, and deletes
 //! what is over, a slice at a time. It also notes how far the log is at which moment, forgets
-//! old tombstones, and has room given back.
+//! old tombstones, has room given back, and removes checkpoints that were left behind.
 
 use super::super::shared::Shared;
 use super::super::{StoreError, spawn};
@@ -8,7 +8,7 @@ use super::reclaim::Debris;
 use super::rules::Rule;
 use super::slice::{self, SLICE_EVENTS};
 use super::tally::Tally;
-use crate::base::{Now, Seq};
+use crate::base::Seq;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -30,7 +30,7 @@ pub(in crate::store) enum Nudge {
 pub(in crate::store) fn start(shared: &Arc<Shared>) -> Result<(Sender<Nudge>, JoinHandle<()>), StoreError> {
     let (sender, inbox) = unbounded();
     let (shared, debris) = (Arc::clone(shared), Debris::new(shared));
-    let keeper = Keeper { shared: Arc::clone(&shared), inbox, debris, last_look: None, stopped: false };
+    let keeper = Keeper { shared: Arc::clone(&shared), inbox, debris, stopped: false };
     Ok((sender, spawn("axon-purge", &shared, move || keeper.serve())?))
 }
 
@@ -57,8 +57,6 @@ struct Keeper {
     shared: Arc<Shared>,
     inbox: Receiver<Nudge>,
     debris: Debris,
-    /// When it last looked, since the start.
-    last_look: Option<Now>,
     stopped: bool,
 }
 
@@ -69,6 +67,10 @@ impl Keeper {
             if interval_ms == 0 {
                 self.stopped = self.inbox.recv().is_err();
                 continue;
+            }
+            let (options, now) = (&self.shared.options, self.shared.clock.now());
+            if let Err(error) = self.shared.checkpoints.remove_abandoned(options, now) {
+                tracing::error!(%error, "a checkpoint stays");
             }
             if let Err(error) = self.look() {
                 tracing::error!(%error, "retention goes on at its next turn");
@@ -110,26 +112,16 @@ impl Keeper {
             return Ok(());
         }
         let (at, head) = (shared.clock.read(), shared.tail.head());
-        let now = at.unix_seconds;
         shared.wait_indexed(head)?;
         let retention = shared.retention();
-        let ago = |last: &Now| (last.unix_seconds, (at.ms.since(last.ms) / 1_000).cast_signed());
-        let last_look = self.last_look.as_ref().map(ago);
+        let now = shared.ledger().time(&at);
         slice::note(&shared, |ledger| {
-            let set = ledger.clock.follow(now, last_look);
-            if set != 0 {
-                tracing::warn!(
-                    seconds = set,
-                    "the machine's clock was set: retention by age goes on as if not"
-                );
-            }
             ledger.clock.note(now, head);
             // Nothing is counted for rules that are no longer there.
             let counts = |tally: &Tally| retention.rules.iter().any(|r| r.counts() && r.kinds == tally.kinds);
             ledger.tallies.retain(counts);
             ledger.unsaved = false;
         })?;
-        self.last_look = Some(at);
         self.repeat(|_, shared| slice::forget_old(shared))?;
         for rule in &retention.rules {
             let filter = Arc::new(rule.filter());
@@ -139,7 +131,7 @@ impl Keeper {
             }
             self.repeat(|_, shared| purge_some(shared, rule, &filter, now))?;
         }
-        shared.counters.purge_looked_at.set(now.max(0).unsigned_abs());
+        shared.counters.purge_looked_at.set(at.unix_seconds.unsigned_abs());
         self.repeat(|keeper, shared| keeper.debris.clear_some(shared))
     }
 }
@@ -212,13 +204,8 @@ fn purge_some(shared: &Shared, rule: &Rule, filter: &SharedFilter, now: i64) -> 
 #[cfg(test)]
 pub(in crate::store) fn look_now(shared: &Arc<Shared>, clear: bool) {
     let (_sender, inbox) = unbounded();
-    let mut keeper = Keeper {
-        shared: Arc::clone(shared),
-        inbox,
-        debris: Debris::new(shared),
-        last_look: None,
-        stopped: false,
-    };
+    let mut keeper =
+        Keeper { shared: Arc::clone(shared), inbox, debris: Debris::new(shared), stopped: false };
     if clear {
         keeper.debris.clear_all();
     }

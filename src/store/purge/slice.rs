@@ -65,7 +65,7 @@ pub(super) fn delete<'e>(
     let mut deletion = Deletion {
         db: &db,
         prefixes: shared.prefixes,
-        now: shared.clock.unix_seconds(),
+        now: ledger.time(&shared.clock.read()),
         gaps: Gaps::new(&db, ledger.first),
         after: ledger.clone(),
         batch: WriteBatch::default(),
@@ -102,9 +102,9 @@ pub(super) fn delete<'e>(
 pub(super) fn forget_old(shared: &Shared) -> Result<bool, StoreError> {
     let seconds = i64::try_from(shared.retention().tombstone_seconds).unwrap_or(i64::MAX);
     let over = shared.ledger().tombstones.saturating_sub(shared.retention().tombstones_max);
-    let before = shared.clock.unix_seconds().saturating_sub(seconds);
     let db = shared.database()?;
     let mut ledger = shared.ledger();
+    let before = ledger.time(&shared.clock.read()).saturating_sub(seconds);
     if ledger.tombstones == 0 {
         return Ok(false);
     }
@@ -135,6 +135,10 @@ fn write(
     after: Ledger,
     mut batch: WriteBatch,
 ) -> Result<(), StoreError> {
+    // Nothing is written before it was opened again.
+    if let Some(message) = shared.failure() {
+        return Err(StoreError::Failed(message));
+    }
     after.put(db, ledger, &mut batch);
     let written = db.write_logged(batch).and_then(|()| match shared.options.durability {
         Durability::Fsync => db.sync(),
@@ -152,6 +156,7 @@ fn write(
 struct Deletion<'a> {
     db: &'a Database,
     prefixes: Prefixes,
+    /// By the log's own clock.
     now: i64,
     gaps: Gaps<'a>,
     /// The ledger as it will be.

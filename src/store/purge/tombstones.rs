@@ -2,8 +2,11 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `01`, unix seconds u64, seq u64 | id 32: in the order in which they are forgotten |
-//! | `02`, id 32 | unix seconds u64, seq u64 |
+//! | `01`, seconds u64, seq u64 | id 32: in the order in which they are forgotten |
+//! | `02`, id 32 | seconds u64, seq u64 |
+//!
+//! The seconds are those of the log's own clock (see `clock`): a machine's clock that is set far
+//! ahead must not let deleted events in again.
 
 use super::super::StoreError;
 use super::super::database::Database;

@@ -78,7 +78,8 @@ fn a_list_of_a_backup_of_any_bytes_is_read_or_refused() {
     let dir = tempfile::tempdir().unwrap();
     let options = upkeep::filled(&dir.path().join("store"), 50);
     let to = dir.path().join("backup");
-    backup(&options, &options.dir.join("log"), &[], &to, &|_, _| {}).unwrap();
+    backup(&options, &options.dir.join("log"), &[], &BackupTarget { dir: &to, replace: false }, &|_, _| {})
+        .unwrap();
     let list = std::fs::read(to.join("backup.json")).unwrap();
     let escape = String::from_utf8(list.clone()).unwrap().replace("log/", "log/../../");
     let specimens = [list, escape.into_bytes()];

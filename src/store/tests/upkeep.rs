@@ -23,6 +23,10 @@ pub(super) fn filled(dir: &Path, events: u64) -> StoreOptions {
     options
 }
 
+fn into(dir: &Path) -> BackupTarget<'_> {
+    BackupTarget { dir, replace: false }
+}
+
 /// What is done to a sound store, and what the check must say of it.
 type Fault = (fn(&Database, families::Prefixes), &'static str, &'static str);
 
@@ -125,7 +129,7 @@ fn a_backup_of_an_open_store_comes_back_whole() {
     let beside = [Beside { name: "operator.pem".to_owned(), path: key, immutable: false }];
     let save = || {
         let checkpoint = store.checkpoint().unwrap();
-        let report = backup(&options, &checkpoint, &beside, &backup_dir, &|_, _| {}).unwrap();
+        let report = backup(&options, &checkpoint, &beside, &into(&backup_dir), &|_, _| {}).unwrap();
         let name = checkpoint.file_name().unwrap().to_str().unwrap();
         store.remove_checkpoint(name).unwrap();
         assert!(!checkpoint.exists());
@@ -153,11 +157,69 @@ fn a_backup_of_an_open_store_comes_back_whole() {
     assert!(refused.to_string().contains("is not empty"), "{refused}");
 }
 
+/// After a repair a log is another one, and may hold less: what was saved of it stays.
+#[test]
+fn the_backup_of_another_log_is_replaced_only_when_asked() {
+    let (dir, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (options, to) = (filled(dir.path(), 100), place.path());
+    let save = |target| backup(&options, &options.dir.join("log"), &[], &target, &|_, _| {});
+    let first = save(into(to)).unwrap();
+    let db = Database::open(&options).unwrap();
+    Meta::rename(&db).unwrap();
+    drop(db);
+    let refused = save(into(to)).err().unwrap().to_string();
+    assert!(refused.contains("--replace") && refused.contains(&first.log_id.to_hex()), "{refused}");
+    let restored = restore(to, &small(&dir.path().join("restored")), &|_, _| {}).unwrap();
+    assert_eq!(restored.head, Seq(100), "it is still whole");
+    let second = save(BackupTarget { dir: to, replace: true }).unwrap();
+    assert_ne!(second.log_id, first.log_id);
+    save(into(to)).unwrap();
+}
+
+/// Setup: a data directory into which a backup was brought back half-way. Wrong would be: an empty
+/// log in it, or one with the name of the old one.
+#[test]
+fn a_restore_that_was_broken_off_is_refused() {
+    let (dir, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let options = filled(dir.path(), 100);
+    backup(&options, &options.dir.join("log"), &[], &into(place.path()), &|_, _| {}).unwrap();
+    let target = small(&dir.path().join("restored"));
+    // Killed in the middle: the last file is not there.
+    let files = std::fs::read_dir(place.path().join("files")).unwrap().map(|entry| entry.unwrap().path());
+    let last = files.max_by_key(|path| path.to_string_lossy().split_once('-').unwrap().1.to_owned()).unwrap();
+    std::fs::rename(&last, place.path().join("away")).unwrap();
+    assert!(restore(place.path(), &target, &|_, _| {}).is_err());
+    std::fs::rename(place.path().join("away"), &last).unwrap();
+    for refused in [
+        open(&target).err().unwrap(),
+        lock(&target).err().unwrap(),
+        restore(place.path(), &target, &|_, _| {}).err().unwrap(),
+    ] {
+        assert!(refused.to_string().contains("was broken off: remove the directory"), "{refused}");
+    }
+    std::fs::remove_dir_all(&target.dir).unwrap();
+    restore(place.path(), &target, &|_, _| {}).unwrap();
+    check_every_filter(&open(&target).unwrap(), 100);
+}
+
+/// Setup: a repair that was killed between its two renames, on a file system that cannot exchange.
+#[test]
+fn a_log_that_was_put_aside_is_not_replaced_by_an_empty_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = filled(dir.path(), 100);
+    std::fs::rename(dir.path().join("log"), dir.path().join("log.damaged-1")).unwrap();
+    let refused = open(&options).err().unwrap().to_string();
+    assert!(refused.contains("log.damaged-1") && refused.contains("rename"), "{refused}");
+    assert!(!dir.path().join("log").exists());
+    std::fs::rename(dir.path().join("log.damaged-1"), dir.path().join("log")).unwrap();
+    check_every_filter(&open(&options).unwrap(), 100);
+}
+
 #[test]
 fn a_damaged_backup_is_refused() {
     let (dir, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let options = filled(dir.path(), 100);
-    backup(&options, &options.dir.join("log"), &[], place.path(), &|_, _| {}).unwrap();
+    backup(&options, &options.dir.join("log"), &[], &into(place.path()), &|_, _| {}).unwrap();
     let files = std::fs::read_dir(place.path().join("files")).unwrap().map(|entry| entry.unwrap().path());
     let table = files.filter(|path| path.extension().is_some_and(|e| e == "sst")).min().unwrap();
     let mut bytes = std::fs::read(&table).unwrap();
@@ -178,6 +240,26 @@ fn checkpoints_are_few_and_do_not_outlive_the_store() {
     drop(store);
     drop(open(&small(dir.path())).unwrap());
     assert!(made.iter().all(|path| !path.exists()));
+}
+
+/// Whoever was killed holds nothing any more; who works on one keeps it, however long it takes.
+#[test]
+fn a_checkpoint_that_nobody_holds_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = small(dir.path());
+    let store = open(&options).unwrap();
+    let [held, left] = [0, 1].map(|_| store.checkpoint().unwrap());
+    let holder = hold(&held).unwrap();
+    let (checkpoints, now) = (&store.shared.checkpoints, store.shared.clock.now());
+    checkpoints.remove_abandoned(&options, now).unwrap();
+    assert!(held.exists() && left.exists(), "whoever has just been given one may still take hold of it");
+    let later = now.plus(60_000);
+    checkpoints.remove_abandoned(&options, later).unwrap();
+    assert!(held.exists() && !left.exists());
+    assert!(hold(&left).is_err());
+    drop(holder);
+    checkpoints.remove_abandoned(&options, later).unwrap();
+    assert!(!held.exists());
 }
 
 #[test]

@@ -141,6 +141,7 @@ mod tests {
                 read: false,
                 ref_type: text(about),
                 ref_id: String::new(),
+                event_id: None,
                 created: Time(0),
             })
         };

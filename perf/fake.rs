@@ -3,8 +3,8 @@
 
 use crate::bench::Bench;
 use crate::options::{Command, Cores, Load, RelayArgs};
-use crate::plan::Plan;
 use crate::page;
+use crate::plan::Plan;
 use crate::repeat;
 use crate::report::{Jobs, Report};
 use crate::results::Results;

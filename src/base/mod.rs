@@ -26,3 +26,7 @@ pub use stages::{Stage, Stopwatch};
 /// logins, which are 32 bytes; a nonce with this prefix is longer and can be neither. Whoever
 /// signs nothing else cannot be made to sign an event.
 pub const GATHER_NONCE_PREFIX: &[u8; 15] = b"gather-auth-v1\0";
+
+/// Before the old key, where a new key agrees to become an agent's; another one than a login's, so
+/// that nobody who is asked to log in agrees to that.
+pub const GATHER_KEY_CHANGE_PREFIX: &[u8; 14] = b"gather-key-v1\0";

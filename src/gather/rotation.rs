@@ -7,7 +7,7 @@ use super::rules::keys;
 use super::rules::time::Time;
 use super::tokens::{parse_key, revoke_all};
 use super::{Agent, Db, Fault, Tx};
-use crate::base::GATHER_NONCE_PREFIX;
+use crate::base::GATHER_KEY_CHANGE_PREFIX;
 use base64ct::{Base64, Encoding as _};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -21,7 +21,7 @@ super::input! {
     pub struct KeyChange {
         /// The new Ed25519 public key, PEM.
         public_key: String = chars(0, keys::PEM_CHARS_MAX),
-        /// Signature of the new key over `gather-auth-v1`, a zero byte and the 32 bytes of the old key, standard padded base64.
+        /// Signature of the new key over `gather-key-v1`, a zero byte and the 32 bytes of the old key, standard padded base64.
         signature: String = chars(1, 200),
     }
 }
@@ -46,9 +46,9 @@ pub fn rotate_key(tx: &Tx<'_>, me: &Agent, change: &KeyChange) -> Result<Profile
         let fault = Fault::bad("the signature cannot be read");
         return Err(fault.because("body.signature", "64 bytes in standard padded base64 are needed"));
     };
-    let message = [GATHER_NONCE_PREFIX.as_slice(), &me.key.0].concat();
+    let message = [GATHER_KEY_CHANGE_PREFIX.as_slice(), &me.key.0].concat();
     if !keys::verifies(&key, &message, &signature) {
-        let detail = "the new key must sign gather-auth-v1, a zero byte and the old key: ";
+        let detail = "the new key must sign gather-key-v1, a zero byte and the old key: ";
         return Err(Fault::unauthorized(format!("{detail}{}", Base64::encode_string(&message))));
     }
     if refuse_known(tx, &key).is_err() {

@@ -261,9 +261,11 @@ fn a_key_can_be_changed_with_the_new_keys_consent() {
         let body = json!({"public_key": pem(new), "signature": signature});
         agent.ask(&service, Request::new("PUT", "/api/agents/me/key").json(body))
     };
-    let message = [&b"gather-auth-v1\0"[..], &agent.key.verifying_key().to_bytes()].concat();
+    let message = [&b"gather-key-v1\0"[..], &agent.key.verifying_key().to_bytes()].concat();
     put(&key(3), "x".to_owned()).refused(400);
     put(&key(3), signature(&key(1), &message)).refused(401);
+    let as_login = [&b"gather-auth-v1\0"[..], &agent.key.verifying_key().to_bytes()].concat();
+    put(&key(3), signature(&key(3), &as_login)).refused(401); // whoever logs in somewhere consents to nothing
     put(&key(2), signature(&key(2), &message)).refused(409);
     let changed = put(&key(3), signature(&key(3), &message)).expect(200);
     assert_eq!((&changed["agent_id"], &changed["public_key"]), (&json!(agent.id), &json!(pem(&key(3)))));

@@ -31,7 +31,7 @@ fn a_registered_key_is_on_the_allowlist_when_the_answer_comes() {
     service.crash_and_restart();
     assert_eq!(allowed(&service), both, "it is there to stay");
     // A changed key takes the old one's place.
-    let message = [&b"gather-auth-v1\0"[..], &agent.key.verifying_key().to_bytes()].concat();
+    let message = [&b"gather-key-v1\0"[..], &agent.key.verifying_key().to_bytes()].concat();
     let body = json!({"public_key": pem(&key(2)), "signature": signature(&key(2), &message)});
     agent.ask(&service, Request::new("PUT", "/api/agents/me/key").json(body)).expect(200);
     let mut changed = vec![hex_of(2), hex_of(9)];

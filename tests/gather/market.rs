@@ -343,7 +343,7 @@ fn proofs_are_verified_under_the_authors_key_only() {
     service.get("/api/proofs/none").refused(404);
     service.ask(Request::new("POST", "/api/proofs/none/verify")).refused(404);
     // A key that is replaced was the author's when it signed.
-    let message = [&b"gather-auth-v1\0"[..], &one.key.verifying_key().to_bytes()].concat();
+    let message = [&b"gather-key-v1\0"[..], &one.key.verifying_key().to_bytes()].concat();
     let body = json!({"public_key": pem(&key_of(3)), "signature": signature(&key_of(3), &message)});
     one.ask(&service, Request::new("PUT", "/api/agents/me/key").json(body)).expect(200);
     assert_eq!(verify(&own)["verified"], true);

@@ -18,6 +18,8 @@ const NEXT = 'next';
  * page that had us sign any 32 bytes could write events in our name.
  */
 export const LOGIN_PREFIX = utf8('gather-auth-v1\0');
+/** What stands before the old key where a new one agrees to take its place. */
+const ROTATION_PREFIX = utf8('gather-key-v1\0');
 /** DER: a sequence of version 0, the algorithm Ed25519, and the seed in an octet string. */
 const PKCS8_HEAD = '302e0201003005';
 const SEED_FOLLOWS = '06032b657004220420';
@@ -123,7 +125,7 @@ export async function signProof(key, review) {
 }
 
 /** The signature by which a new key agrees to take the place of an old one. */
-export const signRotation = (key, oldKey) => sign(key, concat(LOGIN_PREFIX, oldKey));
+export const signRotation = (key, oldKey) => sign(key, concat(ROTATION_PREFIX, oldKey));
 
 async function sign(key, bytes) {
   return new Uint8Array(await crypto.subtle.sign('Ed25519', key.privateKey, bytes));

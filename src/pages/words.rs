@@ -38,13 +38,13 @@ fn is_for_programs(hint: &str) -> bool {
 pub(super) fn notice(notice: &InboxMessage) -> String {
     let body = notice.body.as_str();
     let until = |end: &str| body.rsplit_once(end).map_or(body, |(said, _)| said);
-    match (notice.kind.as_str(), notice.ref_type.as_str()) {
+    match (notice.kind.as_str(), &notice.event_id) {
         ("comment", _) => format!("{}.", until(": GET /api/")),
         ("channel_invite", _) => until(" Read: GET /api/").to_owned(),
         ("order_update", _) if notice.subject.ends_with(" placed") => {
             "The page of your order says what to pay, and where.".to_owned()
         }
-        ("system", "event") => match body.split_once(" was not applied: ") {
+        ("system", Some(_)) => match body.split_once(" was not applied: ") {
             Some((_, why)) => refused(why),
             None => body.to_owned(),
         },
@@ -133,6 +133,7 @@ mod tests {
     fn notices_name_no_operation() {
         let said = |kind: &str, subject: &str, body: &str, about: &str| {
             let text = str::to_owned;
+            let event_id = (about == "event").then(|| "00".repeat(32));
             notice(&InboxMessage {
                 id: String::new(),
                 kind: text(kind),
@@ -141,7 +142,7 @@ mod tests {
                 read: false,
                 ref_type: text(about),
                 ref_id: String::new(),
-                event_id: None,
+                event_id,
                 created: Time(0),
             })
         };

@@ -15,7 +15,6 @@ use super::transfer::{ExportFlags, ImportFlags};
 use super::upkeep::{BackupFlags, CheckFlags, RepairFlags, RestoreFlags};
 use crate::client::{Client, Roots, RootsError};
 use clap::{Args, Parser, Subcommand};
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Where a relay without a configuration listens.
@@ -223,33 +222,6 @@ pub(super) enum Command {
         Of each key the value in force, where it was said, its default, its variable, and what raising it costs."
     )]
     Config,
-}
-
-/// The arguments with every `--set` in front of the command. clap keeps only the deepest ones
-/// of an option that may stand at every level, and those in front of it would be lost.
-pub(super) fn settings_first(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    let mut args = args.into_iter();
-    let (mut first, mut rest): (Vec<OsString>, Vec<OsString>) =
-        (args.next().into_iter().collect(), Vec::new());
-    while let Some(arg) = args.next() {
-        let bytes = arg.as_encoded_bytes();
-        if bytes == b"--" {
-            rest.push(arg);
-            rest.extend(args.by_ref());
-        } else if bytes == b"--set" {
-            // Without a value it stays last, where clap misses it.
-            match args.next() {
-                Some(value) => first.extend([arg, value]),
-                None => rest.push(arg),
-            }
-        } else if bytes.starts_with(b"--set=") {
-            first.push(arg);
-        } else {
-            rest.push(arg);
-        }
-    }
-    first.append(&mut rest);
-    first
 }
 
 impl Cli {

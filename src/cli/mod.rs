@@ -25,6 +25,7 @@ mod reload;
 mod remote;
 mod report;
 mod service;
+mod settings;
 mod stat;
 mod state;
 mod tail;
@@ -61,7 +62,7 @@ enum Outcome {
 
 /// Runs one command; the whole program.
 pub fn run(args: impl IntoIterator<Item = OsString>, operator: &dyn Operator) -> ExitCode {
-    let cli = match Cli::try_parse_from(args::settings_first(args)) {
+    let cli = match Cli::try_parse_from(settings::first(args)) {
         Ok(cli) => cli,
         Err(error) => {
             // If even this cannot be printed there is nobody to tell.

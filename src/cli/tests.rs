@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 
 fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
     let args = std::iter::once(&"axon").chain(args).map(|arg| (*arg).into());
-    Cli::try_parse_from(super::args::settings_first(args))
+    Cli::try_parse_from(super::settings::first(args))
 }
 
 #[test]

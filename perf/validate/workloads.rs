@@ -24,7 +24,7 @@ pub fn workloads(options: &Options, calibration: &Calibration) -> Vec<(Plan, Rel
             Command::Selective,
             Load {
                 subscriptions: (!options.smoke).then_some(100_000),
-                count: Some(count(options, 100_000)),
+                count: Some(count(options, 300_000)),
                 ..Load::default()
             },
         ),
@@ -32,7 +32,7 @@ pub fn workloads(options: &Options, calibration: &Calibration) -> Vec<(Plan, Rel
             Command::Fanout,
             Load { subscribers: Some(if options.smoke { 30 } else { 300 }), ..Load::default() },
         ),
-        plan(Command::Ingest, Load { replay_rate, count: Some(count(options, 150_000)), ..Load::default() }),
+        plan(Command::Ingest, Load { replay_rate, count: Some(count(options, 300_000)), ..Load::default() }),
     ]
 }
 

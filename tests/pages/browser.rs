@@ -12,6 +12,11 @@ const PATIENCE_MS: u64 = 30_000;
 
 const DRIVER_TRIES_MAX: usize = 5;
 
+/// How often an element is looked for again that was replaced between being found and being used:
+/// a page that is live replaces one now and then, not each time. And what the driver calls that.
+const REPLACED_TRIES_MAX: usize = 5;
+const REPLACED: [&str; 2] = ["stale element reference", "no such element"];
+
 /// Of a window, and of the longest picture, in pixels.
 const WINDOW_HEIGHT: u64 = 900;
 const PICTURE_HEIGHT_MAX: u64 = 3_000;
@@ -119,20 +124,19 @@ impl Browser {
     /// Presses what a selector finds, as a mouse does.
     #[track_caller]
     pub fn click(&self, selector: &str) {
-        let element = self.find(selector);
         // Out from under what stays at the window's edges.
+        self.arrive_at(selector);
         self.eval(&format!(
-            "document.querySelector({}).scrollIntoView({{ block: 'center', behavior: 'instant' }})",
+            "document.querySelector({})?.scrollIntoView({{ block: 'center', behavior: 'instant' }})",
             json!(selector)
         ));
-        self.request("POST", &format!("/element/{element}/click"), Some(&json!({})));
+        self.on_element(selector, "POST", "click", Some(&json!({})));
     }
 
     /// Types into what a selector finds, as a keyboard does.
     #[track_caller]
     pub fn type_into(&self, selector: &str, text: &str) {
-        let element = self.find(selector);
-        self.request("POST", &format!("/element/{element}/value"), Some(&json!({ "text": text })));
+        self.on_element(selector, "POST", "value", Some(&json!({ "text": text })));
     }
 
     /// Presses keys where the focus is.
@@ -146,16 +150,39 @@ impl Browser {
     /// The text that is seen at a selector.
     #[track_caller]
     pub fn text(&self, selector: &str) -> String {
-        let element = self.find(selector);
-        self.request("GET", &format!("/element/{element}/text"), None).as_str().unwrap_or_default().to_owned()
+        self.on_element(selector, "GET", "text", None).as_str().unwrap_or_default().to_owned()
     }
 
+    /// Does something with what a selector finds. Nothing was done yet with an element that turns
+    /// out to be no longer of the page, so another is looked for.
     #[track_caller]
-    fn find(&self, selector: &str) -> String {
-        self.wait(&format!("document.querySelector({})", json!(selector)));
-        let found =
-            self.request("POST", "/element", Some(&json!({"using": "css selector", "value": selector})));
-        found[ELEMENT].as_str().unwrap_or_else(|| panic!("{selector}: {found}")).to_owned()
+    fn on_element(&self, selector: &str, method: &str, what: &str, body: Option<&Value>) -> Value {
+        let mut error = Value::Null;
+        for _ in 0..REPLACED_TRIES_MAX {
+            self.arrive_at(selector);
+            let done = self.find(selector).and_then(|element| {
+                self.try_send(method, &format!("/session/{}/element/{element}/{what}", self.session), body)
+            });
+            match done {
+                Ok(value) => return value,
+                Err(it) if REPLACED.iter().any(|kind| it["error"] == *kind) => error = it,
+                Err(it) => panic!("{what} {selector} {body:?}: {it:#}"),
+            }
+        }
+        panic!("{what} {selector}: it is replaced again and again: {error:#}")
+    }
+
+    /// Waits for an element of the page that the reader goes to, not of the one that he leaves.
+    #[track_caller]
+    fn arrive_at(&self, selector: &str) {
+        let there = format!("document.querySelector({})", json!(selector));
+        self.wait(&format!("!document.querySelector('main[aria-busy]') && {there}"));
+    }
+
+    fn find(&self, selector: &str) -> Result<String, Value> {
+        let what = json!({"using": "css selector", "value": selector});
+        let found = self.try_send("POST", &format!("/session/{}/element", self.session), Some(&what))?;
+        found[ELEMENT].as_str().map(str::to_owned).ok_or(found)
     }
 
     /// What the page's console said since it was asked last: errors and refusals of the policy.
@@ -212,6 +239,12 @@ impl Browser {
 
     #[track_caller]
     fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        self.try_send(method, path, body)
+            .unwrap_or_else(|error| panic!("{method} {path} {body:?}: {error:#}"))
+    }
+
+    /// The value that the driver answers, or its error.
+    fn try_send(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, Value> {
         let body = body.map(Value::to_string).unwrap_or_default();
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("chromedriver");
         let head = format!(
@@ -236,8 +269,7 @@ impl Browser {
         reader.read_exact(&mut answer).expect("an answer");
         let mut answer: Value = serde_json::from_slice(&answer).expect("JSON");
         let value = answer["value"].take();
-        assert!(value["error"].is_null(), "{method} {path} {body}: {value:#}");
-        value
+        if value["error"].is_null() { Ok(value) } else { Err(value) }
     }
 }
 

@@ -2,21 +2,26 @@
 //! threads that share a key, and an author whose storm breaker counts.
 //!
 //! `cargo bench --bench quota` measures; without `--bench` (under `cargo test`) everything runs
-//! once. Both print how many of a fixed number of publishes pass.
+//! once. Both print how many of a fixed number of publishes pass, and a hash over which.
 
 use axon::base::{Bucket, KeyLimit, KeyOverrides, PubKey, Rate};
 use axon::ingest::{Allowlist, Grant, Pass, RoleRules, Rules};
 use axon::log::Role;
 use criterion::{Criterion, Throughput};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 fn main() {
     let bucket = Bucket::default();
-    let passed =
-        (0..10_000u64).filter(|n| bucket.take(Rate::per_second(1_000), n * 200_000, 1).is_ok()).count();
-    println!("quota: {passed} of 10000 publishes of two seconds pass a limit of 1000/s");
+    let mut hash = DefaultHasher::new();
+    let passes = (0..10_000u64).map(|n| bucket.take(Rate::per_second(1_000), n * 200_000, 1).is_ok());
+    let passed = passes.inspect(|passes| passes.hash(&mut hash)).filter(|passes| *passes).count();
+    println!(
+        "quota: {passed} of 10000 publishes of two seconds pass a limit of 1000/s, result hash {:016x}",
+        hash.finish()
+    );
     if std::env::args().any(|arg| arg == "--bench") {
         let mut criterion = Criterion::default().configure_from_args();
         bench(&mut criterion);

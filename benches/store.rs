@@ -19,7 +19,7 @@ use axon::log::{
 };
 use axon::store::{Durability, Store, StoreOptions};
 use bumpalo::Bump;
-use criterion::Criterion;
+use criterion::{BatchSize, Criterion, Throughput};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -188,10 +188,33 @@ fn replay(bench: &Bench, access: ReadAccess, name: &str, hash: &mut DefaultHashe
     );
 }
 
+/// New events, one batch at a time and as many as are under way under load, then old ones.
+fn commits(criterion: &mut Criterion, bench: &Bench, events: u64) {
+    // A log that stays has those of the last time too.
+    let mut next = bench.store.tail().head().0;
+    let mut group = criterion.benchmark_group("commit");
+    for count in [BATCH, BATCH * PIPELINE] {
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(format!("{count} new events"), |b| {
+            let prepare = || {
+                next += count as u64;
+                batches(next - count as u64..next)
+            };
+            b.iter_batched(prepare, |batches| bench.append(batches), BatchSize::LargeInput);
+        });
+    }
+    let known: Vec<Envelope> = (0..BATCH as u64).map(|n| event(n * events / BATCH as u64)).collect();
+    group.throughput(Throughput::Elements(BATCH as u64));
+    group.bench_function(format!("{BATCH} duplicates"), |b| b.iter(|| bench.append(vec![known.clone()])));
+    group.finish();
+    let (found, stored) = (bench.counters.duplicates.get(), bench.store.tail().head());
+    println!("commit: {found} duplicates found, {} new events stored", stored.0);
+    assert_eq!(stored.0, next, "every new event is stored, and no old one twice");
+}
+
 fn plans(criterion: &mut Criterion, bench: &Bench, events: u64) {
     let mut hash = DefaultHasher::new();
     let known: Vec<Envelope> = (0..BATCH as u64).map(|n| event(n * events / BATCH as u64)).collect();
-    criterion.bench_function("128 duplicates", |b| b.iter(|| bench.append(vec![known.clone()])));
     let pubkey = *axon::event::EventFields::pubkey(&known[3]);
     let tag = |name: &str, value: String| vec![TagFilter { name: name.to_owned(), values: vec![value] }];
     let all = Filter::default;
@@ -218,14 +241,26 @@ fn plans(criterion: &mut Criterion, bench: &Bench, events: u64) {
         ),
         ("last 20 of all", all(), Span::Last(20)),
     ];
+    let mut group = criterion.benchmark_group("query");
     for (name, filter, span) in plans {
         let found = bench.all(filter.clone(), ReadAccess::All, span, &mut hash);
         (name, found).hash(&mut hash);
-        criterion.bench_function(name, |b| {
+        group.bench_function(name, |b| {
             b.iter(|| bench.all(filter.clone(), ReadAccess::All, span, &mut DefaultHasher::new()))
         });
     }
+    group.finish();
     println!("plans: result hash {:016x}", hash.finish());
+}
+
+/// A page's way from the log to the reader, as often as the whole log has pages.
+fn whole_log(criterion: &mut Criterion, bench: &Bench, events: u64) {
+    let mut group = criterion.benchmark_group("replay");
+    group.throughput(Throughput::Elements(events)).sample_size(10);
+    group.bench_function("the whole log", |b| {
+        b.iter(|| bench.all(Filter::default(), ReadAccess::All, Span::Ascending, &mut DefaultHasher::new()))
+    });
+    group.finish();
 }
 
 fn main() {
@@ -242,7 +277,9 @@ fn main() {
     println!("replay: result hash {:016x}", hash.finish());
     if std::env::var_os("AXON_BENCH_FILL_ONLY").is_none() {
         let mut criterion = Criterion::default().configure_from_args().without_plots();
+        whole_log(&mut criterion, &bench, events);
         plans(&mut criterion, &bench, events);
+        commits(&mut criterion, &bench, events);
     }
     for family in bench.store.stats().families {
         println!("{}: {} rows, {} bytes on disk", family.name, family.rows, family.disk_bytes);

@@ -2,12 +2,10 @@
 
 use crate::report::short;
 use axon::base::Stage;
-use axon::cli::Figures;
+use axon::cli::{Figures, THREAD_STAGES};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What the database's own threads do; the only stage that is no [`Stage`].
-const COMPACT: &str = "compact";
 /// The name of the rest.
 pub const UNEXPLAINED: &str = "unexplained";
 
@@ -35,7 +33,8 @@ impl Split {
 
     /// The names of all parts, in the order an event meets them; the rest is last.
     pub fn order() -> impl Iterator<Item = &'static str> {
-        Stage::ALL.iter().map(|stage| stage.name()).chain([COMPACT, UNEXPLAINED])
+        let threads = THREAD_STAGES.iter().map(|(stage, _)| *stage);
+        Stage::ALL.iter().map(|stage| stage.name()).chain(threads).chain([UNEXPLAINED])
     }
 
     /// One part by its name.
@@ -88,6 +87,7 @@ mod tests {
         assert!((split.unexplained_percent() - 25.0).abs() < 1e-9);
         assert_eq!(split.line(), "match 1.20 (60 %), compact 0.300 (15 %), unexplained 0.500 (25 %)");
         let named: Vec<String> = split.figures("event").into_iter().map(|(name, _)| name).collect();
-        assert_eq!(named, ["match µs/event", "compact µs/event", "unexplained µs/event", "unexplained %"]);
+        let stages = ["match µs/event", "compact µs/event", "accept µs/event", "gather µs/event"];
+        assert_eq!(named, [&stages[..], &["unexplained µs/event", "unexplained %"]].concat());
     }
 }

@@ -3,9 +3,9 @@
 //!
 //! Every run gives the CPU of the relay's threads and, from the relay's own counters, how many
 //! turns, commits, writes and so on stand behind it. The prices are fitted by least squares, none
-//! below zero, thread by thread, each run weighted so that relative errors count. Of every run the
-//! median of several is taken, the least disturbed ones; passes go over all runs in turn, so that
-//! a bad minute of the machine does not hit all repeats of one.
+//! below zero, thread by thread, each run weighted so that relative errors count. Of every run one
+//! of several is taken, see [`typical`]; passes go over all runs in turn, so that a bad minute of
+//! the machine does not hit all repeats of one.
 
 mod facts;
 mod fit;
@@ -18,6 +18,7 @@ use crate::machine::Machine;
 use crate::options::Options;
 use crate::report::Report;
 use axon::base::Clock;
+use axon::plan::sizes::INDEX_FLUSH_EVENTS;
 use axon::plan::{COEFFICIENTS, Calibration, FORMAT, Part, Residual, cpu_us};
 use fit::fit;
 use runs::{Role, Run};
@@ -25,10 +26,10 @@ pub use sample::Sample;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// Undisturbed repeats that are enough for a median.
-const REPEATS: usize = 3;
+/// Undisturbed repeats that are enough for [`typical`].
+pub const REPEATS: usize = 5;
 /// Passes over all runs, disturbed or not.
-const PASSES_MAX: usize = 5;
+const PASSES_MAX: usize = 7;
 /// The whole may take eight minutes; no run is repeated after this, unless `--seconds` says so.
 const RUNS_SECONDS: u64 = 400;
 /// A run during which others had more than this share of the relay's cores is made again.
@@ -108,18 +109,24 @@ impl Measuring {
                 reports.push(bench.run()?);
             }
         }
-        Ok(self.runs.into_iter().map(|(run, _, reports)| Measured { run, report: middle(reports) }).collect())
+        Ok(self
+            .runs
+            .into_iter()
+            .map(|(run, _, reports)| Measured { run, report: typical(reports) })
+            .collect())
     }
 }
 
-/// Of the least disturbed repeats the one with the median CPU per unit. Whole reports, so that
-/// CPU and counters are of the same run.
-pub fn middle(mut reports: Vec<Report>) -> Report {
+/// Of the least disturbed repeats the second cheapest of five. Whoever shares the host's caches and
+/// memory makes a run dearer, by half and more for minutes, never cheaper, and is not to be seen
+/// from here: the median would be a price of the hour. A whole report, so that CPU and counters are
+/// of the same run.
+pub fn typical(mut reports: Vec<Report>) -> Report {
     reports.sort_by(|a, b| disturbance(a).total_cmp(&disturbance(b)));
     reports.truncate(REPEATS);
     let cost = |report: &Report| report.server.as_ref().map_or(0.0, |server| server.cpu_us_per_unit_settled);
     reports.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
-    reports.swap_remove((reports.len() - 1) / 2)
+    reports.swap_remove((reports.len() - 1) / 4)
 }
 
 fn disturbance(report: &Report) -> f64 {
@@ -132,7 +139,7 @@ fn calibration(measured: &[Measured], options: &Options, clock: Clock) -> Result
         .filter(|one| one.run.role == Role::Price)
         .map(|one| Sample::of(&one.report))
         .collect();
-    let prices = prices(&samples);
+    let prices = prices(&samples, options.smoke);
     let machine = Machine::facts();
     Ok(Calibration {
         format: FORMAT,
@@ -149,12 +156,16 @@ fn calibration(measured: &[Measured], options: &Options, clock: Clock) -> Result
 }
 
 /// One fit for each part: its threads' CPU, and its coefficients.
-fn prices(samples: &[Sample]) -> BTreeMap<String, f64> {
+fn prices(samples: &[Sample], smoke: bool) -> BTreeMap<String, f64> {
     let mut prices = BTreeMap::new();
     for part in Part::ALL {
         let own: Vec<_> = COEFFICIENTS.iter().filter(|coefficient| coefficient.part == part).collect();
+        // Shorter runs end before what they stored is merged.
+        let merges = |sample: &Sample| smoke || sample.counts.stored >= INDEX_FLUSH_EVENTS;
+        let tells = |sample: &&Sample| part != Part::Compaction || merges(sample);
         let rows: Vec<(Vec<f64>, f64)> = samples
             .iter()
+            .filter(tells)
             .map(|sample| (own.iter().map(|c| (c.count)(&sample.counts)).collect(), sample.cpu_us[&part]))
             .filter(|(counts, us): &(Vec<f64>, f64)| *us > 0.0 && counts.iter().any(|count| *count > 0.0))
             .collect();

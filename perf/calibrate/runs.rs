@@ -3,6 +3,7 @@
 use crate::options::{Command, Load, RelayArgs};
 use crate::plan::Plan;
 use axon::base::Kind;
+use axon::plan::sizes::INDEX_FLUSH_EVENTS;
 
 /// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub fn runs(load: &Load, args: &RelayArgs, smoke: bool) -> Vec<Run> {
         let durability = if fanout.stored { "os" } else { "fsync" };
         price(fanout.label, Command::Fanout, durability, fanout.load())
     }));
-    let selective = Load { subscriptions: Some(10_000), count: Some(150_000), ..Load::default() };
+    let selective = Load { subscriptions: Some(10_000), count: Some(MERGED), ..Load::default() };
     out.push(price("selective 10 000", Command::Selective, "os", selective));
     for (label, size, count) in [("replay, 300 bytes", 300, 200_000), ("replay, 2 000 bytes", 2_000, 50_000)]
     {
@@ -69,6 +70,10 @@ pub fn runs(load: &Load, args: &RelayArgs, smoke: bool) -> Vec<Run> {
     out.push(run("idle subscriptions", Role::Subscribed, Command::Idle, "os", subscribed));
     out
 }
+
+/// So many events fill the memtables of the index once: from then on rows are written and merged,
+/// and the store is as dear as it stays.
+const MERGED: usize = INDEX_FLUSH_EVENTS as usize + 10_000;
 
 struct Ingest {
     label: &'static str,
@@ -112,21 +117,19 @@ const fn ingest(label: &'static str, publishers: usize, window: usize, count: us
     }
 }
 
-// Stored events cost more once the memtables have grown and runs are merged: the longest runs are
-// long enough for both.
 const INGEST: &[Ingest] = &[
     ingest("os, 1 × 1", 1, 1, 8_000),
     ingest("os, 1 × 8", 1, 8, 30_000),
     ingest("os, 8 × 1", 8, 1, 20_000),
     ingest("os, 8 × 8", 8, 8, 40_000),
     ingest("os, 1 × 128", 1, 128, 50_000),
-    ingest("os, 8 × 128", 8, 128, 400_000),
-    ingest("os, 8 × 128, 1 200 bytes", 8, 128, 120_000).of(1_200, 2, 8),
+    ingest("os, 8 × 128", 8, 128, 2 * MERGED),
+    ingest("os, 8 × 128, 1 200 bytes", 8, 128, MERGED).of(1_200, 2, 8),
     ingest("os, 8 × 32, 8 200 bytes", 8, 32, 30_000).of(8_200, 2, 8),
-    ingest("os, 8 × 128, 8 tags", 8, 128, 150_000).of(500, 8, 8),
+    ingest("os, 8 × 128, 8 tags", 8, 128, MERGED).of(500, 8, 8),
     ingest("fsync, 1 × 1", 1, 1, 3_000).fsync(),
     ingest("fsync, 8 × 8", 8, 8, 30_000).fsync(),
-    ingest("fsync, 8 × 128", 8, 128, 200_000).fsync(),
+    ingest("fsync, 8 × 128", 8, 128, MERGED).fsync(),
     ingest("ephemeral, 1 × 1", 1, 1, 10_000).ephemeral(),
     ingest("ephemeral, 1 × 8", 1, 8, 30_000).ephemeral(),
     ingest("ephemeral, 8 × 8", 8, 8, 40_000).ephemeral(),

@@ -5,7 +5,7 @@ use crate::targets::grouped;
 use std::fmt::Write as _;
 
 /// Colours the page has for series; further ones share the last.
-pub const COLOURS: usize = 14;
+pub const COLOURS: usize = 16;
 
 /// Of a plot of lines, in pixels.
 const WIDTH: f64 = 520.0;

@@ -5,7 +5,7 @@
 mod workloads;
 
 use crate::bench::Bench;
-use crate::calibrate::{Sample, middle};
+use crate::calibrate::{REPEATS, Sample, typical};
 use crate::failure::{Doing, Failure, Result};
 use crate::options::Options;
 use crate::report::Report;
@@ -17,8 +17,6 @@ use std::fmt::Write as _;
 
 /// A prediction may be off by so much.
 const ERROR_MAX: f64 = 0.2;
-/// Of each workload the median is compared.
-const REPEATS: usize = 3;
 
 /// What is kept.
 #[derive(Debug, Serialize)]
@@ -79,7 +77,7 @@ pub fn validate(options: &Options, clock: Clock) -> Result<()> {
             eprintln!("axon-perf: {} of 4, run {repeat}  {}", number + 1, bench.name());
             reports.push(bench.run()?);
         }
-        comparisons.push(compare(&middle(reports), &calibration)?);
+        comparisons.push(compare(&typical(reports), &calibration)?);
     }
     let validation = Validation {
         made_at: clock.unix_seconds(),

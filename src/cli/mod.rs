@@ -41,7 +41,7 @@ pub use admin::{
     Settings,
 };
 pub use args::{DEFAULT_KEY, DEFAULT_URL};
-pub use top::{Exposition, Figures, LogFigures, Sample, ShardFigures, StageFigures};
+pub use top::{Exposition, Figures, LogFigures, Sample, ShardFigures, StageFigures, THREAD_STAGES};
 
 use args::{Cli, Command};
 use clap::Parser;

@@ -7,12 +7,8 @@ use super::calibration::Calibration;
 use super::coefficients::{Counts, Part, cpu_us};
 use super::deployment::{Deployment, Durability};
 use super::resources::{Disk, Network};
+use super::sizes::{MERGE_THREADS, READER_THREADS};
 use serde::Serialize;
-
-/// Threads that the configuration starts by default (`store.reader_threads`,
-/// `store.background_threads`, of which one flushes).
-const READER_THREADS: f64 = 2.0;
-const COMPACTION_THREADS: f64 = 3.0;
 
 /// How often the relay and the kernel copy a byte that comes in (to the socket's buffer, to the
 /// shard, into the event), one that goes out (to the socket's buffer; the frames themselves stay
@@ -85,7 +81,7 @@ pub(super) fn uses(
         (Limit::ShardCpu, cores_of(Part::Shards) / shards.max(1) as f64),
         (Limit::Committer, (committer_us + committing.commits * sync_us) / 1e6),
         (Limit::Indexer, cores_of(Part::Indexer)),
-        (Limit::Compaction, cores_of(Part::Compaction) / COMPACTION_THREADS),
+        (Limit::Compaction, cores_of(Part::Compaction) / MERGE_THREADS),
         (Limit::Readers, cores_of(Part::Readers) / READER_THREADS),
         (Limit::Cores, cpu.values().sum::<f64>() / 1e6 / cores),
         (Limit::MemoryBandwidth, copied(&counts) / calibration.facts.copy_bytes_per_second),

@@ -1,4 +1,4 @@
-//! What the relay holds by its defaults, in bytes. The planner names no other room, so each number
+//! What the relay holds by its defaults, in bytes, and its threads. The planner names no other room, so each number
 //! stands here once more: tests beside the code that it is taken from compare them.
 
 const MIB: f64 = 1_048_576.0;
@@ -12,6 +12,11 @@ pub const RING_BYTES: f64 = 128.0 * MIB;
 /// its id and key, what the allocator rounds up.
 pub const RING_EVENT_BYTES: f64 = 120.0;
 pub const RING_TAG_BYTES: f64 = 14.0;
+
+/// `store.reader_threads`.
+pub const READER_THREADS: f64 = 2.0;
+/// `store.background_threads`, of which one flushes.
+pub const MERGE_THREADS: f64 = 3.0;
 
 /// Memtables of one family at once: one fills, another is being flushed.
 pub const MEMTABLES: f64 = 2.0;

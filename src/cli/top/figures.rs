@@ -29,7 +29,7 @@ pub struct LogFigures {
     pub commit_p99: Option<f64>,
 }
 
-/// CPU of one stage, by the name it has in the metrics; `compact` is the database's own threads.
+/// CPU of one stage, by the name it has in the metrics or in [`THREAD_STAGES`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct StageFigures {
     pub stage: String,
@@ -47,12 +47,14 @@ pub struct Figures {
     pub events: f64,
     /// CPU seconds of the whole process.
     pub cpu_seconds: f64,
-    /// In the relay's order, compaction last.
+    /// In the relay's order, those of [`THREAD_STAGES`] last.
     pub stages: Vec<StageFigures>,
 }
 
-/// The database's threads for flushes and merges carry this prefix; their CPU is a stage, too.
-const COMPACTION_THREADS: &str = "rocksdb:";
+/// Threads with one work each are a stage as they are, by how their names begin: the database's
+/// flushes and merges, taking connections, and Gather with all of HTTP.
+pub const THREAD_STAGES: [(&str, &[&str]); 3] =
+    [("compact", &["rocksdb:"]), ("accept", &["axon-accept"]), ("gather", &["axon-gather", "axon-http"])];
 
 impl Figures {
     /// `seconds`: the time between the two.
@@ -187,7 +189,7 @@ impl Change<'_> {
         bound.is_finite().then_some(bound)
     }
 
-    /// The stages in the relay's order, then compaction.
+    /// The stages in the relay's order, then those that are threads.
     fn stages(&self) -> Vec<StageFigures> {
         let name = "axon_stage_cpu_seconds_total";
         let mut stages: Vec<StageFigures> = Vec::new();
@@ -197,12 +199,16 @@ impl Change<'_> {
                 stages.push(StageFigures { stage: stage.to_owned(), seconds });
             }
         }
+        stages.extend(THREAD_STAGES.map(|(stage, begins)| self.of_threads(stage, begins)));
+        stages
+    }
+
+    fn of_threads(&self, stage: &str, begins: &[&str]) -> StageFigures {
         let name = "axon_thread_cpu_seconds_total";
         let threads = self.after.named(name).filter_map(|sample| sample.label("thread"));
-        let of_database = threads.filter(|thread| thread.starts_with(COMPACTION_THREADS));
-        let seconds = of_database.map(|thread| self.of(name, &[("thread", thread)])).sum();
-        stages.push(StageFigures { stage: "compact".to_owned(), seconds });
-        stages
+        let own = threads.filter(|thread| begins.iter().any(|begin| thread.starts_with(begin)));
+        let seconds = own.map(|thread| self.of(name, &[("thread", thread)])).sum();
+        StageFigures { stage: stage.to_owned(), seconds }
     }
 }
 
@@ -251,9 +257,10 @@ axon_thread_cpu_seconds_total{thread="axon-http"} 0.1
         assert_eq!((figures.shards[0].connections, figures.shards[0].events_rate), (3.0, 1_000.0));
         assert_eq!(figures.events, 2_000.0);
         assert_eq!((figures.log.commits_rate, figures.log.batch_events), (5.0, Some(100.0)));
-        let [send, compact] = &figures.stages[..] else { panic!("{:?}", figures.stages) };
+        let [send, compact, accept, gather] = &figures.stages[..] else { panic!("{:?}", figures.stages) };
         assert!(close(send.seconds, 0.5) && close(compact.seconds, 0.1));
-        assert!(close(figures.unexplained_seconds(), 0.4));
+        assert!(close(accept.seconds, 0.0) && close(gather.seconds, 0.1));
+        assert!(close(figures.unexplained_seconds(), 0.3));
         assert_eq!(figures.micros_per_event(send.seconds), Some(250.0));
         assert_eq!(figures.to_json()["cpu"]["stages"]["send"]["share"], 0.5);
     }

@@ -5,7 +5,7 @@ mod figures;
 mod table;
 
 pub use exposition::{Exposition, Sample};
-pub use figures::{Figures, LogFigures, ShardFigures, StageFigures};
+pub use figures::{Figures, LogFigures, ShardFigures, StageFigures, THREAD_STAGES};
 
 use super::args::TopFlags;
 use super::output::Output;

@@ -1,4 +1,4 @@
-//! What the planner says that a store holds in memory, against the store.
+//! What the planner says that a store holds in memory and starts in threads, against the store.
 
 use super::*;
 use crate::plan::sizes;
@@ -16,6 +16,8 @@ fn the_planner_counts_with_the_stores_defaults() {
         (sizes::IDS_MEMTABLE_BYTES, options.ids_memtable_bytes),
         (sizes::INDEX_MEMTABLE_BYTES, options.index_memtable_bytes),
         (sizes::INDEX_FLUSH_EVENTS, options.index_flush_events as usize),
+        (sizes::READER_THREADS, options.reader_threads),
+        (sizes::MERGE_THREADS + 1.0, options.background_threads),
     ] {
         assert_eq!(counted, default as f64);
     }

@@ -10,10 +10,10 @@ use super::reload::Reloader;
 use crate::base::{Clock, PubKey};
 use crate::http::{
     Checkpoints, ConnectionAdmin, ControlOptions, EventAdmin, HttpThread, IsAdmins, KeyAdmin, KeyEntry,
-    RemoteOptions, admin_router,
+    Remember, RemoteOptions, admin_router,
 };
 use crate::ingest::Keys;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use axum::Router;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -63,9 +63,19 @@ pub(super) fn serve_control(
     http.serve_control(&path, options).map(drop).map_err(|source| RelayError::DataDir { path, source })
 }
 
-pub(super) fn admins_door(facts: &Facts, clock: Clock, keys: Arc<Keys>, control: ControlOptions) -> Router {
+pub(super) fn admins_door(
+    facts: &Facts,
+    clock: Clock,
+    keys: Arc<Keys>,
+    store: &Arc<Store>,
+    control: ControlOptions,
+) -> Result<Router, StoreError> {
     let is_admins: Arc<IsAdmins> = Arc::new(move |pubkey, digest, sig| keys.is_admins(pubkey, digest, sig));
-    admin_router(RemoteOptions { control, urls: facts.urls.clone(), is_admins, clock })
+    let latest = store.admin_latest()?;
+    let store = Arc::clone(store);
+    let remember: Arc<Remember> = Arc::new(move |unix_seconds| store.put_admin_latest(unix_seconds));
+    let urls = facts.urls.clone();
+    Ok(admin_router(RemoteOptions { control, urls, is_admins, latest, remember, clock }))
 }
 
 /// The control socket's view of the store's files.

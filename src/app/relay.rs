@@ -150,7 +150,7 @@ impl Relay {
         let control = control_options(config, &facts, &store, &roll, Arc::clone(&reloader));
         if let Some(admin) = admin {
             // Set once: nobody else makes it.
-            let _ = admin.set(admins_door(&facts, clock, Arc::clone(&keys), control.clone()));
+            let _ = admin.set(admins_door(&facts, clock, Arc::clone(&keys), &store, control.clone())?);
         }
         serve_control(&http, config, control)?;
         let window = Arc::new(Window::new(config, counters, &store, &reloader, roll, clock));

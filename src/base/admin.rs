@@ -21,7 +21,8 @@ use std::fmt;
 
 const PREFIX: &[u8; 14] = b"axon-admin-v1\0";
 
-/// How far a request's time may be from the relay's clock, in seconds; for so long the relay remembers it.
+/// How far a request's time may be from the relay's clock, in seconds; for so long the relay remembers
+/// it, and across a restart the time of the latest one.
 pub const ADMIN_WINDOW_SECONDS: i64 = 60;
 
 /// One request, as it is signed.

@@ -27,5 +27,5 @@ pub use control::{
 pub use health::{Health, Status};
 pub use process::{cpu_seconds, resident_bytes};
 pub use public::{Beside, MoreHealth, MoreMetrics, PublicOptions};
-pub use remote::{IsAdmins, RemoteOptions, admin_router};
+pub use remote::{IsAdmins, Remember, RemoteOptions, admin_router};
 pub use serve::{HttpThread, Peer};

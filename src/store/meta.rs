@@ -5,6 +5,7 @@
 //! | `format` | u16, [`FORMAT`] |
 //! | `log_id` | 16 random bytes |
 //! | `hash_key` | 16 random bytes, the key of the index prefixes |
+//! | `admin_latest` | i64, the latest unix seconds of an admin's request that was let in; not there before the first one |
 //! | `open` | while the store is open (or was not closed): 1 byte durability (0 fsync, 1 os), then the boot id of the machine as text |
 //!
 //! A store under `os` durability that was not closed and is opened after the machine was
@@ -18,6 +19,8 @@ use crate::base::LogId;
 
 /// The layout of `families`; another number is refused.
 pub(super) const FORMAT: u16 = 1;
+
+const ADMIN_LATEST: &[u8] = b"admin_latest";
 
 /// What is read at open.
 pub(super) struct Meta {
@@ -74,6 +77,9 @@ impl Meta {
         let meta = Meta::peek(from)?;
         to.put_synced(Family::Meta, b"hash_key", &meta.hash_key)?;
         to.put_synced(Family::Meta, b"log_id", &meta.log_id.0)?;
+        if let Some(latest) = from.get(Family::Meta, ADMIN_LATEST)? {
+            to.put_synced(Family::Meta, ADMIN_LATEST, &latest)?;
+        }
         to.put_synced(Family::Meta, b"format", &FORMAT.to_be_bytes())?;
         Ok(meta)
     }
@@ -102,6 +108,17 @@ impl Meta {
     }
 }
 
+/// The latest unix seconds of an admin's request that was let in; `None`: there was none.
+pub(super) fn admin_latest(db: &Database) -> Result<Option<i64>, StoreError> {
+    let Some(value) = db.get(Family::Meta, ADMIN_LATEST)? else { return Ok(None) };
+    value.try_into().map(|bytes| Some(i64::from_be_bytes(bytes))).map_err(|_| damaged(ADMIN_LATEST))
+}
+
+/// Writes it and syncs it, whatever the log's durability.
+pub(super) fn put_admin_latest(db: &Database, unix_seconds: i64) -> Result<(), StoreError> {
+    db.put_synced(Family::Meta, ADMIN_LATEST, &unix_seconds.to_be_bytes())
+}
+
 /// Changes whenever the machine starts; empty where the kernel does not tell.
 pub(super) fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
@@ -110,9 +127,12 @@ pub(super) fn boot_id() -> String {
 }
 
 fn bytes16(db: &Database, key: &[u8]) -> Result<[u8; 16], StoreError> {
-    db.get(Family::Meta, key)?.and_then(|value| value.try_into().ok()).ok_or_else(|| StoreError::Damaged {
-        what: format!("meta row {} is missing or has a wrong length", String::from_utf8_lossy(key)),
-    })
+    db.get(Family::Meta, key)?.and_then(|value| value.try_into().ok()).ok_or_else(|| damaged(key))
+}
+
+fn damaged(key: &[u8]) -> StoreError {
+    let key = String::from_utf8_lossy(key);
+    StoreError::Damaged { what: format!("meta row {key} is missing or has a wrong length") }
 }
 
 fn random() -> Result<[u8; 16], StoreError> {

@@ -218,6 +218,31 @@ impl Store {
         Meta::close(&db)
     }
 
+    /// The latest unix seconds of an admin's request that was let in; `None`: there was none.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn admin_latest(&self) -> Result<Option<i64>, StoreError> {
+        meta::admin_latest(&*self.shared.database()?)
+    }
+
+    /// Keeps [`Store::admin_latest`], durably.
+    ///
+    /// # Errors
+    /// The store's own message.
+    pub fn put_admin_latest(&self, unix_seconds: i64) -> Result<(), String> {
+        self.writable()?;
+        let written = self.shared.database().and_then(|db| meta::put_admin_latest(&db, unix_seconds));
+        written.map_err(|error| error.to_string())
+    }
+
+    /// What is beside the log is not written either after a failure.
+    fn writable(&self) -> Result<(), String> {
+        let failure = self.shared.failure();
+        failure
+            .map_or(Ok(()), |failure| Err(format!("{failure}: try again when the relay says that it serves")))
+    }
+
     fn with_inboxes<T>(&self, work: impl FnOnce(Option<&Inboxes>) -> T) -> T {
         work(self.inboxes.read().unwrap_or_else(PoisonError::into_inner).as_ref())
     }
@@ -277,9 +302,7 @@ impl KeyStore for Store {
     }
 
     fn put_key(&self, row: &KeyRow) -> Result<(), String> {
-        if let Some(failure) = self.shared.failure() {
-            return Err(format!("{failure}: try again when the relay says that it serves"));
-        }
+        self.writable()?;
         keys::write(&*self.shared.database().map_err(|e| e.to_string())?, row)
     }
 }

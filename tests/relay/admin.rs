@@ -124,3 +124,37 @@ fn without_the_switch_there_is_no_such_door() {
     let relay = relay("");
     assert_eq!(status(&relay, &request(ADMIN, URL, ("GET", "/keys", ""), unix_now(), 1)), "404");
 }
+
+/// A request may be dated a minute ahead of the relay's clock, and so later than a start that comes
+/// soon after it. Whoever reads along sends it again.
+#[test]
+fn a_request_that_was_done_is_not_done_again_after_a_restart_however_it_is_dated() {
+    let mut relay = relay("admin = true\n");
+    let ahead = unix_now() + 50;
+    let new = pubkey(&key(2)).to_hex();
+    let entry = format!("{{\"pubkey\":\"{new}\",\"role\":\"admin\"}}");
+    let allowing = ("POST", "/keys", entry.as_str());
+    let allow = request(ADMIN, URL, allowing, ahead, 1);
+    assert_eq!(status(&relay, &allow), "204");
+    assert!(relay.axon(&["allow", "remove", &new]).status.success());
+    for end in [Relay::crash_and_restart as fn(&mut Relay), stop_and_restart] {
+        end(&mut relay);
+        assert_eq!(status(&relay, &allow), "401", "it was done before");
+        assert_eq!(status(&relay, &request(ADMIN, URL, allowing, ahead, 2)), "401", "it may have been");
+        let keys = String::from_utf8(relay.axon(&["allow", "list"]).stdout).expect("text");
+        assert!(!keys.contains(&new), "{keys}");
+    }
+    // What is later than all that was done is not waited for.
+    let later = unix_now().max(ahead + 1);
+    assert_eq!(status(&relay, &request(ADMIN, URL, allowing, later, 3)), "204");
+    // What a question has shown is not shown to somebody else either.
+    let question = request(ADMIN, URL, ("GET", "/keys", ""), later + 1, 4);
+    assert_eq!(status(&relay, &question), "200");
+    relay.crash_and_restart();
+    assert_eq!(status(&relay, &question), "401");
+}
+
+fn stop_and_restart(relay: &mut Relay) {
+    assert_eq!(relay.terminate(), Some(0));
+    relay.restart();
+}

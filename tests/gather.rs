@@ -14,6 +14,8 @@ mod channels;
 mod commands;
 #[path = "gather/crash.rs"]
 mod crash;
+#[path = "gather/desk.rs"]
+mod desk;
 #[path = "gather/documents.rs"]
 mod documents;
 #[path = "gather/door.rs"]

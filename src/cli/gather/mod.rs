@@ -9,6 +9,7 @@ mod market;
 mod money;
 mod order;
 mod own;
+mod program;
 mod search;
 mod session;
 mod show;

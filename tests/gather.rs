@@ -30,6 +30,8 @@ mod feed;
 mod harness;
 #[path = "gather/inbox.rs"]
 mod inbox;
+#[path = "gather/key_commands.rs"]
+mod key_commands;
 #[path = "gather/lists.rs"]
 mod lists;
 #[path = "gather/market.rs"]

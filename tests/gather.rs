@@ -14,6 +14,8 @@ mod channels;
 mod commands;
 #[path = "gather/crash.rs"]
 mod crash;
+#[path = "gather/desk.rs"]
+mod desk;
 #[path = "gather/documents.rs"]
 mod documents;
 #[path = "gather/door.rs"]
@@ -28,6 +30,8 @@ mod feed;
 mod harness;
 #[path = "gather/inbox.rs"]
 mod inbox;
+#[path = "gather/key_commands.rs"]
+mod key_commands;
 #[path = "gather/lists.rs"]
 mod lists;
 #[path = "gather/market.rs"]

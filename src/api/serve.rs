@@ -5,7 +5,7 @@ use super::buckets::Buckets;
 use super::call::Tier;
 use super::operation::Operation;
 use super::problem;
-use crate::base::Clock;
+use crate::base::{Clock, EventId};
 use crate::gather::auth::Bearer;
 use crate::gather::idempotency::{KEY_CHARS_MAX, Repeatable};
 use crate::gather::input::{check_body, check_query};
@@ -246,6 +246,14 @@ impl Api {
     ) -> Result<T, Fault> {
         change(&self.gather, work).await
     }
+}
+
+/// The wire bytes of an event of a public kind, if the relay's log has it.
+pub(super) async fn event(gather: &Gather, id: EventId) -> Result<Option<Vec<u8>>, Fault> {
+    let (done, answer) = oneshot::channel();
+    // Whoever asked may be gone.
+    gather.event(id, move |result| drop(done.send(result)));
+    answer.await.unwrap_or_else(|_| Err(Fault::unavailable("the service is stopping", 5)))
 }
 
 /// Runs `work` on a reader of Gather's.

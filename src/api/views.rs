@@ -2,6 +2,7 @@
 
 use super::call::{Anyone, Call};
 use super::operation::{Operation, get, post, put};
+use super::serve::event;
 use crate::gather::input::Nothing;
 use crate::gather::list::Paged;
 use crate::gather::report::{self, ReportQuery};
@@ -9,7 +10,7 @@ use crate::gather::search::{self, SearchQuery};
 use crate::gather::stats::{self, StatsQuery};
 use crate::gather::summaries::{self, NewSummary, SilentQuery};
 use crate::gather::threads::{self, ThreadQuery};
-use crate::gather::{Admin, Fault, Gather, Tx, audit, events, health};
+use crate::gather::{Admin, Fault, Gather, Tx, audit, events, health, sealed};
 use crate::http::{MoreHealth, MoreMetrics};
 use serde::Serialize;
 use serde_json::json;
@@ -44,6 +45,13 @@ pub(super) fn operations() -> Vec<Operation> {
             }),
         get("/api/stats", "stats", TAG, "Events by kind, author and hour")
             .read(|db, call: Call<Anyone, StatsQuery>| stats::stats(db, &call.query)),
+        get("/api/events/{id}", "get-event", TAG, "The signed event of a public record, to check it by")
+            .refuses(&[404])
+            .run(|at, call: Call<Anyone>| async move {
+                let id = at.api().read(move |db| sealed::public(db, call.id())).await?;
+                let wire = event(&at.api().gather, id).await?;
+                at.answer(&sealed::read(wire.as_deref())?)
+            }),
         get("/api/report", "report", TAG, "A day as Markdown, at most a minute old")
             .read(|db, call: Call<Anyone, ReportQuery>| report::report(db, &call.query)),
         post("/api/admin/rebuild", "admin-rebuild", "Admin", "Make search, figures and streams anew")

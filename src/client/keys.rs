@@ -4,7 +4,7 @@ use super::private_file;
 use super::thread::{Thread, ThreadError};
 use crate::base::admin::AdminRequest;
 use crate::base::limits::CONTENT_BYTES_MAX;
-use crate::base::{EventId, GATHER_NONCE_PREFIX, PubKey, Reason, Signature};
+use crate::base::{EventId, GATHER_KEY_CHANGE_PREFIX, GATHER_NONCE_PREFIX, PubKey, Reason, Signature};
 use crate::event::EventBuilder;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey as _, KeypairBytes};
@@ -165,6 +165,12 @@ impl KeyPair {
     pub fn sign_gather_login(&self, nonce: &[u8]) -> Result<Signature, SignError> {
         let random = nonce.strip_prefix(GATHER_NONCE_PREFIX).ok_or(SignError::NotGathers)?;
         if random.len() != 32 { Err(SignError::NotGathers) } else { Ok(self.sign(nonce)) }
+    }
+
+    /// That this key agrees to take the place of `old` on Gather: a signature over a prefix and the old
+    /// key. No event id and no login has that length.
+    pub fn sign_key_change(&self, old: &PubKey) -> Signature {
+        self.sign(&[GATHER_KEY_CHANGE_PREFIX.as_slice(), &old.0].concat())
     }
 
     /// The proof of a review on Gather: a signature over the 64 hex digits of its hash. No event id

@@ -37,3 +37,12 @@ fn placed(path: &Path, bytes: &[u8], place: impl FnOnce(&Path) -> io::Result<()>
         _ => written,
     }
 }
+
+/// Has the names in the directory of `path` on disk, as they are now.
+///
+/// # Errors
+/// The disk's.
+pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(dir)?.sync_all()
+}

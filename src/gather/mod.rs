@@ -79,6 +79,7 @@ pub mod reviewed;
 pub mod reviews;
 pub mod rotation;
 pub mod rules;
+pub mod sealed;
 pub mod search;
 mod secrets;
 pub mod settings;
@@ -105,7 +106,7 @@ pub use db::{Db, Tx};
 pub use fault::{Fault, FaultKind, Flaw};
 pub use options::{Options, Registration};
 
-use crate::base::Clock;
+use crate::base::{Clock, EventId};
 use bell::{Bell, Nudge};
 use db::{Database, DatabaseError, Effect, Effects};
 use door::{Porter, Waiting};
@@ -271,6 +272,15 @@ impl Gather {
         done: impl FnOnce(Result<T, Fault>) + Send + 'static,
     ) {
         self.database.read(work, done);
+    }
+
+    /// Looks for an event of a public kind in the relay's log: its wire bytes, if it is there. Never
+    /// blocks.
+    pub fn event(&self, id: EventId, done: impl FnOnce(Result<Option<Vec<u8>>, Fault>) + Send + 'static) {
+        match self.faces.get() {
+            Some(faces) => faces.find(id, Box::new(done)),
+            None => done(Ok(None)),
+        }
     }
 
     /// Finishes what is under way and ends the threads. Blocks.

@@ -42,7 +42,7 @@ pub struct OwnReview {
 pub struct OwnComment {
     pub post: String,
     pub title: String,
-    /// How it begins.
+    /// Markdown.
     pub body: String,
     pub created: Time,
 }
@@ -59,8 +59,7 @@ pub fn of(db: &Db<'_>, id: &str) -> Result<Standing, Fault> {
     let skills = "SELECT name, reviews, score_sum FROM skills WHERE author = ?1 ORDER BY n DESC LIMIT ?2";
     let reviews = "SELECT s.name, r.score, r.created FROM reviews r JOIN skills s ON s.n = r.skill
                    WHERE r.agent = ?1 AND r.counts = 1 ORDER BY r.n DESC LIMIT ?2";
-    let comments =
-        "SELECT p.id, p.title, substr(c.body, 1, 200), c.created FROM comments c JOIN posts p ON p.n = c.post
+    let comments = "SELECT p.id, p.title, c.body, c.created FROM comments c JOIN posts p ON p.n = c.post
                     WHERE c.author = ?1 ORDER BY c.created DESC LIMIT ?2";
     Ok(Standing {
         votes: db.number(votes, (n, POSTS_SUMMED))?,

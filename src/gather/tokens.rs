@@ -1,5 +1,6 @@
 //! Logging in: a challenge to sign, a token for the signature, and taking tokens back (W43).
 
+use super::auth::Bearer;
 use super::input::{any, chars};
 use super::rules::jwt::{self, Claims};
 use super::rules::{keys, time::Time};
@@ -13,6 +14,9 @@ use utoipa::ToSchema;
 const NONCE_RANDOM_BYTES: usize = 32;
 /// Seconds a challenge can be answered.
 const CHALLENGE_SECONDS: i64 = 300;
+/// Tokens of an agent that may have been taken back one by one in the second in which it wants
+/// another: tokens of one second are the same token, so the next one is of the next second.
+const SAME_SECOND_MAX: i64 = 8;
 
 super::input! {
     /// Who wants to log in.
@@ -91,7 +95,8 @@ pub fn challenge(tx: &Tx<'_>, asked: &LoginChallenge) -> Result<LoginNonce, Faul
 /// `POST /api/agents/authenticate`: the pending challenge is removed, right or wrong.
 ///
 /// # Errors
-/// In order: 400 no key; 400 none pending; 400 expired; 400 not base64; 401 wrong; 404 gone.
+/// In order: 400 no key; 400 none pending; 400 expired; 400 not base64; 401 wrong; 404 gone; 429 too many
+/// tokens were taken back in this very second.
 pub fn authenticate(tx: &Tx<'_>, login: &Login) -> Result<Token, Fault> {
     let key = parse_key(&login.public_key)?;
     let sql = "SELECT agent, nonce, expires FROM logins JOIN agents ON n = agent WHERE pubkey = ?1";
@@ -122,10 +127,18 @@ fn token(tx: &Tx<'_>, agent: i64) -> Result<Token, Fault> {
     let found = tx.one(sql, [agent], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
     let (id, fingerprint, unread_messages, from): (String, String, i64, i64) =
         found.ok_or_else(|| Fault::missing("this agent is gone"))?;
-    // One that is made in the second in which all before it were taken back is good.
-    let claims = Claims::of_agent(&id, &fingerprint, tx.now().seconds().max(from));
-    let token = jwt::sign(&tx.context().secrets.jwt, &claims);
-    Ok(Token { token, agent_id: id, expires_in: jwt::LIFETIME_SECONDS, unread_messages })
+    // One that is made in the second in which others were taken back is good.
+    let begin = tx.now().seconds().max(from);
+    for issued in begin..begin + SAME_SECOND_MAX {
+        let claims = Claims::of_agent(&id, &fingerprint, issued);
+        let token = jwt::sign(&tx.context().secrets.jwt, &claims);
+        let hash = Bearer::new(claims, &token).hash;
+        let sql = "SELECT 1 FROM revoked_tokens WHERE hash = ?1";
+        if tx.one(sql, [hash], |row| row.get::<_, i64>(0))?.is_none() {
+            return Ok(Token { token, agent_id: id, expires_in: jwt::LIFETIME_SECONDS, unread_messages });
+        }
+    }
+    Err(Fault::too_many("too many tokens of this agent were taken back in this second", 1))
 }
 
 /// `POST /api/agents/tokens/revoke`

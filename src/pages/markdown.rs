@@ -5,13 +5,43 @@ use pulldown_cmark::{Alignment, CowStr, Event, HeadingLevel, LinkType, Options, 
 
 /// How far headings of a text are below those of the page around it.
 const HEADINGS_BELOW: usize = 2;
+/// What agents write beside plain Markdown.
+const AGENTS: Options = Options::ENABLE_STRIKETHROUGH.union(Options::ENABLE_TABLES);
+/// Characters of an excerpt: more than two lines of a wide page.
+const EXCERPT_CHARS: usize = 200;
 
 /// A text of an agent: markup in it is text, pictures are links, and links lead only to the web.
 pub(super) fn of_agents(text: &str) -> Markup {
-    let options = Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TABLES;
     let mut safe = Safe::default();
-    let events = Parser::new_ext(text, options).map(move |event| safe.pass(event));
+    let events = Parser::new_ext(text, AGENTS).map(move |event| safe.pass(event));
     Markup::finished(written(events))
+}
+
+/// How a text of an agent begins, as one line of words: without the marks of Markdown, and of links and
+/// pictures what they say. Markup in it stays visible, as in the text.
+pub(super) fn excerpt(text: &str) -> String {
+    let mut words = String::new();
+    for event in Parser::new_ext(text, AGENTS) {
+        match event {
+            Event::Text(part) | Event::Code(part) | Event::Html(part) | Event::InlineHtml(part) => {
+                words.push_str(&part);
+            }
+            // Between the cells of a table, the lines of a paragraph, the items of a list.
+            Event::SoftBreak | Event::HardBreak | Event::Rule => words.push(' '),
+            Event::End(end) if !is_inline(end) => words.push(' '),
+            _ => {}
+        }
+    }
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    match words.char_indices().nth(EXCERPT_CHARS) {
+        Some((end, _)) => format!("{}\u{2026}", words[..end].trim_end()),
+        None => words,
+    }
+}
+
+/// Whether what ends there stands among the words of a line.
+fn is_inline(end: TagEnd) -> bool {
+    matches!(end, TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough | TagEnd::Link | TagEnd::Image)
 }
 
 /// One of our own texts.
@@ -155,6 +185,25 @@ mod tests {
                 .contains("rel=\"nofollow noopener noreferrer ugc\">x</a>")
         );
         assert!(html("<https://a.example>").contains("<a href=\"https://a.example\""));
+    }
+
+    #[test]
+    fn an_excerpt_has_the_words_and_none_of_the_marks() {
+        for (text, words) in [
+            ("", ""),
+            ("plain & simple", "plain & simple"),
+            ("a **b** *c* `d` ~~e~~", "a b c d e"),
+            ("# Top\n\nfirst\nsecond\n\n- one\n- two\n\n> said", "Top first second one two said"),
+            ("see [the *list*](https://a.example) and ![a cat](https://b.example)", "see the list and a cat"),
+            ("```rust\nfn main() {}\n```\nthen", "fn main() {} then"),
+            ("| a | b |\n|--|--|\n| c | d |", "a b c d"),
+            ("one\\\ntwo\n\n---\n\nthree", "one two three"),
+            ("<b>x</b> <script>y</script>", "<b>x</b> <script>y</script>"),
+        ] {
+            assert_eq!(excerpt(text), words, "{text}");
+        }
+        assert_eq!(excerpt(&"**schön** ".repeat(100)), "schön ".repeat(33) + "sc\u{2026}");
+        assert_eq!(excerpt(&"x".repeat(EXCERPT_CHARS)), "x".repeat(EXCERPT_CHARS));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Pieces of markup that many pages use.
 
-use super::assets;
+use super::{assets, markdown};
 use crate::gather::rules::time::Time;
 use askama::filters::HtmlSafe;
 use std::fmt;
@@ -89,6 +89,11 @@ impl Ui {
         let initial: String = name.trim().chars().take(1).flat_map(char::to_uppercase).collect();
         let initial = escape(if initial.is_empty() { "?" } else { &initial });
         Markup(format!(r#"<span class="avatar hue-{}" aria-hidden="true">{initial}</span>"#, sum % AVATARS))
+    }
+
+    /// How a Markdown text begins, in one line of plain text.
+    pub fn excerpt(&self, text: &str) -> String {
+        markdown::excerpt(text)
     }
 
     /// `12,345`

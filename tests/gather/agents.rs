@@ -194,6 +194,13 @@ fn tokens_can_be_taken_back() {
     service.restart_later(6);
     third.get(&service, "/api/agents/me").refused(401);
     log_in(&service).get(&service, "/api/agents/me").expect(200);
+    // In the second in which one was taken back, too.
+    for _ in 0..3 {
+        let one = log_in(&service);
+        one.post(&service, "/api/agents/tokens/revoke", json!({})).expect(200);
+        one.get(&service, "/api/agents/me").refused(401);
+    }
+    log_in(&service).get(&service, "/api/agents/me").expect(200);
 }
 
 /// W14: whoever knows the key, too, has to make the token that the contract describes.

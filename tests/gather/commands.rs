@@ -1,93 +1,17 @@
 //! `axon gather …` as it is typed, against the real service and against servers that are not what
 //! they should be.
 
+use super::desk::*;
 use super::harness::*;
 use axon::client::KeyPair;
+use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
-
-/// A directory in which one agent types.
-struct Desk {
-    dir: tempfile::TempDir,
-    url: String,
-}
-
-impl Desk {
-    fn at(url: &str) -> Desk {
-        Desk { dir: tempfile::tempdir().expect("a scratch directory"), url: url.to_owned() }
-    }
-
-    /// With a registered agent; its id.
-    fn agent(service: &Service, name: &str) -> (Desk, String) {
-        let desk = Desk::at(&service.url());
-        let id = desk.json(&["register", "--name", name])["agent_id"].as_str().expect("an id").to_owned();
-        (desk, id)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_axon"));
-        command.arg("gather").args(args).env_clear().current_dir(self.dir.path());
-        command.env("HOME", self.dir.path()).env("AXON_GATHER_URL", &self.url);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    fn output(&self, args: &[&str]) -> Output {
-        self.command(args).output().expect("the axon binary")
-    }
-
-    /// Expects success; what was printed.
-    #[track_caller]
-    fn text(&self, args: &[&str]) -> String {
-        finished(args, self.output(args))
-    }
-
-    /// Expects success; the one object that was printed.
-    #[track_caller]
-    fn json(&self, args: &[&str]) -> Value {
-        let text = self.text(&[&["--json"], args].concat());
-        assert_eq!(text.lines().count(), 1, "one object per line: {text}");
-        serde_json::from_str(&text).expect("JSON")
-    }
-
-    /// Expects exit code 1 and nothing on stdout; what was said instead.
-    #[track_caller]
-    fn refused(&self, args: &[&str]) -> String {
-        let out = self.output(args);
-        assert_eq!((out.status.code(), out.stdout.len()), (Some(1), 0), "{args:?}: {out:?}");
-        String::from_utf8(out.stderr).expect("text")
-    }
-
-    /// A command that goes on while others are typed.
-    fn start(&self, args: &[&str]) -> Child {
-        self.command(args).spawn().expect("the axon binary")
-    }
-}
-
-#[track_caller]
-fn finished(args: &[&str], out: Output) -> String {
-    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8(out.stdout).expect("text")
-}
-
-fn mode(path: &std::path::Path) -> u32 {
-    std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777
-}
-
-/// The text of a property.
-#[track_caller]
-fn of<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name].as_str().unwrap_or_else(|| panic!("no {name}: {value}"))
-}
 
 #[test]
 fn from_nothing_to_a_post_that_others_read_answer_and_vote_for() {
@@ -316,8 +240,22 @@ fn what_went_wrong_is_said_with_what_to_do_next() {
     // Everything explains itself.
     let help = desk.text(&["--help"]);
     for command in [
-        "register", "login", "post", "feed", "reply", "vote", "channel", "inbox", "skill", "review", "order",
-        "tip", "balance", "me",
+        "register",
+        "login",
+        "post",
+        "feed",
+        "reply",
+        "vote",
+        "channel",
+        "inbox",
+        "skill",
+        "review",
+        "order",
+        "tip",
+        "balance",
+        "me",
+        "logout",
+        "change-key",
     ] {
         assert!(help.contains(&format!("\n  {command} ")), "{command}");
         assert!(desk.text(&[command, "--help"]).contains("Usage: axon gather"), "{command}");
@@ -415,6 +353,58 @@ fn a_write_whose_answer_is_lost_is_repeated_with_the_same_key() {
     assert!(key(&heard[2]).is_some_and(|line| line.len() > 40), "{heard:?}");
     assert_eq!(key(&heard[2]), key(&heard[3]));
     assert_eq!(key(&heard[1]), None, "a token is not kept for a repetition");
+}
+
+/// A thread that fell silent, and a desk whose `nine.pem` may have it summed up.
+fn silent_thread() -> (Service, Desk) {
+    let mut service = Setup::new().allow(&key(9), "admin").start();
+    let nine = service.agent(9);
+    let post = nine.writes(&service, "quiet", &["x"]);
+    nine.post(&service, &format!("/api/posts/{post}/comments"), json!({"body": "alone"})).expect(201);
+    service.restart_later(3_700);
+    let desk = Desk::at(&service.url());
+    KeyPair::from_seed(&[9; 32]).save(&desk.path("nine.pem")).expect("a key file");
+    (service, desk)
+}
+
+/// What a summariser's grandchild says, over a pipe that ends with the last process that has it: that it
+/// began, and if nobody has ended it, that it came to its end.
+const GRANDCHILD: &str = "(echo began; sleep 20; echo survived) > said & wait";
+
+/// The pipe it speaks over.
+fn pipe(desk: &Desk) -> PathBuf {
+    let pipe = desk.path("said");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    pipe
+}
+
+#[test]
+fn a_program_that_takes_too_long_ends_with_all_it_has_started() {
+    let (_service, desk) = silent_thread();
+    let pipe = pipe(&desk);
+    let said = thread::spawn(|| std::fs::read_to_string(pipe).expect("the pipe"));
+    let args = ["summarise", "--once", "--key", "nine.pem", "--timeout-s", "1", "--exec", GRANDCHILD];
+    assert!(desk.refused(&args).contains("more than 1 s"));
+    assert_eq!(said.join().expect("its end"), "began\n");
+}
+
+#[test]
+fn a_program_does_not_outlive_the_command_that_was_interrupted() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let (_service, desk) = silent_thread();
+        let pipe = pipe(&desk);
+        let child = desk.start(&["summarise", "--once", "--key", "nine.pem", "--exec", GRANDCHILD]);
+        let mut said = BufReader::new(std::fs::File::open(pipe).expect("the pipe"));
+        let mut heard = String::new();
+        said.read_line(&mut heard).expect("its first line");
+        assert_eq!(heard, "began\n");
+        rustix::process::kill_process(Pid::from_child(&child), signal).expect("it is there");
+        let out = child.wait_with_output().expect("its end");
+        assert_eq!(out.status.code(), Some(1), "{out:?}");
+        heard.clear();
+        said.read_to_string(&mut heard).expect("the pipe's end");
+        assert_eq!(heard, "", "{signal:?}");
+    }
 }
 
 #[test]

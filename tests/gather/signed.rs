@@ -4,8 +4,8 @@
 use super::double::Double;
 use super::faces::{Events, PATIENCE, Pushed, bearer, client, publish, signed};
 use super::harness::*;
-use axon::base::EventId;
-use axon::client::{Event, Filter, Start, Subscription, Update};
+use axon::base::{EventId, Kind};
+use axon::client::{Event, EventBuilder, Filter, KeyPair, Start, Subscription, Update};
 use axon::filter::TagFilter;
 use axon::gather::rules::pow::solves;
 use futures_util::StreamExt as _;
@@ -84,6 +84,75 @@ fn notices(service: &Service, agent: &Agent) -> Events {
     let mut notices = Events::open(service, path, &[("Authorization", &bearer(agent))]);
     assert_eq!(notices.next().name, "open");
     notices
+}
+
+/// What anybody may check is what everybody may see: the event of a public record, as it was signed.
+#[tokio::test]
+async fn the_event_of_a_public_record_is_for_everybody_and_no_other_is() {
+    let service = free().start();
+    let (ann, bob) = (service.agent(1), service.agent(2));
+    let channel = json!({"name": "lab", "members": [bob.id]});
+    let channel = ann.post(&service, "/api/channels", channel).expect(200)["channel"]["id"].clone();
+    let mut inbox = notices(&service, &ann);
+    let listen = |topics: &str| {
+        let path = format!("/api/stream?topics={topics}");
+        let mut stream = Events::open(&service, &path, &[("Authorization", &bearer(&ann))]);
+        assert_eq!(stream.next().name, "open");
+        stream
+    };
+    let mut feed = listen("feed");
+    let shown = |event: EventId| service.get(&format!("/api/events/{event}"));
+
+    // Byte for byte: the same signature comes out when it is signed again.
+    let said = json!({"title": "M\u{f6}in \"<e>\"", "summary": "s", "body": "one\n\ttwo \u{1f600}"});
+    let event = publish(&service, 1, 1_100, &said, &post_tags(&service)).await;
+    let post = pushed(&mut feed, event).data["id"].as_str().expect("an id").to_owned();
+    let seen = shown(event).expect(200);
+    let tags = |tags: &Value| -> Vec<(String, Vec<String>)> {
+        let tags: Vec<Vec<String>> = serde_json::from_value(tags.clone()).expect("tags");
+        tags.into_iter().map(|mut tag| (tag.remove(0), tag)).collect()
+    };
+    let again = EventBuilder {
+        kind: Kind(1_100),
+        created_at: seen["created_at"].as_i64().expect("a time"),
+        content: seen["content"].as_str().expect("text").as_bytes().to_vec(),
+        tags: tags(&seen["tags"]),
+    };
+    let (id, wire) = KeyPair::from_seed(&[1; 32]).sign_event(&again).expect("an event");
+    let again = Event::decode(wire.into()).expect("an event");
+    assert_eq!((id, again.sig.to_hex()), (event, seen["sig"].as_str().expect("a signature").to_owned()));
+    assert_eq!((&seen["id"], &seen["pubkey"]), (&json!(event.to_hex()), &json!(hex_key(&ann))));
+    let mut stream = listen(&format!("post:{post},channel:{}", channel.as_str().expect("an id")));
+    let comment = publish(&service, 2, 1_101, &json!({"body": "Hm."}), &[tag("post", &[&post])]).await;
+    pushed(&mut stream, comment);
+    assert_eq!(shown(comment).expect(200)["kind"], 1_101);
+
+    // Private, without effect, nobody's, none at all.
+    let here = tag("channel", &[channel.as_str().expect("an id")]);
+    let private = [here, tag("p", &[&hex_key(&bob)])];
+    let message = publish(&service, 1, 2_100, &json!({"body": "between us"}), &private).await;
+    pushed(&mut stream, message);
+    let refused = publish(&service, 1, 1_101, &json!({"body": ""}), &[tag("post", &[&post])]).await;
+    told(&mut inbox, refused);
+    for event in [message, refused, EventId([7; 32])] {
+        shown(event).refused(404);
+    }
+    for other in ["x", "%00", &event.to_hex()[1..]] {
+        service.get(&format!("/api/events/{other}")).refused(404);
+    }
+
+    // What its author has changed or taken back is not told in this way either.
+    let edit = Request::new("PATCH", &format!("/api/posts/{post}")).json(json!({"title": "Moin"}));
+    ann.ask(&service, edit).expect(200);
+    shown(event).refused(404);
+    let change = json!({"id": post, "change": "edited", "title": "Mine"});
+    let change = publish(&service, 1, 1_103, &change, &[]).await;
+    pushed(&mut stream, change);
+    assert_eq!(shown(change).expect(200)["kind"], 1_103);
+    ann.ask(&service, Request::new("DELETE", &format!("/api/posts/{post}"))).expect(200);
+    for event in [change, comment] {
+        shown(event).refused(404);
+    }
 }
 
 #[tokio::test]

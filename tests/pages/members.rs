@@ -27,6 +27,26 @@ fn what_one_wrote_one_takes_back() {
     assert!(head.starts_with("http/1.1 404"), "{head}");
 }
 
+/// Where only the beginning of a text is shown, it is words: its marks would be noise.
+#[test]
+fn the_beginning_of_a_text_is_shown_without_its_marks() {
+    const TEXT: &str = "See **the [list](https://a.example)**, or `grep` <it>\n\n- one\n- two";
+    const WORDS: &str = "See the list, or grep <it> one two";
+    let service = Service::start();
+    let ada = Browser::start();
+    join(&ada, &service, "Ada");
+    let post = write(&ada, &service, "A post");
+    let comments = format!("/api/posts{}/comments", post.trim_start_matches("/post"));
+    act(&ada, "POST", &comments, &json!({"body": TEXT}));
+    ada.go(&service.url(&format!("/agent/{}", agent(&ada))));
+    assert_eq!(ada.text("#said .summary"), WORDS);
+    let channel = make_channel(&ada, &service, "Harbour watch", "");
+    act(&ada, "POST", &format!("/api/channels/{channel}/messages"), &json!({"body": TEXT}));
+    ada.go(&service.url("/channels"));
+    ada.wait("document.querySelector('.talk-last')");
+    assert_eq!(ada.text(".talk-last"), format!("Ada: {WORDS}"));
+}
+
 #[test]
 fn members_invite_leave_and_read_their_notices() {
     let service = Service::start();

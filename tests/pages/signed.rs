@@ -138,8 +138,73 @@ fn what_a_person_writes_is_signed_by_the_person() {
     assert_eq!(ada.eval("document.querySelector('.signature')"), Value::Null);
 }
 
-/// A review that a program has signed, and a skill's page where a member checks it; a guest is told what
-/// checking takes.
+/// Whoever has no account need not believe the page either; and a service that lies is found out.
+#[test]
+fn guests_check_signatures_and_are_not_taken_in() {
+    let service = Service::start();
+    let (ada, guest) = (Browser::start(), Browser::start());
+    join(&ada, &service, "Ada");
+    let path = write(&ada, &service, "Ünsinkable \u{1f6a2}");
+    comment(&ada, "So it is.");
+    ada.wait("document.querySelector('.comment .badge')");
+
+    guest.go(&service.url(&path));
+    guest.click(".signature summary");
+    guest.click(".signature [data-action=verify]");
+    guest.wait("document.querySelector('#verified .note.good')");
+    assert!(guest.text("#verified").contains("Ünsinkable \u{1f6a2}"));
+    guest.click(".comment [data-action=verify]");
+    guest.wait("document.querySelector('.checked .note.good')");
+    assert_eq!(guest.eval("document.querySelector('dialog')"), Value::Null, "and is not asked to join");
+
+    // What its author did not say, and what another agent said.
+    let other = write(&ada, &service, "Another one");
+    let lies = [
+        ("told.content = told.content.replace('Ünsinkable', 'Sinkable')", "The id is not the hash"),
+        ("told.sig = '00'.repeat(64)", "The signature is not the author\u{2019}s"),
+        ("told.id = 'xyz'", "This is no event"),
+        (&*format!("told = await (await ask('{}')).json()", event_of(&service, &other)), "another event"),
+    ];
+    for (lie, said) in lies {
+        guest.go(&service.url(&path));
+        guest.click(".signature summary");
+        guest.eval(&format!(
+            "(window.ask = window.fetch, window.fetch = async (path, ...rest) => {{
+                 if (!String(path).includes('/api/events/')) return ask(path, ...rest);
+                 let told = await (await ask(path, ...rest)).json();
+                 {lie};
+                 return new Response(JSON.stringify(told), {{ headers: {{ 'Content-Type': 'application/json' }} }});
+             }}, null)"
+        ));
+        guest.click(".signature [data-action=verify]");
+        let toast = guest.wait("document.querySelector('.toast.bad')?.textContent");
+        assert!(toast.as_str().is_some_and(|toast| toast.contains(said)), "{toast}");
+        assert_eq!(guest.eval("document.querySelector('#verified .note')"), Value::Null);
+    }
+
+    // Its author has changed or deleted it meanwhile.
+    guest.go(&service.url(&path));
+    guest.click(".signature summary");
+    guest.eval("(window.fetch = async () => new Response('{\"detail\":\"none\"}', { status: 404 }), null)");
+    guest.click(".signature [data-action=verify]");
+    guest.wait("document.querySelector('.toast.bad')?.textContent.includes('not there any more')");
+
+    // Where browsers hash nothing.
+    guest.go(&service.url(&path));
+    guest.click(".signature summary");
+    guest.eval("Object.defineProperty(window, 'isSecureContext', { value: false }) && null");
+    guest.click(".signature [data-action=verify]");
+    guest.wait("document.querySelector('.toast.bad')?.textContent.includes('only over HTTPS')");
+}
+
+/// The address of the event of the post on this page.
+fn event_of(service: &Service, page: &str) -> String {
+    let (_, post) = service.ask("GET", &format!("/api/posts{}", page.trim_start_matches("/post")), "");
+    let post: Value = serde_json::from_slice(&post).expect("JSON");
+    format!("/api/events/{}", post["event_id"].as_str().expect("it is signed"))
+}
+
+/// A review that a program has signed, and a skill's page where a member and a guest check it.
 #[test]
 fn a_signed_review_is_checked_in_the_browser() {
     let service = Service::start();
@@ -160,7 +225,9 @@ fn a_signed_review_is_checked_in_the_browser() {
         assert!(browser.text("#reviews .signature").contains(&id));
         browser.click("#reviews [data-action=verify]");
     }
-    ada.wait("document.querySelector('#reviews .checked .note.good, #reviews .signature .note.good')");
-    assert!(ada.text("#reviews .signature").contains("the signature is the author\u{2019}s."));
-    guest.wait("document.querySelector('dialog[open]')?.textContent.includes('asks the relay itself')");
+    for browser in [&ada, &guest] {
+        browser
+            .wait("document.querySelector('#reviews .checked .note.good, #reviews .signature .note.good')");
+        assert!(browser.text("#reviews .signature").contains("the signature is the author\u{2019}s."));
+    }
 }

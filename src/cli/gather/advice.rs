@@ -4,6 +4,7 @@ use crate::cli::Failure;
 use crate::cli::output::printable;
 use crate::client::SignError;
 use crate::client::gather::{GatherError, Problem};
+use std::path::Path;
 
 /// As it is printed: what went wrong, then `next:` with what to do. What the server says is
 /// a stranger's text.
@@ -15,6 +16,15 @@ pub(super) fn failure(error: &GatherError) -> Failure {
         text.push_str(&next);
     }
     text.into()
+}
+
+/// The same of a change of the key that may or may not have been made; the new key is in `waiting`.
+pub(super) fn unfinished(error: &GatherError, waiting: &Path) -> Failure {
+    let said: Vec<String> = error.to_string().lines().map(printable).collect();
+    let (said, waiting) = (said.join("\n"), waiting.display());
+    let state = "which of the two keys is the agent's is not known, and both are kept: the new one in";
+    format!("{said}\n{state} {waiting}\nnext: axon gather change-key again, which finds out and finishes it")
+        .into()
 }
 
 fn next(error: &GatherError) -> Option<String> {

@@ -86,7 +86,7 @@ pub(super) async fn register(
 }
 
 pub(super) async fn login(session: &mut Session, output: &mut Output) -> Result<(), Failure> {
-    session.gather.login().await.map_err(|error| advice::failure(&error))?;
+    session.gather.login().await.map_err(|error| session.failure(&error))?;
     let unread = session.send(&Request::get("/api/inbox/unread")).await?;
     answer(output, &unread, |shown| format!("logged in; {} unread in the inbox", shown.text("unread")))?;
     Ok(())

@@ -5,10 +5,12 @@ mod agent;
 mod channel;
 mod feed;
 mod inbox;
+mod key;
 mod market;
 mod money;
 mod order;
 mod own;
+mod program;
 mod search;
 mod session;
 mod show;
@@ -53,6 +55,12 @@ enum GatherCommand {
     Register(agent::RegisterFlags),
     /// Get a new token now; otherwise that happens by itself
     Login,
+    /// Take back your token, or all of them
+    #[command(after_help = key::LOGOUT_EXAMPLES)]
+    Logout(key::LogoutFlags),
+    /// Put another key in the place of yours; you stay the same agent
+    #[command(after_help = key::CHANGE_EXAMPLES)]
+    ChangeKey(key::ChangeFlags),
     /// Show your profile, or change it
     #[command(
         after_help = "Examples:\n  axon gather me\n  axon gather me --name worker-8 --description 'I translate'"
@@ -137,6 +145,8 @@ pub(super) async fn run(args: GatherArgs, output: &mut Output) -> Result<Outcome
     match command {
         GatherCommand::Register(flags) => agent::register(session, &flags, output).await?,
         GatherCommand::Login => agent::login(session, output).await?,
+        GatherCommand::Logout(flags) => key::logout(session, &flags, output).await?,
+        GatherCommand::ChangeKey(flags) => key::change(session, &flags, output).await?,
         GatherCommand::Me(flags) => agent::me(session, &flags, output).await?,
         GatherCommand::Agents(flags) => agent::agents(session, &flags, output).await?,
         GatherCommand::Post(flags) => feed::post(session, &flags, output).await?,

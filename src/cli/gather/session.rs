@@ -3,7 +3,7 @@
 use super::advice;
 use crate::cli::Failure;
 use crate::cli::keygen::key_path;
-use crate::client::gather::{Gather, GatherError, Purpose, Puzzle, Request, TokenFile, Worked};
+use crate::client::gather::{Gather, GatherError, KeyChange, Purpose, Puzzle, Request, TokenFile, Worked};
 use crate::client::{KeyPair, Roots};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -65,16 +65,26 @@ impl Session {
     }
 
     pub(super) async fn send(&mut self, request: &Request) -> Result<Value, Failure> {
-        self.gather.send(request).await.map_err(|error| advice::failure(&error))
+        self.gather.send(request).await.map_err(|error| self.failure(&error))
+    }
+
+    /// As it is printed.
+    pub(super) fn failure(&self, error: &GatherError) -> Failure {
+        match error {
+            GatherError::NotRegistered { .. } if KeyChange::of(&self.key_path).is_begun() => {
+                let next = "axon gather change-key: a change of this key was begun, and may have been made";
+                format!("{error}\nnext: {next}").into()
+            }
+            error => advice::failure(error),
+        }
     }
 
     /// A solved challenge of purpose `post`: its name and nonce.
     pub(super) async fn worked_for_a_post(&mut self) -> Result<(String, String), Failure> {
-        let advised = |error: GatherError| advice::failure(&error);
-        let puzzle = self.gather.puzzle(Purpose::Post).await.map_err(advised)?;
+        let puzzle = self.gather.puzzle(Purpose::Post).await.map_err(|error| self.failure(&error))?;
         let (bar, worked) = progress(&puzzle);
         let challenge = puzzle.challenge.clone();
-        let nonce = puzzle.solve(worked).await.map_err(advised)?;
+        let nonce = puzzle.solve(worked).await.map_err(|error| advice::failure(&error))?;
         bar.finish_and_clear();
         Ok((challenge, nonce))
     }

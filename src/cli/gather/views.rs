@@ -1,5 +1,6 @@
 //! What an administrator has done to Gather's views: summaries by a program, and rebuilding.
 
+use super::program;
 use super::session::Session;
 use super::show::answer;
 use crate::cli::Failure;
@@ -7,10 +8,8 @@ use crate::cli::output::{Output, printable};
 use crate::client::gather::{Request, path};
 use clap::Args;
 use serde_json::{Value, json};
-use std::process::Stdio;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
 pub(super) const SUMMARISE_EXAMPLES: &str = "\
@@ -21,8 +20,8 @@ Examples:
 Needs the key of an agent that is an admin (axon allow add KEY --role admin). The program gets each thread
 that fell silent on stdin: one JSON object, the post with its comments as a tree. What it prints becomes the
 thread's summary, is shown with it and published as an event. If it fails, prints nothing, or takes too
-long, that is said, and the thread is handed to it again in the next round. What takes too long is killed, the
-shell that is; with `exec CMD` it is the program itself.";
+long, that is said, and the thread is handed to it again in the next round. What takes too long is killed,
+with whatever it has started; so is what still works when Ctrl-C or a SIGTERM ends this command.";
 
 /// Characters of a summary; what a program prints beyond them is dropped.
 const SUMMARY_CHARS_MAX: usize = 5_000;
@@ -66,6 +65,17 @@ pub(super) async fn summarise(
         let (quiet, every) = (flags.quiet_minutes, flags.every_s);
         eprintln!("axon: sums up what was silent for {quiet} minutes; looks every {every} s, Ctrl-C ends it");
     }
+    // A program is no part of our process group: what ends us would not reach it.
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        ended = rounds(session, flags, output) => return ended,
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    if flags.once { Err("ended by a signal, before the round was done".into()) } else { Ok(()) }
+}
+
+async fn rounds(session: &mut Session, flags: &SummariseFlags, output: &mut Output) -> Result<(), Failure> {
     loop {
         let failed = round(session, flags, output).await?;
         output.flush()?;
@@ -119,7 +129,7 @@ async fn of_thread(
 ) -> Result<Result<Value, String>, Failure> {
     let thread = whole(session, id).await?;
     let bound = Duration::from_secs(flags.timeout_s);
-    let text = match timeout(bound, ask(&flags.exec, thread.to_string().into_bytes())).await {
+    let text = match timeout(bound, summary(&flags.exec, thread.to_string().into_bytes())).await {
         Ok(Ok(text)) => text,
         Ok(Err(reason)) => return Ok(Err(reason)),
         Err(_) => return Ok(Err(format!("the program took more than {} s (--timeout-s)", flags.timeout_s))),
@@ -151,36 +161,11 @@ async fn whole(session: &mut Session, id: &str) -> Result<Value, Failure> {
     Ok(post)
 }
 
-/// What the program prints for `input`. A dropped future kills it.
-async fn ask(command: &str, input: Vec<u8>) -> Result<String, String> {
-    let mut shell = Command::new("sh");
-    shell.arg("-c").arg(command).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-    let mut child = shell.spawn().map_err(|error| format!("sh does not start: {error}"))?;
-    let stdin = child.stdin.take();
-    // A program need not read all of it.
-    let give = async move {
-        if let Some(mut stdin) = stdin {
-            let _ = stdin.write_all(&input).await;
-        }
-    };
-    let ((), printed) = tokio::join!(give, printed(&mut child));
-    let printed = printed.map_err(|error| format!("the program's output cannot be read: {error}"))?;
-    let status = child.wait().await.map_err(|error| format!("the program's end is unknown: {error}"))?;
-    if !status.success() {
-        return Err(format!("the program ended with {status}"));
-    }
+/// What the program makes of a thread, or why nothing.
+async fn summary(command: &str, thread: Vec<u8>) -> Result<String, String> {
+    let printed = program::ask(command, thread, PRINTED_BYTES_MAX).await?;
     let text: String = String::from_utf8_lossy(&printed).trim().chars().take(SUMMARY_CHARS_MAX).collect();
     if text.is_empty() { Err("the program printed nothing".to_owned()) } else { Ok(text) }
-}
-
-/// The beginning of what it prints; the rest is read, too, so that it can go on to its end.
-async fn printed(child: &mut Child) -> std::io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    if let Some(stdout) = &mut child.stdout {
-        (&mut *stdout).take(PRINTED_BYTES_MAX).read_to_end(&mut text).await?;
-        tokio::io::copy(stdout, &mut tokio::io::sink()).await?;
-    }
-    Ok(text)
 }
 
 pub(super) async fn rebuild(session: &mut Session, output: &mut Output) -> Result<(), Failure> {

@@ -28,12 +28,14 @@ mod error;
 mod http;
 mod pow;
 mod review;
+mod rotation;
 mod tokens;
 
 pub use error::{Flaw, GatherError, Problem};
 pub use http::{Request, path};
 pub use pow::{DIFFICULTY_MAX, Puzzle, Worked};
 pub use review::Claim;
+pub use rotation::{KeyChange, KeyChangeError};
 pub use tokens::TokenFile;
 
 use super::{KeyPair, Roots};
@@ -143,6 +145,25 @@ impl Gather {
         }
         self.token = Some(token.clone());
         Ok(token)
+    }
+
+    /// Takes back the token that is used, or all that this agent has, anywhere; what was answered.
+    /// Forgets its own.
+    ///
+    /// # Errors
+    /// See [`GatherError`].
+    pub async fn revoke(&mut self, all: bool) -> Result<Value, GatherError> {
+        let answer = self.send(&Request::post("/api/agents/tokens/revoke", &json!({ "all": all }))).await?;
+        self.token = None;
+        if let Some(file) = &self.file {
+            file.forget(&self.key.pubkey(), self.http.base())?;
+        }
+        Ok(answer)
+    }
+
+    /// Whether there is a token, which may have expired.
+    pub fn has_token(&self) -> bool {
+        self.token.is_some()
     }
 
     /// What is to be solved for this purpose. With a token a post may be easier.

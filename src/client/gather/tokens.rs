@@ -49,8 +49,21 @@ impl TokenFile {
             kept.tokens.clear();
         }
         kept.tokens.insert(server.to_owned(), token.to_owned());
+        self.write(&kept)
+    }
+
+    /// Drops this server's token, if there is one.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(super) fn forget(&self, pubkey: &PubKey, server: &str) -> Result<(), GatherError> {
+        let mut kept = self.kept(pubkey);
+        if kept.tokens.remove(server).is_some() { self.write(&kept) } else { Ok(()) }
+    }
+
+    fn write(&self, kept: &Kept) -> Result<(), GatherError> {
         let failed = |source| GatherError::TokenFile { path: self.path.clone(), source };
-        let text = serde_json::to_vec(&kept).map_err(|error| failed(io::Error::other(error)))?;
+        let text = serde_json::to_vec(kept).map_err(|error| failed(io::Error::other(error)))?;
         private_file::replace(&self.path, &text).map_err(failed)
     }
 
@@ -86,6 +99,8 @@ mod tests {
             (Some("z".to_owned()), Some("y".to_owned()))
         );
         assert_eq!(file.load(&other, "a"), None);
+        file.forget(&one, "a").expect("it is written");
+        assert_eq!((file.load(&one, "a"), file.load(&one, "b")), (None, Some("y".to_owned())));
         for n in 0..2 * SERVERS_MAX {
             file.save(&one, &format!("server {n}"), "t").expect("it is written");
         }

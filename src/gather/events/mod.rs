@@ -10,6 +10,7 @@
 //! | `signed.rs` | an agent's own event |
 //! | `handlers/` | kind → operation |
 //! | `figures.rs` | the whole log, counted |
+//! | `lookup.rs` | one event by its id |
 //!
 //! # What others rely on
 //!
@@ -25,6 +26,7 @@ mod figures;
 mod fold;
 mod follower;
 mod handlers;
+mod lookup;
 mod port;
 mod publisher;
 mod signed;
@@ -32,6 +34,7 @@ mod signed;
 mod tests;
 
 pub use handlers::{Handler, Handlers};
+pub(super) use lookup::Found;
 pub use port::LogPort;
 pub use signed::SignedEvent;
 
@@ -39,7 +42,9 @@ use super::bell::Nudge;
 use super::db::{Database, Effect};
 use super::door::Porter;
 use super::{Context, Fault, GatherError, Tx};
+use crate::base::EventId;
 use follower::Follower;
+use lookup::Lookup;
 use publisher::Publisher;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -47,8 +52,9 @@ use std::thread::JoinHandle;
 /// The table for those who write clients.
 pub const EVENTS_MD: &str = include_str!("../events.md");
 
-/// The two threads between database and log.
+/// The two threads between database and log, and the way to one event.
 pub(super) struct Faces {
+    lookup: Lookup,
     bells: [Arc<Nudge>; 2],
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -70,7 +76,12 @@ impl Faces {
             spawn("axon-gather-p", Box::new(move || publisher.serve()))?,
             spawn("axon-gather-f", Box::new(move || follower.serve()))?,
         ];
-        Ok(Faces { bells, threads: Mutex::new(threads) })
+        Ok(Faces { lookup: Lookup::new(port.clone()), bells, threads: Mutex::new(threads) })
+    }
+
+    /// Looks for an event of a public kind in the log. Never blocks.
+    pub fn find(&self, id: EventId, found: Found) {
+        self.lookup.find(id, found);
     }
 
     /// Ends the threads; blocks until they have.

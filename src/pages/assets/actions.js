@@ -18,7 +18,7 @@ import { actions as verification } from './verify.js';
 
 const ACTIONS = { vote, comment, reply, write, 'delete-post': deletePost, 'delete-comment': deleteComment, ...identity, ...market, ...members, ...proofs, ...rotation, ...shop, ...verification };
 /** These one may do without an account. */
-const FREE = new Set([...Object.keys({ ...identity, ...proofs }), 'preview']);
+const FREE = new Set([...Object.keys({ ...identity, ...proofs, ...verification }), 'preview']);
 
 export function start() {
   document.addEventListener('submit', (event) => {
@@ -44,7 +44,7 @@ export function start() {
 async function run(source, button, fields, name = source.dataset.action) {
   if (button.getAttribute('aria-busy') === 'true') return;
   if (!FREE.has(name) && !isSignedIn()) {
-    await invite(name);
+    await invite();
     return;
   }
   button.setAttribute('aria-busy', 'true');
@@ -60,9 +60,8 @@ async function run(source, button, fields, name = source.dataset.action) {
   }
 }
 
-async function invite(name) {
-  const needs = name === 'verify' ? 'Your browser asks the relay itself, which answers those who have an account.' : 'Writing and voting need an account.';
-  const text = `${needs} It takes a name and a few seconds; there is no password.`;
+async function invite() {
+  const text = 'Writing and voting need an account. It takes a name and a few seconds; there is no password.';
   const here = `/join?next=${encodeURIComponent(location.pathname + location.search)}`;
   if (await confirm({ title: 'Join first', text, agree: 'Join' })) go(here);
 }

@@ -1,6 +1,6 @@
 // Events of the relay: read strictly, their id computed again, their signature checked.
 
-import { concat, toHex, utf8 } from './bytes.js';
+import { concat, fromHex, toHex, utf8 } from './bytes.js';
 import { verify } from './ed25519.js';
 
 const KEYS = ['content', 'created_at', 'id', 'kind', 'pubkey', 'sig', 'tags'];
@@ -9,6 +9,12 @@ const U16 = 0xffff;
 const isBytes = (value, length) => value instanceof Uint8Array && (length === undefined || value.length === length);
 const isWhole = (value) => Number.isSafeInteger(value) || typeof value === 'bigint';
 const sameKeys = (map, keys) => map !== null && typeof map === 'object' && Object.keys(map).sort().join() === keys.join();
+
+/** An event as the service writes it; what is wrong with it is for `check`. */
+export const fromJson = ({ id, pubkey, created_at, kind, content, tags, sig }) => ({
+  id: fromHex(id), pubkey: fromHex(pubkey), created_at, kind, content: utf8(content), sig: fromHex(sig),
+  tags: tags.map(([name, ...values]) => ({ name, values })),
+});
 
 /** What is wrong with an event's form, in a sentence; null if nothing is. */
 export function flaw(event) {

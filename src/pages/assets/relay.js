@@ -1,4 +1,4 @@
-// The relay itself, over its WebSocket: as much as a page needs to look at an event and to publish one.
+// The relay itself, over its WebSocket: as much as a page needs to publish an event.
 
 import { concat, utf8 } from './bytes.js';
 import { sha256 } from './events.js';
@@ -9,35 +9,18 @@ const CHALLENGE = 1;
 const AUTH = 2;
 const OK = 3;
 const ERROR = 4;
-const SUBSCRIBE = 5;
 const PUBLISH = 7;
-const ENVELOPE = 8;
-const EOSE = 9;
 /** The code of an event that is stored already: as good as Ok. */
 const DUPLICATE = 409;
 /** The code of a write whose outcome is not known. */
 const UNKNOWN = 503;
 const PATIENCE_MS = 10_000;
 
-/** The stored event of this id; null if the relay has none, or does not show it to this key. */
-export function fetchEvent(url, key, id) {
-  let found = null;
-  return converse(url, key, [SUBSCRIBE, { sub_id: 'look', filter: { ids: [id], limit: 1 } }], (type, payload, done) => {
-    if (type === ENVELOPE) found = payload.event;
-    else if (type === EOSE) done(found);
-  });
-}
-
 /**
- * Publishes an event; done when it is on the relay's disk. An Error that is `uncertain` leaves it open
- * whether it is.
+ * Logs in and publishes an event; done when it is on the relay's disk. An Error that is `uncertain`
+ * leaves it open whether it is.
  */
-export const publish = (url, key, event) => converse(url, key, [PUBLISH, { event }], (type, _, done) => {
-  if (type === OK) done();
-});
-
-/** Logs in, says one thing, and hands what comes to `heard` until it calls its `done`. */
-function converse(url, key, saying, heard) {
+export function publish(url, key, event) {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(url);
     socket.binaryType = 'arraybuffer';
@@ -55,11 +38,11 @@ function converse(url, key, saying, heard) {
           socket.send(encode([AUTH, { pubkey: key.raw, sig }]));
         } else if (type === ERROR && !(said && payload.code === DUPLICATE)) {
           fail(`The relay refused: ${payload.message}.`, said && payload.code === UNKNOWN);
-        } else if (said) {
-          heard(type === ERROR ? OK : type, payload, (value) => end(resolve, value));
+        } else if (said && (type === OK || type === ERROR)) {
+          end(resolve);
         } else if (type === OK) {
           said = true;
-          socket.send(encode(saying));
+          socket.send(encode([PUBLISH, { event }]));
         }
       } catch (error) {
         end(reject, error);

@@ -30,8 +30,9 @@ use std::fmt::Write as _;
 pub const REPEATS: usize = 5;
 /// Passes over all runs, disturbed or not.
 const PASSES_MAX: usize = 7;
-/// The whole may take eight minutes; no run is repeated after this, unless `--seconds` says so.
-const RUNS_SECONDS: u64 = 400;
+/// Five repeats take four minutes here; a slower machine's whole may take twelve. No run is repeated
+/// after this, unless `--seconds` says so.
+const RUNS_SECONDS: u64 = 660;
 /// A run during which others had more than this share of the relay's cores is made again.
 const DISTURBED: f64 = 0.05;
 
@@ -117,7 +118,7 @@ impl Measuring {
     }
 }
 
-/// Of the least disturbed repeats the second cheapest of five. Whoever shares the host's caches and
+/// Of the least disturbed repeats the second cheapest, of five where there is time. Whoever shares the host's caches and
 /// memory makes a run dearer, by half and more for minutes, never cheaper, and is not to be seen
 /// from here: the median would be a price of the hour. A whole report, so that CPU and counters are
 /// of the same run.
@@ -126,7 +127,8 @@ pub fn typical(mut reports: Vec<Report>) -> Report {
     reports.truncate(REPEATS);
     let cost = |report: &Report| report.server.as_ref().map_or(0.0, |server| server.cpu_us_per_unit_settled);
     reports.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
-    reports.swap_remove((reports.len() - 1) / 4)
+    let second = usize::from(reports.len() > 1);
+    reports.swap_remove(second)
 }
 
 fn disturbance(report: &Report) -> f64 {

@@ -40,8 +40,9 @@ impl Reply {
         status: u16,
         work: impl FnOnce(&Tx<'_>) -> Result<T, Fault>,
     ) -> Result<Reply, Fault> {
-        match Reply::kept(tx, repeat)? {
-            Some(kept) => Ok(kept),
+        let kept = repeat.map(|repeat| idempotency::find_again(tx, repeat)).transpose()?.flatten();
+        match kept {
+            Some(kept) => Ok(kept.into()),
             None => Reply::new(status, &work(tx)?)?.keep(tx, repeat),
         }
     }

@@ -1,7 +1,6 @@
 //! Agents: registering, looking at them, changing oneself.
 
 use super::auth::Bearer;
-use super::db::Effect;
 use super::feed::{CANDIDATES_MAX, LOOKED_AT, candidates};
 use super::inbox::{self, Notice};
 use super::input::{chars, range};
@@ -160,7 +159,7 @@ pub fn register(tx: &Tx<'_>, new: &NewAgent) -> Result<Registered, Fault> {
         ),
     )?;
     admit(tx, &key, agent, new.invite.as_deref())?;
-    tx.then(Effect::Door);
+    tx.then_door()?;
     let welcome = Notice {
         kind: "welcome",
         subject: "Welcome to Gather",

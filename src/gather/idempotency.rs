@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: a write that is sent again is answered again, not done again (W42). The
 //! answer is kept in the transaction of what it answers for.
 
-use super::{Db, Fault, Tx};
+use super::{Db, Fault, Tx, door};
 
 /// Code points of a key.
 pub const KEY_CHARS_MAX: usize = 200;
@@ -43,6 +43,19 @@ pub fn find(db: &Db<'_>, asked: &Repeatable) -> Result<Option<Kept>, Fault> {
             Err(fault.because("header.Idempotency-Key", "used for another request"))
         }
     }
+}
+
+/// The same to whoever sends a write again; like the first answer it waits for the relay's allowlist,
+/// if that is still to be told.
+///
+/// # Errors
+/// As [`find`]; 503 if too many wait.
+pub fn find_again(tx: &Tx<'_>, asked: &Repeatable) -> Result<Option<Kept>, Fault> {
+    let kept = find(tx, asked)?;
+    if kept.is_some() && door::is_behind(tx)? {
+        tx.then_door()?;
+    }
+    Ok(kept)
 }
 
 /// Keeps an answer.

@@ -107,8 +107,8 @@ pub use options::{Options, Registration};
 
 use crate::base::Clock;
 use bell::{Bell, Nudge};
-use db::{Database, DatabaseError, Effect};
-use door::Porter;
+use db::{Database, DatabaseError, Effect, Effects};
+use door::{Porter, Waiting};
 use events::{Faces, Handlers, LogPort};
 use keeper::Keeper;
 use ports::Ports;
@@ -130,6 +130,8 @@ pub struct Context {
     pub rate: rate::Known,
     /// Days that were reported lately.
     pub reports: report::Kept,
+    /// Answers that wait for the relay's allowlist.
+    waiting_for_door: Waiting,
     /// Wakes streams and long polls.
     pub bell: Arc<Bell>,
     /// What streams deliver, as far as memory goes.
@@ -152,19 +154,25 @@ impl Context {
     }
 
     /// Does what a commit asked for, then calls `then`: at once, or when the porter has told the
-    /// relay's allowlist. Never blocks.
-    fn carry_out(&self, porter: &Porter, effects: &[Effect], then: impl FnOnce() + Send + 'static) {
-        let mut door = false;
-        for effect in effects {
+    /// relay's allowlist, or could not. Never blocks.
+    fn carry_out(
+        &self,
+        porter: &Porter,
+        effects: Effects,
+        then: impl FnOnce(Result<(), Fault>) + Send + 'static,
+    ) {
+        for effect in effects.list {
             match effect {
-                Effect::Door => door = true,
-                Effect::Ring(topic) => self.bell.ring(topic),
+                Effect::Ring(topic) => self.bell.ring(&topic),
                 Effect::Outbox => self.outbox.ring(),
                 Effect::Upkeep => self.upkeep.ring(),
                 Effect::FoldAgain => self.fold_again.store(true, Ordering::SeqCst),
             }
         }
-        if door { porter.carry_out(then) } else { then() }
+        match effects.door {
+            Some(place) => porter.carry_out(place, then),
+            None => then(Ok(())),
+        }
     }
 }
 
@@ -206,6 +214,7 @@ impl Gather {
             load: pow::Load::default(),
             rate: rate::Known::default(),
             reports: report::Kept::default(),
+            waiting_for_door: Waiting::default(),
             bell: Arc::default(),
             streams: stream::Streams::default(),
             outbox: Arc::default(),
@@ -220,7 +229,6 @@ impl Gather {
         }
         let porter = Porter::start(&context, &database).map_err(GatherError::Thread)?;
         let keeper = Keeper::start(&context, &database).map_err(GatherError::Thread)?;
-        porter.carry_out(|| {});
         Ok(Gather { context, database, porter, keeper, faces: OnceLock::new() })
     }
 
@@ -243,7 +251,8 @@ impl Gather {
     }
 
     /// Runs a writing operation; `done` gets its result when it is on disk and its effects have
-    /// been carried out. Never blocks.
+    /// been carried out. 503 if the relay's allowlist could not be told: it is stored then, and
+    /// told later. Never blocks.
     pub fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Tx<'_>) -> Result<T, Fault> + Send + 'static,
@@ -251,7 +260,7 @@ impl Gather {
     ) {
         let (porter, context) = (self.porter.clone(), Arc::clone(&self.context));
         self.database.write(work, move |result, effects| {
-            context.carry_out(&porter, &effects, move || done(result));
+            context.carry_out(&porter, effects, move |told| done(result.and_then(|it| told.map(|()| it))));
         });
     }
 

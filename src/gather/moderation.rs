@@ -1,7 +1,6 @@
 //! What an administrator does to agents, posts and comments, and the settings. Everything is
 //! noted in the journal (W46).
 
-use super::db::Effect;
 use super::inbox::{self, Notice};
 use super::input::{any, chars, range};
 use super::list::{Page, Paged};
@@ -173,7 +172,7 @@ pub fn suspend(tx: &Tx<'_>, admin: &Admin, id: &str, why: &Suspension) -> Result
         (agent, &why.reason),
     )?;
     freeze(tx, agent, why.freeze_balance)?;
-    tx.then(Effect::Door);
+    tx.then_door()?;
     tell(tx, agent, "Your agent is suspended", &format!("Reason: {}", why.reason))?;
     let frozen = if why.freeze_balance { ", balance frozen" } else { "" };
     audit::note(tx, admin, "suspend", id, &format!("{}{frozen}", why.reason))?;
@@ -189,7 +188,7 @@ pub fn unsuspend(tx: &Tx<'_>, admin: &Admin, id: &str) -> Result<Suspended, Faul
     let agent = agent(tx, id)?;
     tx.run("UPDATE agents SET suspended = 0, suspend_reason = '', door_pending = 1 WHERE n = ?1", [agent])?;
     freeze(tx, agent, false)?;
-    tx.then(Effect::Door);
+    tx.then_door()?;
     tell(tx, agent, "Your agent is reinstated", "It may act again, and its balance is free.")?;
     audit::note(tx, admin, "unsuspend", id, "")?;
     let message = "the agent may act again".to_owned();

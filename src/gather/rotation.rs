@@ -1,7 +1,6 @@
 //! Changing an agent's key, and the keys it had before.
 
 use super::agents::{self, Profile, publish_profile, refuse_known};
-use super::db::Effect;
 use super::input::chars;
 use super::rules::keys;
 use super::rules::time::Time;
@@ -63,7 +62,7 @@ pub fn rotate_key(tx: &Tx<'_>, me: &Agent, change: &KeyChange) -> Result<Profile
     )?;
     tx.run("DELETE FROM logins WHERE agent = ?1", [me.n])?;
     revoke_all(tx, me.n)?;
-    tx.then(Effect::Door);
+    tx.then_door()?;
     publish_profile(tx, me.n)?;
     agents::get(tx, &me.id)
 }

@@ -15,7 +15,7 @@ use crate::ingest::ListedKey;
 use crate::log::Role;
 use std::sync::mpsc;
 
-struct NoDoor;
+pub(super) struct NoDoor;
 
 impl RelayDoor for NoDoor {
     fn admit(&self, _: &PubKey, _: &str) -> Result<(), String> {

@@ -15,7 +15,7 @@ mod transaction;
 mod writer;
 
 pub use origin::{Origin, Told};
-pub use transaction::{Db, Effect, Tx};
+pub use transaction::{Db, Effect, Effects, Tx};
 
 use super::{Context, Fault};
 use readers::Readers;
@@ -84,7 +84,7 @@ impl Database {
     pub fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Tx<'_>) -> Result<T, Fault> + Send + 'static,
-        done: impl FnOnce(Result<T, Fault>, Vec<Effect>) + Send + 'static,
+        done: impl FnOnce(Result<T, Fault>, Effects) + Send + 'static,
     ) {
         self.writer.submit(work, done);
     }

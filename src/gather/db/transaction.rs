@@ -2,6 +2,7 @@
 
 use super::Origin;
 use crate::gather::bell::Topic;
+use crate::gather::door::Place;
 use crate::gather::rules::ids;
 use crate::gather::rules::time::Time;
 use crate::gather::{Context, Fault};
@@ -72,10 +73,17 @@ impl<'a> Db<'a> {
 }
 
 /// What is to be done when a transaction is on disk, before it is answered.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Each once.
+    pub list: Vec<Effect>,
+    /// Rows with `door_pending` wait for the relay's allowlist, and the answer for that.
+    pub door: Option<Place>,
+}
+
+/// One thing to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Rows with `door_pending` wait for the relay's allowlist.
-    Door,
     /// There is something new for those who wait for this.
     Ring(Topic),
     /// Rows of the outbox wait to be published.
@@ -89,7 +97,7 @@ pub enum Effect {
 /// One operation's part of a commit: all of it happens, or nothing.
 pub struct Tx<'a> {
     db: Db<'a>,
-    effects: Rc<RefCell<Vec<Effect>>>,
+    effects: Rc<RefCell<Effects>>,
     origin: OnceCell<Origin>,
 }
 
@@ -162,13 +170,28 @@ impl<'a> Tx<'a> {
 
     /// Asks for an effect once this is on disk.
     pub fn then(&self, effect: Effect) {
-        let mut effects = self.effects.borrow_mut();
-        if !effects.contains(&effect) {
-            effects.push(effect);
+        let list = &mut self.effects.borrow_mut().list;
+        if !list.contains(&effect) {
+            list.push(effect);
         }
     }
 
-    pub(super) fn into_effects(self) -> Vec<Effect> {
+    /// Has the answer wait, once this is on disk, until the relay's allowlist was told of the rows
+    /// with `door_pending`.
+    ///
+    /// # Errors
+    /// 503: too many wait.
+    pub fn then_door(&self) -> Result<(), Fault> {
+        let door = &mut self.effects.borrow_mut().door;
+        if door.is_none() {
+            let waiting = &self.context().waiting_for_door;
+            // The follower has one transaction at a time.
+            *door = Some(if self.origin().is_some() { waiting.join() } else { waiting.enter()? });
+        }
+        Ok(())
+    }
+
+    pub(super) fn into_effects(self) -> Effects {
         self.effects.take()
     }
 }

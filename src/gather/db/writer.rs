@@ -1,6 +1,6 @@
 //! The writing thread: what waits becomes one commit.
 
-use super::transaction::{Effect, Tx};
+use super::transaction::{Effects, Tx};
 use crate::gather::{Context, Fault};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rusqlite::Connection;
@@ -43,7 +43,7 @@ impl Writer {
     pub fn submit<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Tx<'_>) -> Result<T, Fault> + Send + 'static,
-        done: impl FnOnce(Result<T, Fault>, Vec<Effect>) + Send + 'static,
+        done: impl FnOnce(Result<T, Fault>, Effects) + Send + 'static,
     ) {
         // Kept apart from the job, so that a refused job can still be answered.
         let answer = Arc::new(Mutex::new(Some(done)));
@@ -55,7 +55,7 @@ impl Writer {
                 if let Some(done) = take(&answer) {
                     match committed {
                         Ok(()) => done(result, effects),
-                        Err(fault) => done(Err(fault), Vec::new()),
+                        Err(fault) => done(Err(fault), Effects::default()),
                     }
                 }
             })
@@ -65,7 +65,7 @@ impl Writer {
         {
             done(
                 Err(Fault::unavailable("too many writes are waiting; try again", RETRY_SECONDS)),
-                Vec::new(),
+                Effects::default(),
             );
         }
     }
@@ -117,14 +117,14 @@ fn attempt<T>(
     connection: &Connection,
     context: &Context,
     work: impl FnOnce(&Tx<'_>) -> Result<T, Fault>,
-) -> (Result<T, Fault>, Vec<Effect>) {
+) -> (Result<T, Fault>, Effects) {
     if connection.is_autocommit() {
         // The commit's BEGIN failed and says so to all; nothing may be written outside of it.
-        return (Err(Fault::internal("no transaction")), Vec::new());
+        return (Err(Fault::internal("no transaction")), Effects::default());
     }
     let savepoint = |sql: &str| connection.prepare_cached(sql).and_then(|mut s| s.execute([]));
     if let Err(error) = savepoint("SAVEPOINT operation") {
-        return (Err(error.into()), Vec::new());
+        return (Err(error.into()), Effects::default());
     }
     let tx = Tx::new(connection, context);
     // A bug in one operation must not end the writing of all: its savepoint is rolled back, and
@@ -140,7 +140,7 @@ fn attempt<T>(
     };
     match (result, ended) {
         (Ok(value), Ok(_)) => (Ok(value), effects),
-        (Err(fault), Ok(_)) => (Err(fault), Vec::new()),
-        (_, Err(error)) => (Err(error.into()), Vec::new()),
+        (Err(fault), Ok(_)) => (Err(fault), Effects::default()),
+        (_, Err(error)) => (Err(error.into()), Effects::default()),
     }
 }

@@ -215,7 +215,8 @@ impl Follower {
         let entries = wait(|done| {
             self.database.write(
                 move |tx| fold.run(tx),
-                move |result, effects| context.carry_out(&porter, &effects, move || done(result)),
+                // It is folded whether the door was told or not; the porter tries again by itself.
+                move |result, effects| context.carry_out(&porter, effects, move |_| done(result)),
             );
         })?;
         self.figures = Figures::default();

@@ -255,7 +255,7 @@ fn the_door_is_told_of_what_an_event_changed() {
     enrol(&gather);
     let log = Log::new(1, gather.context().secrets.platform_key());
     let leave = |tx: &Tx<'_>, me: &Agent, _: &SignedEvent| {
-        tx.then(Effect::Door);
+        tx.then_door()?;
         tx.run("UPDATE agents SET suspended = 1, door_pending = 1 WHERE n = ?1", [me.n]).map(drop)
     };
     gather.follow(&log.port, Handlers::default().with(outbox::PROFILE, leave)).unwrap();

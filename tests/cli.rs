@@ -2,11 +2,13 @@
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Lines, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::Duration;
 
 /// A directory in which commands are typed.
 struct Shell {
@@ -50,8 +52,13 @@ impl Shell {
 
     /// A command that goes on while others are typed.
     fn start(&self, args: &[&str]) -> Running {
-        let args = [&["--json"], args].concat();
-        let mut child = self.command(&args).stdout(Stdio::piped()).spawn().expect("the axon binary");
+        self.start_with(args, |_| {})
+    }
+
+    fn start_with(&self, args: &[&str], set: impl FnOnce(&mut Command)) -> Running {
+        let mut command = self.command(&[&["--json"], args].concat());
+        set(&mut command);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the axon binary");
         let stdout = child.stdout.take().expect("its output");
         Running { child, lines: BufReader::new(stdout).lines() }
     }
@@ -89,6 +96,17 @@ impl Running {
         serde_json::from_str(&line).expect("JSON")
     }
 
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id() as i32).expect("a pid")
+    }
+
+    /// What it has started and not seen the end of, the oldest first.
+    fn children(&self) -> Vec<Pid> {
+        let pid = self.child.id();
+        let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("a process");
+        text.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
+    }
+
     /// The rest of its lines, once it has ended well.
     fn finish(mut self) -> Vec<Value> {
         let lines = self.lines.by_ref().map(|l| serde_json::from_str(&l.expect("text")).expect("JSON"));
@@ -122,10 +140,20 @@ impl Serving {
 
     /// SIGTERM, and its end.
     fn stop(mut self) {
-        let pid = rustix::process::Pid::from_raw(self.running.child.id() as i32).expect("a pid");
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a living process");
+        kill_process(self.running.pid(), Signal::TERM).expect("a living process");
         assert_eq!(self.running.child.wait().expect("its end").code(), Some(0));
     }
+}
+
+/// Waits for something that has to happen.
+fn wait_until(mut happened: impl FnMut() -> bool, what: &str) {
+    for _ in 0..60_000 {
+        if happened() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("not so: {what}");
 }
 
 fn mode(path: &Path) -> u32 {
@@ -200,6 +228,38 @@ fn the_demo_delivers_resumes_and_leaves_nothing_behind() {
     }
     let left: Vec<_> = std::fs::read_dir(shell.dir.path()).expect("the directory").collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// At a bad moment: its relay hangs, at its start or later, and the demo waits for it.
+#[test]
+fn a_demo_that_is_ended_by_a_signal_leaves_nothing_behind_either() {
+    for (signal, name, is_late) in
+        [(Signal::INT, "SIGINT", true), (Signal::TERM, "SIGTERM", false), (Signal::HUP, "SIGHUP", true)]
+    {
+        let shell = Shell::new();
+        let mut demo = shell.start_with(&["demo"], |command| {
+            command.env("TMPDIR", shell.dir.path()).stderr(Stdio::piped());
+        });
+        if is_late {
+            assert_eq!(demo.next()["step"], "relay");
+        }
+        let command = |pid: Pid| std::fs::read_to_string(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
+        let is_relay = |pid: &Pid| command(*pid).is_ok_and(|line| line.contains("serve"));
+        wait_until(|| demo.children().iter().any(is_relay), "it has started a relay");
+        kill_process(demo.children()[0], Signal::STOP).expect("its relay");
+        let scratch = std::fs::read_dir(shell.dir.path()).expect("the directory").count();
+        let started = demo.children();
+        kill_process(demo.pid(), signal).expect("the demo");
+        assert_eq!((demo.child.wait().expect("its end").code(), scratch), (Some(1), 1));
+        let mut said = String::new();
+        demo.child.stderr.take().expect("its errors").read_to_string(&mut said).expect("text");
+        assert_eq!(said, format!("axon: ended by {name}\n"));
+        for process in started {
+            assert!(test_kill_process(process).is_err(), "{process:?} is still there");
+        }
+        let left: Vec<_> = std::fs::read_dir(shell.dir.path()).expect("the directory").collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
 }
 
 #[test]
@@ -477,8 +537,8 @@ fn the_log_speaks_json_when_asked_and_no_more_than_asked() {
         let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the axon binary");
         let stdout = child.stdout.take().expect("its output");
         BufReader::new(stdout).lines().next().expect("the start-up line").expect("text");
-        let pid = rustix::process::Pid::from_raw(child.id() as i32).expect("a pid");
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a living process");
+        let pid = Pid::from_raw(child.id() as i32).expect("a pid");
+        kill_process(pid, Signal::TERM).expect("a living process");
         text(&child.wait_with_output().expect("its end").stderr)
     };
     let said = lines(&["--log-format", "json"]);

@@ -65,7 +65,7 @@ pub struct Cli {
 pub(super) enum Command {
     /// See it work: a relay in a scratch directory, and two agents who talk
     #[command(after_help = "Examples:\n  axon demo\n  axon demo --json\n\n\
-        Takes a second or two, listens on a free port of this machine, and leaves nothing behind.")]
+        Takes a second or two, listens on a free port of this machine, and leaves nothing behind, also when Ctrl-C ends it.")]
     Demo,
     /// Run the relay
     #[command(

@@ -11,25 +11,37 @@ use serde_json::{Value, json};
 use std::fs::{self, DirBuilder};
 use std::io::{self, BufRead as _, BufReader};
 use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What has not been delivered by then does not come: it takes about a millisecond.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Starts a relay, lets one agent speak and another one listen, go away and come back; says at each
-/// step what happens, and the command that does it.
+/// step what happens, and the command that does it. Ended by a signal it leaves nothing behind either.
 pub(super) async fn run(output: &mut Output) -> Result<Outcome, Failure> {
+    // Before there is anything to clean up.
+    let mut signals = Signals::new()?;
+    tokio::select! {
+        shown = show(output) => shown,
+        name = signals.next() => Err(format!("ended by {name}").into()),
+    }
+}
+
+/// Waits for nothing but in an await: dropped there, it ends what it started and removes what it wrote.
+async fn show(output: &mut Output) -> Result<Outcome, Failure> {
     let scratch = Scratch::new()?;
-    let relay = Relay::start(&scratch.0)?;
+    let relay = Relay::start(&scratch.0).await?;
     let url = relay.url.as_str();
     step(output, "relay", json!({ "url": url }), "A relay starts:", &format!("axon serve   # on {url}"))?;
 
     let ada = Client::new(url, KeyPair::load(&relay.operator_key)?);
     let bob = Client::new(url, KeyPair::generate()?);
     let (ada_key, bob_key) = (ada.key().pubkey(), bob.key().pubkey());
-    relay.allow(&bob_key)?;
+    relay.allow(&bob_key).await?;
     let text = format!("Ada runs it, with the key {}…; she lets Bob's key in:", &ada_key.to_hex()[..8]);
     let allowed = json!({ "operator": ada_key.to_hex(), "pubkey": bob_key.to_hex() });
     step(output, "allowed", allowed, &text, &format!("axon allow add {bob_key}"))?;
@@ -56,7 +68,7 @@ pub(super) async fn run(output: &mut Output) -> Result<Outcome, Failure> {
     receive(&mut events, output).await?;
     drop(events);
 
-    relay.stop()?;
+    relay.stop().await?;
     let text = "He missed nothing and saw nothing twice. This relay is gone now; one that stays:";
     step(output, "stopped", json!({}), text, "axon serve")?;
     Ok(Outcome::Done)
@@ -117,9 +129,36 @@ async fn next(events: &mut Subscription) -> Result<Update, Failure> {
     }
 }
 
+/// What ends the demo before its time.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Signals> {
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// The name of the next one.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.hangup.recv() => "SIGHUP",
+        }
+    }
+}
+
 /// A relay of this program on a port of the loopback; it does not outlive this.
 struct Relay {
-    process: Child,
+    process: Process,
+    said: BufReader<ChildStdout>,
     data_dir: PathBuf,
     url: String,
     operator_key: PathBuf,
@@ -127,57 +166,71 @@ struct Relay {
 
 impl Relay {
     /// Returns when it serves. What it has to say against that goes to standard error.
-    fn start(dir: &Path) -> Result<Relay, Failure> {
+    async fn start(dir: &Path) -> Result<Relay, Failure> {
         let data_dir = dir.join("data");
         let mut command = axon(&data_dir)?;
         command.args(["serve", "--json", "--log-level", "warn", "--set", "relay.listen=127.0.0.1:0"]);
         command.args(["--set", "relay.shards=1", "--set", "http.listen="]);
-        let process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-        let (url, operator_key) = (String::new(), PathBuf::new());
-        let mut relay = Relay { process, data_dir, url, operator_key };
-        let mut facts = String::new();
-        if let Some(stdout) = relay.process.stdout.take() {
-            BufReader::new(stdout).read_line(&mut facts)?;
-        }
+        let mut process = Process(command.stdout(Stdio::piped()).spawn()?);
+        let mut said = BufReader::new(process.0.stdout.take().ok_or("the relay has no output")?);
+        let (facts, said) = beside(move || {
+            let mut line = String::new();
+            said.read_line(&mut line).map(|_| (line, said))
+        })
+        .await?;
         let facts: Value = serde_json::from_str(&facts)
             .map_err(|_| "the relay did not start; it said why above, and `axon doctor` may say more")?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        relay.url = text(&facts["urls"][0]);
-        relay.operator_key = text(&facts["operator_key"]).into();
-        Ok(relay)
+        let (url, operator_key) = (text(&facts["urls"][0]), text(&facts["operator_key"]).into());
+        Ok(Relay { process, said, data_dir, url, operator_key })
     }
 
-    fn allow(&self, pubkey: &PubKey) -> Result<(), Failure> {
-        let output = axon(&self.data_dir)?.args(["allow", "add", &pubkey.to_hex()]).output()?;
-        if output.status.success() {
-            return Ok(());
-        }
-        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned().into())
+    async fn allow(&self, pubkey: &PubKey) -> Result<(), Failure> {
+        let mut command = axon(&self.data_dir)?;
+        command.args(["allow", "add", &pubkey.to_hex()]).stdout(Stdio::null());
+        let mut process = Process(command.stderr(Stdio::piped()).spawn()?);
+        let mut stderr = process.0.stderr.take().ok_or("the command has no output")?;
+        // It ends with the process.
+        let said = beside(move || io::read_to_string(&mut stderr)).await?;
+        if process.0.wait()?.success() { Ok(()) } else { Err(said.trim().to_owned().into()) }
     }
 
-    fn stop(mut self) -> Result<(), Failure> {
-        if let Some(pid) = rustix::process::Pid::from_raw(self.process.id().cast_signed()) {
+    async fn stop(self) -> Result<(), Failure> {
+        let Relay { mut process, mut said, .. } = self;
+        if let Some(pid) = rustix::process::Pid::from_raw(process.0.id().cast_signed()) {
             rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
         }
-        self.process.wait()?;
+        // It says nothing more, and ends that with itself.
+        beside(move || io::copy(&mut said, &mut io::sink())).await?;
+        process.0.wait()?;
         Ok(())
     }
 }
 
-impl Drop for Relay {
+/// Waits for `work` on another thread, so that a signal is seen meanwhile.
+async fn beside<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await?
+}
+
+/// A process that is killed, and waited for, when this goes.
+struct Process(Child);
+
+impl Drop for Process {
     fn drop(&mut self) {
-        // After `stop` it has ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
-/// This program, for a relay of that data directory; what is set for others does not count.
+/// This program, for a relay of that data directory; what is set for others does not count, and what
+/// is typed at the terminal (Ctrl-C) is for the demo alone.
 fn axon(data_dir: &Path) -> io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"AXON_")) {
         command.env_remove(name);
     }
+    command.stdin(Stdio::null()).process_group(0);
     command.arg("--set").arg(format!("relay.data_dir={}", data_dir.display()));
     Ok(command)
 }

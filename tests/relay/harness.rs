@@ -259,12 +259,14 @@ impl Relay {
 
     /// Runs `axon` with these arguments against this relay's data directory.
     pub fn axon(&self, args: &[&str]) -> std::process::Output {
-        Command::new(env!("CARGO_BIN_EXE_axon"))
-            .args(args)
-            .arg("--config")
-            .arg(self.config())
-            .output()
-            .expect("the axon binary")
+        self.command(args).output().expect("the axon binary")
+    }
+
+    /// The same, not yet run.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_axon"));
+        command.args(args).arg("--config").arg(self.config());
+        command
     }
 
     /// The answer to a plain GET, head and body.

@@ -2,11 +2,18 @@
 //! nothing of one that is wrong.
 
 use super::harness::*;
+use axon::client::KeyPair;
 use axon::filter::Filter;
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use rustix::process::Signal;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 /// Replaces text in the relay's configuration file.
 fn edit(relay: &Relay, from: &str, to: &str) {
@@ -224,6 +231,109 @@ fn sighup_reloads_and_what_needs_a_restart_is_named() {
     edit(&relay, "level = \"warn\"", "level = \"info\"");
     assert_eq!(reload(&relay)["changed"], json!(["log.level"]));
     assert_eq!(relay.log().matches("configuration reloaded").count(), 1);
+}
+
+/// Each shard in turn is kept from looking at what it is told, while the other one goes by it already:
+/// the answer waits for both. The request behind the answer meets the new terms.
+#[test]
+fn a_reload_is_answered_when_every_shard_goes_by_it() {
+    let dir = tempfile::tempdir().expect("a scratch directory");
+    let plug = Plug::at(&dir.path().join("relay.log"));
+    let mut setup = Setup::new(1..=6).allow(&key(7), "admin");
+    setup.sections.push_str("admin = true\n");
+    let sections = "[limits]\nsubscriptions_max = 1\n[roles.member]\nsubscriptions_max = 9\n\
+                    [log]\nlevel = \"off,axon::shard=info\"";
+    let relay = setup.section(sections).start_in(dir);
+    plug.unlink();
+    let admin_key = relay.dir.path().join("admin.pem");
+    KeyPair::from_seed(&[7; 32]).save(&admin_key).expect("a key file");
+    let (http, admin_key) = (format!("http://{}", relay.http_address()), admin_key.to_string_lossy());
+    let elsewhere = ["--at", &http, "--relay-url", "ws://test", "--admin-key", &admin_key];
+
+    // By shard: one that asks, and two that go.
+    let mut clients: [Vec<Client>; 2] = Default::default();
+    for n in 1..=6 {
+        let client = relay.client(&key(n));
+        clients[shard_of(&relay, n)].push(client);
+    }
+    for clients in &mut clients {
+        assert_eq!(clients.len(), 3, "a connection goes to the shard that has the fewest");
+        assert!(matches!(clients[0].stored("one", Filter::default()).1, Received::Eose { .. }));
+        assert!(!has_room(&mut clients[0]));
+    }
+    let mut round = |held: usize, (section, from, to): (&str, u8, u8), wanted: bool, how: &[&str]| {
+        let closed = relay.metric("axon_connections_closed_total");
+        plug.fill();
+        drop(clients[held].pop());
+        // It is counted before the line is written on which the shard now waits.
+        relay.wait_for_metric("axon_connections_closed_total", |now| now > closed);
+        let line = |n| format!("{section}\nsubscriptions_max = {n}\n");
+        edit(&relay, &line(from), &line(to));
+        let mut command = relay.command(&[&["reload"], how].concat());
+        let mut asked = command.stdout(Stdio::null()).spawn().expect("the axon binary");
+        let free = &mut clients[1 - held][0];
+        wait_until(|| has_room(free) == wanted, "the other shard goes by it");
+        // Time enough for an answer that does not wait.
+        (0..500).for_each(|_| free.settle());
+        assert_eq!(asked.try_wait().expect("its state"), None, "answered too early");
+        plug.empty();
+        assert!(asked.wait().expect("its end").success());
+        assert_eq!(has_room(&mut clients[held][0]), wanted);
+    };
+    round(0, ("[limits]", 1, 2), true, &[]);
+    round(1, ("[roles.member]", 9, 1), false, &[]);
+    round(0, ("[roles.member]", 1, 9), true, &elsewhere);
+    round(1, ("[limits]", 2, 1), false, &elsewhere);
+}
+
+/// The shard of the key's one connection.
+fn shard_of(relay: &Relay, n: u8) -> usize {
+    let out = relay.axon(&["connections", "--json", "--key", &pubkey(&key(n)).to_hex()]);
+    let one: Value = serde_json::from_slice(&out.stdout).expect("one connection");
+    let id = one["id"].as_str().expect("its id");
+    id.split('-').next().and_then(|shard| shard.parse().ok()).expect("its shard")
+}
+
+/// Whether the connection may have one subscription more.
+fn has_room(client: &mut Client) -> bool {
+    match client.stored("more", Filter::default()).1 {
+        Received::Eose { .. } => {
+            client.unsubscribe("more");
+            true
+        }
+        Received::Error(..) => false,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A pipe in the place of the relay's log: who writes a line waits while it is full.
+struct Plug {
+    pipe: File,
+    path: PathBuf,
+}
+
+impl Plug {
+    fn at(path: &Path) -> Plug {
+        mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe");
+        let mut options = File::options();
+        options.read(true).write(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
+        Plug { pipe: options.open(path).expect("a pipe"), path: path.to_owned() }
+    }
+
+    /// Whoever has it open keeps it; whoever reads the log now finds nothing, and does not wait.
+    fn unlink(&self) {
+        std::fs::remove_file(&self.path).and_then(|()| std::fs::write(&self.path, "")).expect("a file");
+    }
+
+    fn fill(&self) {
+        for piece in [&[b'.'; 4_096][..], b"."] {
+            while (&self.pipe).write_all(piece).is_ok() {}
+        }
+    }
+
+    fn empty(&self) {
+        while matches!((&self.pipe).read(&mut [0; 4_096]), Ok(n) if n > 0) {}
+    }
 }
 
 #[test]

@@ -234,7 +234,7 @@ fn the_demo_delivers_resumes_and_leaves_nothing_behind() {
 #[test]
 fn a_demo_that_is_ended_by_a_signal_leaves_nothing_behind_either() {
     for (signal, name, is_late) in
-        [(Signal::INT, "SIGINT", true), (Signal::TERM, "SIGTERM", true), (Signal::TERM, "SIGTERM", false)]
+        [(Signal::INT, "SIGINT", true), (Signal::TERM, "SIGTERM", false), (Signal::HUP, "SIGHUP", true)]
     {
         let shell = Shell::new();
         let mut demo = shell.start_with(&["demo"], |command| {

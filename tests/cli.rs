@@ -246,7 +246,10 @@ fn a_demo_that_is_ended_by_a_signal_leaves_nothing_behind_either() {
         let command = |pid: Pid| std::fs::read_to_string(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
         let is_relay = |pid: &Pid| command(*pid).is_ok_and(|line| line.contains("serve"));
         wait_until(|| demo.children().iter().any(is_relay), "it has started a relay");
+        // The demo first, so that it does not end before its relay waits.
+        kill_process(demo.pid(), Signal::STOP).expect("the demo");
         kill_process(demo.children()[0], Signal::STOP).expect("its relay");
+        kill_process(demo.pid(), Signal::CONT).expect("the demo");
         let scratch = std::fs::read_dir(shell.dir.path()).expect("the directory").count();
         let started = demo.children();
         kill_process(demo.pid(), signal).expect("the demo");

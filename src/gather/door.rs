@@ -175,7 +175,7 @@ pub(super) fn is_behind(db: &Db<'_>) -> Result<bool, Fault> {
 }
 
 fn not_told() -> Fault {
-    let text = "this is stored, but the relay's allowlist could not be told of it yet; that is tried again until it can";
+    let text = "this is stored, but the relay's allowlist may not have been told of it yet; that is tried again until it has";
     Fault::unavailable(text, RETRY_SECONDS)
 }
 
@@ -271,7 +271,10 @@ fn settle(tx: &Tx<'_>, told: &[(PubKey, bool)]) -> Result<(), Fault> {
         // Only if the wish is still the one that was carried out.
         let sql = "UPDATE agents SET door_pending = 0 WHERE pubkey = ?1 AND suspended = ?2";
         tx.run(sql, (key.0, !allowed))?;
-        tx.run("UPDATE old_keys SET door_pending = 0 WHERE pubkey = ?1", [key.0])?;
+        // A key that was replaced while it was being let in is still to be put out.
+        if !allowed {
+            tx.run("UPDATE old_keys SET door_pending = 0 WHERE pubkey = ?1", [key.0])?;
+        }
     }
     Ok(())
 }
@@ -409,6 +412,24 @@ mod tests {
         assert_eq!(agents(&gather), 1);
         door.broken.store(false, Ordering::SeqCst);
         assert_eq!((write(&gather, ask), door.allowed(&key(1))), (Ok(()), true));
+        gather.close();
+    }
+
+    #[test]
+    fn a_key_that_was_replaced_while_it_was_let_in_is_still_put_out() {
+        let (dir, door) = (tempfile::tempdir().unwrap(), Arc::<Trying>::default());
+        let gather = start(dir.path(), &door);
+        write(&gather, |tx| enrol(tx, 1)).unwrap();
+        let replace = |tx: &Tx<'_>| {
+            tx.run("UPDATE agents SET pubkey = ?1, door_pending = 1", [key(2).0])?;
+            tx.run("INSERT INTO old_keys (pubkey, agent, replaced) SELECT ?1, n, 0 FROM agents", [key(1).0])?;
+            // The porter comes back from having let the first one in.
+            settle(tx, &[(key(1), true)])
+        };
+        write(&gather, replace).unwrap();
+        let left = read(&gather, pending).unwrap();
+        let left: Vec<_> = left.into_iter().map(|it| (it.key, it.allowed)).collect();
+        assert_eq!(left, [(key(2), true), (key(1), false)]);
         gather.close();
     }
 

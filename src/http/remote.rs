@@ -63,8 +63,18 @@ struct Guard {
 struct Seen {
     /// Their digests and times.
     times: HashMap<[u8; 32], i64>,
+    /// The latest time of those that are forgotten: if the clock is set back they do not come again.
+    forgotten: Option<i64>,
     /// The latest time that is on disk.
     latest: Option<i64>,
+}
+
+impl Seen {
+    fn forget_before(&mut self, unix_seconds: i64) {
+        let old = self.times.values().copied().filter(|at| *at < unix_seconds).max();
+        self.forgotten = self.forgotten.max(old);
+        self.times.retain(|_, at| *at >= unix_seconds);
+    }
 }
 
 /// A request that an admin has signed and that is not too old.
@@ -142,11 +152,12 @@ impl Guard {
     fn once(&self, signed: &Signed) -> Result<(), Refusal> {
         let now = self.clock.unix_seconds();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.times.contains_key(&signed.digest) {
+        let is_forgotten = seen.forgotten.is_some_and(|forgotten| signed.unix_seconds <= forgotten);
+        if is_forgotten || seen.times.contains_key(&signed.digest) {
             return Err(no_admins());
         }
         if seen.times.len() >= REQUESTS_MAX {
-            seen.times.retain(|_, at| now.saturating_sub(*at) <= ADMIN_WINDOW_SECONDS);
+            seen.forget_before(now.saturating_sub(ADMIN_WINDOW_SECONDS));
         }
         if seen.times.len() >= REQUESTS_MAX {
             let text = "too many admin requests in two minutes";
@@ -201,5 +212,25 @@ mod tests {
         works.store(false, Ordering::Relaxed);
         assert_eq!(at(99, 3, true), (Ok(()), 100), "what is as old is refused after a restart in any case");
         assert_eq!(at(101, 4, true), (Err(503), 100));
+    }
+
+    #[test]
+    fn what_is_forgotten_does_not_come_again() {
+        let mut seen = Seen::default();
+        seen.times.extend([([1; 32], 10), ([2; 32], 20), ([3; 32], 30)]);
+        seen.forget_before(25);
+        assert_eq!((seen.forgotten, seen.times.len()), (Some(20), 1));
+        seen.forget_before(25);
+        assert_eq!(seen.forgotten, Some(20));
+        let guard = Guard {
+            urls: Vec::new(),
+            is_admins: Arc::new(|_, _, _| true),
+            remember: Arc::new(|_| Ok(())),
+            clock: Clock::new(),
+            since: 0,
+            seen: Mutex::new(seen),
+        };
+        let once = |unix_seconds| guard.once(&Signed { digest: [4; 32], unix_seconds, is_order: true });
+        assert!(once(20).is_err() && once(21).is_ok());
     }
 }

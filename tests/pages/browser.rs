@@ -4,6 +4,7 @@ use base64ct::{Base64, Encoding as _};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -34,8 +35,10 @@ pub struct Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // It may have ended by itself; the driver takes the browser with it.
-        let _ = self.request("DELETE", "", None);
+        // It may have ended by itself; the driver takes the browser with it. A test that has failed
+        // already is not to fail in here, too.
+        let session = format!("/session/{}", self.session);
+        let _ = catch_unwind(AssertUnwindSafe(|| self.try_send("DELETE", &session, None)));
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }

@@ -22,7 +22,7 @@ use axon::plan::sizes::INDEX_FLUSH_EVENTS;
 use axon::plan::{COEFFICIENTS, Calibration, FORMAT, Part, Residual, cpu_us};
 use fit::fit;
 use runs::{Role, Run};
-pub use sample::Sample;
+pub use sample::{Sample, subscriptions};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 

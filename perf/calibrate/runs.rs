@@ -52,8 +52,8 @@ pub fn runs(load: &Load, args: &RelayArgs, smoke: bool) -> Vec<Run> {
         let durability = if fanout.stored { "os" } else { "fsync" };
         price(fanout.label, Command::Fanout, durability, fanout.load())
     }));
-    let selective = Load { subscriptions: Some(10_000), count: Some(MERGED), ..Load::default() };
-    out.push(price("selective 10 000", Command::Selective, "os", selective));
+    let selective = Load { subscriptions: Some(50_000), count: Some(MERGED), ..Load::default() };
+    out.push(price("selective 50 000", Command::Selective, "os", selective));
     for (label, size, count) in [("replay, 300 bytes", 300, 200_000), ("replay, 2 000 bytes", 2_000, 50_000)]
     {
         let load = Load { size: Some(size), count: Some(count), ..Load::default() };

@@ -1,10 +1,14 @@
 //! One run in the planner's terms: how much work, and how much CPU by part.
 
 use crate::options::Command;
+use crate::plan::Plan;
 use crate::report::Report;
 use axon::base::Kind;
-use axon::plan::{Counts, Part};
+use axon::plan::{Counts, Part, doublings};
 use std::collections::BTreeMap;
+
+/// Inbox, topics and skill of an agent that runs jobs.
+const AGENT_SUBSCRIPTIONS: usize = 3;
 
 /// From before the first event until the relay was quiet.
 pub struct Sample {
@@ -35,6 +39,7 @@ impl Sample {
         } else {
             counted("axon_commit_batch_events_sum")
         };
+        let doublings = doublings(subscriptions(plan) as f64);
         let commits = counted("axon_commits_total");
         // A reader's writes are its own; the one publisher beside readers is answered once for
         // each turn or commit.
@@ -55,7 +60,8 @@ impl Sample {
             stored_bytes: stored * plan.size as f64,
             stored_tags: stored * plan.tags as f64,
             wakeups: if events > 0.0 { counted("axon_wakeups_total") } else { 0.0 },
-            matched: if deliveries > 0.0 { events } else { 0.0 },
+            matched: if deliveries > 0.0 { events * doublings } else { 0.0 },
+            routed: if deliveries > 0.0 { stored * doublings } else { 0.0 },
             deliveries,
             delivery_writes: if deliveries > 0.0 { writes - exchanges } else { 0.0 },
             sent_bytes: counted("axon_sent_bytes_total"),
@@ -69,6 +75,14 @@ impl Sample {
             counts,
             cpu_us: by_part(&whole.threads, plan.command),
         }
+    }
+}
+
+/// How many there are while a run is measured.
+pub fn subscriptions(plan: &Plan) -> usize {
+    match plan.command {
+        Command::Mixed => plan.connections * AGENT_SUBSCRIPTIONS,
+        _ => plan.subscriptions.max(plan.subscribers),
     }
 }
 

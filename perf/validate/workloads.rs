@@ -1,5 +1,6 @@
 //! The four workloads, and how each is described to the planner.
 
+use crate::calibrate::subscriptions;
 use crate::options::{Command, Load, Options, RelayArgs};
 use crate::plan::Plan;
 use crate::report::Report;
@@ -7,9 +8,6 @@ use axon::plan::{Calibration, Counts, Description, Durability, event_bytes};
 
 /// Of the relay's one core, what the replays beside the publishers are meant to take.
 const REPLAY_CORES: f64 = 0.3;
-
-/// Inbox, topics and skill of an agent that runs jobs.
-const AGENT_SUBSCRIPTIONS: usize = 3;
 
 /// What a calibration does not contain.
 pub fn workloads(options: &Options, calibration: &Calibration) -> Vec<(Plan, RelayArgs)> {
@@ -66,10 +64,6 @@ pub fn describe(report: &Report, counts: &Counts) -> Description {
         Command::Mixed => (plan.connections, plan.connections),
         _ => (plan.publishers, plan.publishers + readers),
     };
-    let subscriptions = match plan.command {
-        Command::Mixed => plan.connections * AGENT_SUBSCRIPTIONS,
-        _ => plan.subscriptions.max(plan.subscribers),
-    };
     let deliveries = counts.deliveries / events;
     Description {
         connections: Some(connections as f64),
@@ -82,7 +76,7 @@ pub fn describe(report: &Report, counts: &Counts) -> Description {
         deliveries: Some(deliveries),
         readers: Some((readers as f64).max(deliveries).max(1.0)),
         reader_run: Some(run.max(1) as f64),
-        subscriptions: Some(subscriptions as f64),
+        subscriptions: Some(subscriptions(plan) as f64),
         replay_rate: Some(counts.replayed / events * report.per_second),
         durability: Some(if report.relay.durability == "os" { Durability::Os } else { Durability::Fsync }),
         cores: Some(report.relay.server_cores.len() as f64),

@@ -12,7 +12,7 @@
 //! single connection, whose replies and next events travel together).
 
 use super::calibration::Calibration;
-use super::coefficients::{COEFFICIENTS, Coefficient, Counts, Part};
+use super::coefficients::{COEFFICIENTS, Coefficient, Counts, Part, doublings};
 use super::deployment::{Deployment, Durability, Pace};
 use crate::base::limits::{COMMIT_EVENTS_MAX, VERIFY_BATCH_EVENTS_MAX};
 use serde::Serialize;
@@ -223,7 +223,11 @@ impl<'a> Mill<'a> {
             stored_bytes: stored * d.event_bytes,
             stored_tags: stored * d.tags,
             wakeups: self.shards * (wakes.log + wakes.shards),
-            matched: rate * self.shards * hit(1.0 / self.shards, d.deliveries),
+            matched: rate
+                * self.shards
+                * hit(1.0 / self.shards, d.deliveries)
+                * doublings(d.subscriptions / self.shards),
+            routed: if d.deliveries > 0.0 { stored * doublings(d.subscriptions) } else { 0.0 },
             deliveries,
             delivery_writes: self.delivery_writes(stored, ephemeral, &wakes, at).min(deliveries),
             sent_bytes: rate * REPLY_BYTES + (deliveries + d.replay_rate) * frame,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 /// The form of the file. A change of meaning is a new number: old files are measured again.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// A price, a size or a rate beyond this is a damaged file, and would overflow the sums.
 const NUMBER_MAX: f64 = 1e15;

@@ -66,8 +66,12 @@ pub struct Counts {
     pub stored_tags: f64,
     /// Shards woken by another thread.
     pub wakeups: f64,
-    /// Events looked up among subscriptions, once for each shard that may want them.
+    /// Events looked up among subscriptions, once for each shard that may want them, times the
+    /// doublings of their number ([`doublings`]).
     pub matched: f64,
+    /// Stored events of which the committer asks which shards want them, times the doublings of
+    /// all subscriptions.
+    pub routed: f64,
     pub deliveries: f64,
     /// Socket writes that carry live deliveries.
     pub delivery_writes: f64,
@@ -78,6 +82,12 @@ pub struct Counts {
     /// Events read from the log, and their bytes.
     pub replayed: f64,
     pub replayed_bytes: f64,
+}
+
+/// From none to so many, how often they double: a table's next doubling is another part of it that
+/// the nearer caches do not hold.
+pub fn doublings(subscriptions: f64) -> f64 {
+    (1.0 + subscriptions).log2()
 }
 
 /// One price.
@@ -148,7 +158,7 @@ pub const COEFFICIENTS: &[Coefficient] = &[
     price(
         "shard.match",
         Part::Shards,
-        "event looked up among subscriptions",
+        "event looked up among subscriptions, each doubling of them",
         "fan-out to 10, selective",
         |c| c.matched,
     ),
@@ -178,6 +188,13 @@ pub const COEFFICIENTS: &[Coefficient] = &[
         "stored event: duplicate check, rows, routing",
         "large windows",
         |c| c.stored,
+    ),
+    price(
+        "commit.match",
+        Part::Committer,
+        "stored event routed to shards, each doubling of the subscriptions",
+        "selective",
+        |c| c.routed,
     ),
     price("commit.byte", Part::Committer, "stored byte", "300, 1 200 and 8 200 bytes", |c| c.stored_bytes),
     price("index.commit", Part::Indexer, "commit that reaches the indexer", "1, 8 and 128 in flight", |c| {

@@ -28,7 +28,7 @@ mod tests;
 pub use batches::Batches;
 pub use calibration::{Calibration, CalibrationError, FORMAT, Facts, Residual};
 pub use capacity::{Limit, Use};
-pub use coefficients::{COEFFICIENTS, Coefficient, Counts, Part, cpu_us};
+pub use coefficients::{COEFFICIENTS, Coefficient, Counts, Part, cpu_us, doublings};
 pub use deployment::{Deployment, Description, Durability, Violation, event_bytes};
 pub use memory::{Memory, Setting};
 pub use outcome::{Cores, CurvePoint, Latency, Load, Plan, plan, predict};

@@ -420,7 +420,7 @@ mod tests {
         assert!(write(&gather, |tx| enrol(tx, 1)).is_err());
         door.broken.store(false, Ordering::SeqCst);
         for _ in 0..60_000 {
-            if !read(&gather, |db| is_behind(db)).unwrap() {
+            if !read(&gather, is_behind).unwrap() {
                 assert!(door.allowed(&key(1)));
                 return gather.close();
             }

@@ -1,5 +1,6 @@
 //! `axon demo`: a first event, from one agent to another, with nothing prepared.
 
+use super::ending::Ending;
 use super::output::{Output, event_text};
 use super::{Failure, Outcome};
 use crate::base::{Clock, EventId, Kind, PubKey};
@@ -15,7 +16,6 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What has not been delivered by then does not come: it takes about a millisecond.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -24,10 +24,10 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(20);
 /// step what happens, and the command that does it. Ended by a signal it leaves nothing behind either.
 pub(super) async fn run(output: &mut Output) -> Result<Outcome, Failure> {
     // Before there is anything to clean up.
-    let mut signals = Signals::new()?;
+    let mut ending = Ending::new()?;
     tokio::select! {
         shown = show(output) => shown,
-        name = signals.next() => Err(format!("ended by {name}").into()),
+        name = ending.next() => Err(format!("ended by {name}").into()),
     }
 }
 
@@ -126,32 +126,6 @@ async fn next(events: &mut Subscription) -> Result<Update, Failure> {
         Ok(Some(update)) => Ok(update?),
         Ok(None) => Err("the relay ended the subscription".into()),
         Err(_) => Err(format!("nothing came for {} seconds", DELIVERY_TIMEOUT.as_secs()).into()),
-    }
-}
-
-/// What ends the demo before its time.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Signals> {
-        Ok(Signals {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// The name of the next one.
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.hangup.recv() => "SIGHUP",
-        }
     }
 }
 

@@ -12,6 +12,7 @@ mod connections;
 mod delete;
 mod demo;
 mod doctor;
+mod ending;
 mod filter;
 mod follow;
 mod gather;

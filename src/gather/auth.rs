@@ -56,14 +56,15 @@ impl Agent {
     /// The agent of this token; with `acting` it must not be suspended.
     ///
     /// # Errors
-    /// 401 if the token was revoked or its agent is gone; 403 if the agent is suspended.
+    /// 401 if the token was revoked, is one of a key that was replaced, or its agent is gone; 403 if the agent is suspended.
     pub fn of(db: &Db<'_>, bearer: &Bearer, acting: bool) -> Result<Agent, Fault> {
         let sql = "SELECT n, name, pubkey, verified_at IS NOT NULL, suspended, suspend_reason, tokens_from,
-                   EXISTS (SELECT 1 FROM revoked_tokens WHERE hash = ?2)
+                   fingerprint, EXISTS (SELECT 1 FROM revoked_tokens WHERE hash = ?2)
                    FROM agents WHERE id = ?1";
         let found = db.one(sql, (&bearer.claims.agent_id, bearer.hash), |row| {
             let suspended: Option<String> = if row.get(4)? { Some(row.get(5)?) } else { None };
-            let revoked = row.get::<_, i64>(6)? > bearer.claims.iat || row.get(7)?;
+            let of_old_key = row.get::<_, String>(7)? != bearer.claims.pubkey_fp;
+            let revoked = row.get::<_, i64>(6)? > bearer.claims.iat || of_old_key || row.get(8)?;
             let agent = Agent {
                 n: row.get(0)?,
                 id: bearer.claims.agent_id.clone(),

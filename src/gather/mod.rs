@@ -120,6 +120,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use thiserror::Error;
 
+/// When to come back for the log while it is being opened, which takes a moment.
+const LOG_RETRY_SECONDS: u32 = 1;
+
 /// What every operation may look at: options, keys, ports, the clock.
 pub struct Context {
     pub options: Options,
@@ -274,12 +277,14 @@ impl Gather {
         self.database.read(work, done);
     }
 
-    /// Looks for an event of a public kind in the relay's log: its wire bytes, if it is there. Never
-    /// blocks.
+    /// Looks for an event of a public kind in the relay's log: its wire bytes, if it is there; 503 as
+    /// long as nothing follows the log. Never blocks.
     pub fn event(&self, id: EventId, done: impl FnOnce(Result<Option<Vec<u8>>, Fault>) + Send + 'static) {
         match self.faces.get() {
             Some(faces) => faces.find(id, Box::new(done)),
-            None => done(Ok(None)),
+            None => {
+                done(Err(Fault::unavailable("the relay's log is not open yet; try again", LOG_RETRY_SECONDS)))
+            }
         }
     }
 

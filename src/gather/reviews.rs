@@ -68,7 +68,7 @@ super::input! {
         cli_output: Option<String> = chars(0, 100_000),
         /// The agent's own proof; without one the platform attests.
         proof: Option<ClientProof> = any(),
-        /// Taken, and not kept.
+        /// Taken, and not kept; but everybody can read them in the event of a signed review.
         artifacts: Option<Vec<Artifact>> = any(),
         /// The challenge that this answers; counts only with `totem`.
         challenge_id: Option<String> = any(),

@@ -1,5 +1,5 @@
 //! The event that made a public record, as its author signed it: whoever has no key on the relay can
-//! check it, too.
+//! check it, too. All of its content is shown, also what Gather does not keep: `events.md` says so.
 
 use super::{Db, Fault, outbox};
 use crate::base::EventId;
@@ -55,10 +55,10 @@ pub fn public(db: &Db<'_>, id: &str) -> Result<EventId, Fault> {
 /// The event in these wire bytes of the log.
 ///
 /// # Errors
-/// 404 if there are none; ours if they are no event of such a kind.
+/// 404 if there are none, though a record names the event; ours if they are no event of such a kind.
 pub fn read(wire: Option<&[u8]>) -> Result<SealedEvent, Fault> {
     let arena = Bump::new();
-    let event = EventView::parse(wire.ok_or_else(missing)?, &arena).map_err(Fault::internal)?;
+    let event = EventView::parse(wire.ok_or_else(purged)?, &arena).map_err(Fault::internal)?;
     let content = std::str::from_utf8(event.content).map_err(Fault::internal)?;
     let tag = |tag: &crate::event::Tag<'_>| {
         [tag.name].iter().chain(tag.values).map(|part| (*part).to_owned()).collect()
@@ -78,10 +78,24 @@ fn missing() -> Fault {
     Fault::missing("no public record has this event: GET /api/posts/{id} names its own in event_id")
 }
 
+fn purged() -> Fault {
+    Fault::missing(
+        "a record has this event, but the relay's log does not keep it any more (retention): it cannot be checked \
+         here",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::Kind;
+
+    #[test]
+    fn an_event_that_is_gone_is_told_from_one_that_no_record_has() {
+        let gone = read(None).unwrap_err();
+        assert_eq!(gone.kind, missing().kind);
+        assert!(gone.detail.contains("retention") && !missing().detail.contains("retention"));
+    }
 
     #[test]
     fn no_private_kind_is_looked_for() {

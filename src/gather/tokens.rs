@@ -15,7 +15,8 @@ const NONCE_RANDOM_BYTES: usize = 32;
 /// Seconds a challenge can be answered.
 const CHALLENGE_SECONDS: i64 = 300;
 /// Tokens of an agent that may have been taken back one by one in the second in which it wants
-/// another: tokens of one second are the same token, so the next one is of the next second.
+/// another: tokens that count from one second are the same token, so the next one counts from the
+/// next second. No token counts from so many seconds after the later of now and `tokens_from`.
 const SAME_SECOND_MAX: i64 = 8;
 
 super::input! {
@@ -127,10 +128,12 @@ fn token(tx: &Tx<'_>, agent: i64) -> Result<Token, Fault> {
     let found = tx.one(sql, [agent], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
     let (id, fingerprint, unread_messages, from): (String, String, i64, i64) =
         found.ok_or_else(|| Fault::missing("this agent is gone"))?;
-    // One that is made in the second in which others were taken back is good.
-    let begin = tx.now().seconds().max(from);
+    // One that is made in the second in which others were taken back is good. It ends when it would
+    // anyhow, however far that second has been put off.
+    let now = tx.now().seconds();
+    let begin = now.max(from);
     for issued in begin..begin + SAME_SECOND_MAX {
-        let claims = Claims::of_agent(&id, &fingerprint, issued);
+        let claims = Claims { iat: issued, ..Claims::of_agent(&id, &fingerprint, now) };
         let token = jwt::sign(&tx.context().secrets.jwt, &claims);
         let hash = Bearer::new(claims, &token).hash;
         let sql = "SELECT 1 FROM revoked_tokens WHERE hash = ?1";
@@ -157,13 +160,14 @@ pub fn revoke(tx: &Tx<'_>, me: &Agent, which: &Revocation) -> Result<Revoked, Fa
     Ok(Revoked { status: "revoked", all: which.all })
 }
 
-/// Takes back every token of an agent, also one made in this very second, which is what tokens count.
+/// Takes back every token of an agent, also those made in this very second, which is what tokens
+/// count, whichever of the next ones they count from.
 ///
 /// # Errors
 /// Only the database's.
 pub fn revoke_all(tx: &Tx<'_>, agent: i64) -> Result<(), Fault> {
-    let sql = "UPDATE agents SET tokens_from = max(tokens_from, ?2) + 1 WHERE n = ?1";
-    tx.run(sql, (agent, tx.now().seconds()))?;
+    let sql = "UPDATE agents SET tokens_from = max(tokens_from, ?2) + ?3 WHERE n = ?1";
+    tx.run(sql, (agent, tx.now().seconds(), SAME_SECOND_MAX))?;
     Ok(())
 }
 
@@ -174,4 +178,76 @@ pub fn revoke_all(tx: &Tx<'_>, agent: i64) -> Result<(), Fault> {
 pub fn parse_key(pem: &str) -> Result<PubKey, Fault> {
     keys::public_key(pem)
         .map_err(|error| Fault::bad("the public key cannot be read").because("body.public_key", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rotation::{KeyChange, rotate_key};
+    use super::super::tests::{options, ports, write};
+    use super::*;
+    use crate::base::GATHER_KEY_CHANGE_PREFIX;
+    use crate::gather::{FaultKind, Gather};
+    use ed25519_dalek::{Signer as _, SigningKey};
+
+    fn key(seed: u8) -> SigningKey {
+        SigningKey::from_bytes(&[seed; 32])
+    }
+
+    fn log_in(tx: &Tx<'_>) -> Bearer {
+        let made = token(tx, 1).unwrap().token;
+        let claims = jwt::verify(&tx.context().secrets.jwt, &made, tx.now().seconds()).unwrap();
+        assert!(claims.exp == tx.now().seconds() + jwt::LIFETIME_SECONDS, "it lives no longer: {claims:?}");
+        Bearer::new(claims, &made)
+    }
+
+    fn agent(tx: &Tx<'_>, bearer: &Bearer) -> Result<Agent, FaultKind> {
+        Agent::of(tx, bearer, true).map_err(|fault| fault.kind)
+    }
+
+    fn change_to(new: &SigningKey, old: &SigningKey) -> KeyChange {
+        let consent = new.sign(&[&GATHER_KEY_CHANGE_PREFIX[..], &old.verifying_key().to_bytes()].concat());
+        KeyChange {
+            public_key: keys::pem(&PubKey(new.verifying_key().to_bytes())),
+            signature: Base64::encode_string(&consent.to_bytes()),
+        }
+    }
+
+    /// A transaction is of one second, whatever the machine does meanwhile.
+    #[test]
+    fn no_token_of_the_same_second_outlives_the_taking_back_of_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let gather = Gather::start(dir.path(), options(), ports(), crate::base::Clock::new()).unwrap();
+        let work = |tx: &Tx<'_>| {
+            let old = key(1).verifying_key().to_bytes();
+            let sql = "INSERT INTO agents (id, name, public_key, pubkey, fingerprint, created)
+                       VALUES ('a', 'a', '', ?1, ?2, 0)";
+            tx.run(sql, (old, keys::fingerprint(&PubKey(old))))?;
+            for all in [true, false] {
+                let mut made = Vec::new();
+                for _ in 1..SAME_SECOND_MAX {
+                    let bearer = log_in(tx);
+                    revoke(tx, &agent(tx, &bearer).unwrap(), &Revocation { all: false })?;
+                    assert_eq!(agent(tx, &bearer).unwrap_err(), FaultKind::Unauthorized);
+                    made.push(bearer);
+                }
+                let last = log_in(tx);
+                let me = agent(tx, &last).unwrap();
+                match all {
+                    true => revoke_all(tx, me.n)?,
+                    false => rotate_key(tx, &me, &change_to(&key(2), &key(1))).map(drop)?,
+                }
+                made.push(last);
+                for bearer in made {
+                    assert_eq!(agent(tx, &bearer).unwrap_err(), FaultKind::Unauthorized);
+                }
+                agent(tx, &log_in(tx)).unwrap();
+            }
+            // Not even one that counts from a second to come opens the account of another key.
+            let claims = Claims::of_agent("a", &keys::fingerprint(&PubKey(old)), i64::from(u32::MAX));
+            assert_eq!(agent(tx, &Bearer::new(claims, "forged")).unwrap_err(), FaultKind::Unauthorized);
+            Ok(())
+        };
+        write(&gather, work).unwrap();
+        gather.close();
+    }
 }

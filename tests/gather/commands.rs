@@ -4,12 +4,14 @@
 use super::desk::*;
 use super::harness::*;
 use axon::client::KeyPair;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::process::{Command, Stdio};
 use std::thread;
 
@@ -369,42 +371,72 @@ fn silent_thread() -> (Service, Desk) {
 
 /// What a summariser's grandchild says, over a pipe that ends with the last process that has it: that it
 /// began, and if nobody has ended it, that it came to its end.
-const GRANDCHILD: &str = "(echo began; sleep 20; echo survived) > said & wait";
+const GRANDCHILD: &str = "(echo began; sleep 30; echo survived) > said & wait";
+/// Seconds in which it has begun.
+const BEGINS_WITHIN: i64 = 20;
+/// Seconds in which it has ended, also when it came to its end.
+const ENDS_WITHIN: i64 = 40;
 
-/// The pipe it speaks over.
-fn pipe(desk: &Desk) -> PathBuf {
-    let pipe = desk.path("said");
-    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
-    pipe
+/// The reader's end of the pipe it speaks over; waits neither for it to be opened nor without a bound.
+struct Said(File);
+
+impl Said {
+    fn at(desk: &Desk) -> Said {
+        let path = desk.path("said");
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe");
+        let mut options = File::options();
+        options.read(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
+        Said(options.open(path).expect("a pipe"))
+    }
+
+    /// What is said next; nothing: whoever had the pipe is gone.
+    fn within(&mut self, seconds: i64) -> String {
+        let bound = Timespec { tv_sec: seconds, tv_nsec: 0 };
+        let ready = poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&bound)).expect("the pipe");
+        assert_eq!(ready, 1, "nothing was said in {seconds} s");
+        let mut heard = [0; 100];
+        let count = self.0.read(&mut heard).expect("the pipe");
+        String::from_utf8_lossy(&heard[..count]).into_owned()
+    }
 }
 
 #[test]
 fn a_program_that_takes_too_long_ends_with_all_it_has_started() {
     let (_service, desk) = silent_thread();
-    let pipe = pipe(&desk);
-    let said = thread::spawn(|| std::fs::read_to_string(pipe).expect("the pipe"));
-    let args = ["summarise", "--once", "--key", "nine.pem", "--timeout-s", "1", "--exec", GRANDCHILD];
-    assert!(desk.refused(&args).contains("more than 1 s"));
-    assert_eq!(said.join().expect("its end"), "began\n");
+    let mut said = Said::at(&desk);
+    let args = ["summarise", "--once", "--key", "nine.pem", "--timeout-s", "8", "--exec", GRANDCHILD];
+    assert!(desk.refused(&args).contains("more than 8 s"));
+    assert_eq!(said.within(BEGINS_WITHIN), "began\n");
+    assert_eq!(said.within(ENDS_WITHIN), "");
 }
 
 #[test]
 fn a_program_does_not_outlive_the_command_that_was_interrupted() {
-    for signal in [Signal::INT, Signal::TERM] {
+    for (signal, name) in [(Signal::INT, "SIGINT"), (Signal::TERM, "SIGTERM"), (Signal::HUP, "SIGHUP")] {
         let (_service, desk) = silent_thread();
-        let pipe = pipe(&desk);
+        let mut said = Said::at(&desk);
         let child = desk.start(&["summarise", "--once", "--key", "nine.pem", "--exec", GRANDCHILD]);
-        let mut said = BufReader::new(std::fs::File::open(pipe).expect("the pipe"));
-        let mut heard = String::new();
-        said.read_line(&mut heard).expect("its first line");
-        assert_eq!(heard, "began\n");
+        assert_eq!(said.within(BEGINS_WITHIN), "began\n");
         rustix::process::kill_process(Pid::from_child(&child), signal).expect("it is there");
         let out = child.wait_with_output().expect("its end");
         assert_eq!(out.status.code(), Some(1), "{out:?}");
-        heard.clear();
-        said.read_to_string(&mut heard).expect("the pipe's end");
-        assert_eq!(heard, "", "{signal:?}");
+        assert!(String::from_utf8_lossy(&out.stderr).contains(name), "{out:?}");
+        assert_eq!(said.within(ENDS_WITHIN), "", "{name}");
     }
+}
+
+/// As `nohup` starts it.
+#[test]
+fn the_end_of_the_terminal_is_ignored_where_it_was_ignored_before() {
+    let (_service, desk) = silent_thread();
+    let args = ["summarise", "--once", "--key", "nine.pem", "--exec", "kill -HUP $PPID; sleep 1; echo whole"];
+    let typed = desk.command(&args);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(typed.get_program()).args(typed.get_args());
+    shell
+        .envs(typed.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .current_dir(desk.dir.path());
+    assert!(finished(&args, shell.output().expect("sh")).contains("whole"));
 }
 
 #[test]

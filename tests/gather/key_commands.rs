@@ -81,6 +81,47 @@ fn what_is_refused_changes_nothing() {
     desk.text(&["change-key", "--key", "nine.pem", "--new", "five.pem"]);
 }
 
+/// A change that was begun can be neither lost nor forced by another one, and be given up.
+#[test]
+fn what_was_begun_and_refused_waits_and_can_be_given_up() {
+    let service = Setup::new().allow(&key(9), "admin").start();
+    let (desk, id) = Desk::agent(&service, "one");
+    let before = pubkey(&desk.path(KEY));
+    assert!(desk.refused(&["change-key", "--abandon"]).contains("no change of this key was begun"));
+    let taken = service.agent(2);
+    KeyPair::from_seed(&taken.key.to_bytes()).save(&desk.path(NEXT)).expect("a key file");
+    for args in [&["change-key"][..], &["change-key", "--new", NEXT]] {
+        let refused = desk.refused(args);
+        assert!(refused.contains("409 Conflict") && refused.contains("--abandon"), "{refused}");
+        assert!(desk.path(NEXT).exists(), "{args:?} did not make it");
+    }
+    let given_up = desk.json(&["change-key", "--abandon"]);
+    let dropped = Path::new(of(&given_up, "dropped_key_file"));
+    assert_eq!(KeyPair::load(dropped).expect("a key").pubkey().0, taken.key.verifying_key().to_bytes());
+    assert!(!desk.path(NEXT).exists());
+    assert_eq!((pubkey(&desk.path(KEY)), of(&desk.json(&["me"]), "agent_id")), (before, id.as_str()));
+    desk.text(&["change-key"]);
+
+    // It is made already: it can only be finished.
+    let (now, next) = (desk.path(KEY), desk.path(NEXT));
+    std::fs::rename(&now, &next).expect("the key");
+    KeyPair::from_seed(&[7; 32]).save(&now).expect("a key file");
+    let refused = desk.refused(&["change-key", "--abandon"]);
+    assert!(refused.contains("may have been made") && next.exists(), "{refused}");
+
+    // One that was begun does not take an admin's role away either.
+    service.agent(9);
+    KeyPair::from_seed(&[9; 32]).save(&desk.path("nine.pem")).expect("a key file");
+    let waits = KeyPair::from_seed(&[5; 32]);
+    waits.save(&desk.path("nine.pem.next")).expect("a key file");
+    let refused = desk.refused(&["change-key", "--key", "nine.pem"]);
+    assert!(
+        refused.contains(&format!("axon allow add {} --role admin", waits.pubkey().to_hex())),
+        "{refused}"
+    );
+    desk.text(&["change-key", "--key", "nine.pem", "--new", "nine.pem.next"]);
+}
+
 #[test]
 fn what_a_crash_left_is_finished_with_the_key_that_was_made_for_it() {
     let service = Setup::new().start();

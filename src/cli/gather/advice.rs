@@ -27,6 +27,12 @@ pub(super) fn unfinished(error: &GatherError, waiting: &Path) -> Failure {
         .into()
 }
 
+/// The same of a change of the key that was not made; the new key waits in `waiting`.
+pub(super) fn unchanged(error: &GatherError, waiting: &Path) -> Failure {
+    let (failure, waiting) = (failure(error), waiting.display());
+    format!("{failure}\nthe new key waits in {waiting}: axon gather change-key --abandon gives it up").into()
+}
+
 fn next(error: &GatherError) -> Option<String> {
     let fixed = match error {
         GatherError::Refused(problem) => return after_refusal(problem),

@@ -4,12 +4,12 @@ use super::program;
 use super::session::Session;
 use super::show::answer;
 use crate::cli::Failure;
+use crate::cli::ending::Ending;
 use crate::cli::output::{Output, printable};
 use crate::client::gather::{Request, path};
 use clap::Args;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
 pub(super) const SUMMARISE_EXAMPLES: &str = "\
@@ -21,7 +21,8 @@ Needs the key of an agent that is an admin (axon allow add KEY --role admin). Th
 that fell silent on stdin: one JSON object, the post with its comments as a tree. What it prints becomes the
 thread's summary, is shown with it and published as an event. If it fails, prints nothing, or takes too
 long, that is said, and the thread is handed to it again in the next round. What takes too long is killed,
-with whatever it has started; so is what still works when Ctrl-C or a SIGTERM ends this command.";
+with whatever it has started; so is what still works when Ctrl-C, a SIGTERM or the end of the terminal ends
+this command. Under nohup the end of the terminal does not.";
 
 /// Characters of a summary; what a program prints beyond them is dropped.
 const SUMMARY_CHARS_MAX: usize = 5_000;
@@ -66,13 +67,12 @@ pub(super) async fn summarise(
         eprintln!("axon: sums up what was silent for {quiet} minutes; looks every {every} s, Ctrl-C ends it");
     }
     // A program is no part of our process group: what ends us would not reach it.
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    tokio::select! {
+    let mut ending = Ending::new()?;
+    let name = tokio::select! {
         ended = rounds(session, flags, output) => return ended,
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    if flags.once { Err("ended by a signal, before the round was done".into()) } else { Ok(()) }
+        name = ending.next() => name,
+    };
+    if flags.once { Err(format!("ended by {name}, before the round was done").into()) } else { Ok(()) }
 }
 
 async fn rounds(session: &mut Session, flags: &SummariseFlags, output: &mut Output) -> Result<(), Failure> {

@@ -35,7 +35,7 @@ pub use error::{Flaw, GatherError, Problem};
 pub use http::{Request, path};
 pub use pow::{DIFFICULTY_MAX, Puzzle, Worked};
 pub use review::Claim;
-pub use rotation::{KeyChange, KeyChangeError};
+pub use rotation::{KeyChange, KeyChangeError, Settled};
 pub use tokens::TokenFile;
 
 use super::{KeyPair, Roots};

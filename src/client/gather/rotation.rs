@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 use thiserror::Error;
 
-/// Hex digits of a replaced key in its file's name.
+/// Hex digits of a key that was replaced or dropped in its file's name.
 const NAME_DIGITS: usize = 16;
 
 /// Why a key was not changed.
@@ -119,32 +119,61 @@ impl KeyChange {
         }
     }
 
-    /// The new key is the agent's: it takes the file's place; where the old one is now.
+    /// The new key is the agent's: it takes the file's place.
     ///
     /// # Errors
-    /// The file system's; both keys are there, and this may be called again.
-    pub fn settle(&self, old: &PubKey) -> Result<PathBuf, KeyError> {
-        let kept = beside(&self.file, &format!(".old-{}", &old.to_hex()[..NAME_DIGITS]));
+    /// The file system's; both keys are where they were, and this may be called again.
+    pub fn settle(&self, old: &PubKey) -> Result<Settled, KeyError> {
+        self.settle_with(old, private_file::sync_dir)
+    }
+
+    fn settle_with(&self, old: &PubKey, sync: impl Fn(&Path) -> io::Result<()>) -> Result<Settled, KeyError> {
+        let kept = beside(&self.file, &format!(".old-{}", name_of(old)));
         let failed = |path: &Path, source| KeyError::Io { path: path.to_owned(), source };
         match fs::hard_link(&self.file, &kept) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(&kept, error)),
             _ => {}
         }
         // The old key's second name first: the rename takes away its first.
-        let placed = private_file::sync_dir(&self.file)
-            .and_then(|()| fs::rename(&self.next, &self.file))
-            .and_then(|()| private_file::sync_dir(&self.file));
+        let placed = sync(&self.file).and_then(|()| fs::rename(&self.next, &self.file));
         placed.map_err(|error| failed(&self.file, error))?;
-        Ok(kept)
+        Ok(Settled { old_key: kept, unsynced: sync(&self.file).err() })
     }
 
-    /// The change will not be: the new key is nobody's.
+    /// The change will not be, and the new key is nobody's: removes its file.
     ///
     /// # Errors
     /// The file system's.
     pub fn abandon(&self) -> Result<(), KeyError> {
         fs::remove_file(&self.next).map_err(|source| KeyError::Io { path: self.next.clone(), source })
     }
+
+    /// The change is given up: another can be begun. The new key is kept all the same, in
+    /// FILE.dropped-…, which is returned: a request that was lost on its way may yet arrive.
+    ///
+    /// # Errors
+    /// The file's own; nothing has changed then.
+    pub fn set_aside(&self) -> Result<PathBuf, KeyError> {
+        let dropped =
+            beside(&self.file, &format!(".dropped-{}", name_of(&KeyPair::load(&self.next)?.pubkey())));
+        let moved = fs::rename(&self.next, &dropped);
+        moved.map_err(|source| KeyError::Io { path: self.next.clone(), source })?;
+        Ok(dropped)
+    }
+}
+
+/// The new key is in the file's place.
+#[derive(Debug)]
+pub struct Settled {
+    /// Where the old one is.
+    pub old_key: PathBuf,
+    /// Why a power failure might undo it, so that both keys are where they were before.
+    pub unsynced: Option<io::Error>,
+}
+
+/// As it stands in the name of a key's file.
+fn name_of(key: &PubKey) -> String {
+    key.to_hex()[..NAME_DIGITS].to_owned()
 }
 
 fn beside(file: &Path, ending: &str) -> PathBuf {
@@ -182,7 +211,7 @@ mod tests {
         // A crash between the two steps of settling is mended by settling.
         fs::hard_link(&file, dir.path().join(format!("key.old-{}", &old.pubkey().to_hex()[..16])))
             .expect("a link");
-        let kept = change.settle(&old.pubkey()).expect("it is settled");
+        let kept = change.settle(&old.pubkey()).expect("it is settled").old_key;
         assert_eq!(KeyPair::load(&file).expect("the key").pubkey(), new);
         assert_eq!(KeyPair::load(&kept).expect("the old key").pubkey(), old.pubkey());
         assert!(!change.is_begun());
@@ -193,6 +222,33 @@ mod tests {
         );
         change.abandon().expect("it is dropped");
         assert!(spare.exists() && !change.is_begun());
+        assert_eq!(KeyPair::load(&file).expect("the key").pubkey(), new);
+
+        let made = change.begin(None).expect("another new key").pubkey();
+        let dropped = change.set_aside().expect("it is set aside");
+        assert_eq!(KeyPair::load(&dropped).expect("it is kept").pubkey(), made);
+        assert_ne!(change.begin(None).expect("another one").pubkey(), made);
+    }
+
+    #[test]
+    fn what_is_not_known_to_be_on_disk_is_done_all_the_same_once_the_key_has_its_place() {
+        let dir = tempfile::tempdir().expect("a scratch directory");
+        let file = dir.path().join("key");
+        let old = KeyPair::from_seed(&[1; 32]);
+        old.save(&file).expect("a key file");
+        let change = KeyChange::of(&file);
+        let new = change.begin(None).expect("a new key").pubkey();
+        let fails = |good: usize| {
+            let calls = std::cell::Cell::new(0);
+            move |_: &Path| {
+                calls.set(calls.get() + 1);
+                if calls.get() > good { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+            }
+        };
+        change.settle_with(&old.pubkey(), fails(0)).expect_err("the old key's second name may be lost");
+        assert!(change.is_begun() && KeyPair::load(&file).expect("the key").pubkey() == old.pubkey());
+        let settled = change.settle_with(&old.pubkey(), fails(1)).expect("it is done");
+        assert!(settled.unsynced.is_some() && !change.is_begun());
         assert_eq!(KeyPair::load(&file).expect("the key").pubkey(), new);
     }
 }

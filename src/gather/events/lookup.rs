@@ -69,7 +69,29 @@ impl LogClient for Asker {
             Err(QueryError::OtherLog(_)) => {
                 Err(Fault::unavailable("the log has just changed; try again", RETRY_SECONDS))
             }
-            Err(QueryError::Failed(why)) => Err(Fault::internal(why)),
+            Err(QueryError::Failed(why)) => {
+                tracing::warn!(detail = why, "gather: an event could not be looked for");
+                Err(Fault::unavailable("the relay's log cannot be read now; try again", RETRY_SECONDS))
+            }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gather::FaultKind;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_log_that_cannot_answer_is_not_the_service_s_own_fault_and_makes_room() {
+        let open = Arc::new(AtomicUsize::new(1));
+        let (told, answer) = mpsc::channel();
+        let found: Found = Box::new(move |result| told.send(result).unwrap());
+        let asker = Asker { found: Mutex::new(Some(found)), open: Arc::clone(&open) };
+        asker.page(Ticket(0), Err(QueryError::Failed("the log is closed".to_owned())));
+        let fault = answer.recv().unwrap().unwrap_err();
+        assert_eq!((fault.kind, fault.retry_seconds), (FaultKind::Unavailable, Some(RETRY_SECONDS)));
+        assert_eq!(open.load(Ordering::Relaxed), 0);
     }
 }

@@ -28,7 +28,7 @@ use axon::gather::rules::money::Sats;
 use axon::gather::rules::pow::{Purpose, solves};
 use axon::gather::skills::{self, NewSkill};
 use axon::gather::verification::{self, Verification};
-use axon::gather::{Agent, Fault, Gather, Options, Registration, Tx, outbox, votes};
+use axon::gather::{Agent, Fault, FaultKind, Gather, Options, Registration, Tx, outbox, votes};
 use indicatif::ProgressBar;
 use std::collections::HashMap;
 use std::path::Path;
@@ -80,8 +80,9 @@ enum Thing {
 /// How often progress is told where no bar can be shown.
 const TOLD: usize = 10;
 
-/// Operations that wait for the writer: some commits ahead, and fewer than it takes.
-const AHEAD: usize = 1_024;
+/// Operations that wait for the writer: some commits ahead, and half of those that it takes if each
+/// of them waits for the relay's door, too.
+const AHEAD: usize = 512;
 
 /// Makes the store in `dir`, which has none.
 ///
@@ -232,6 +233,8 @@ impl Slice {
             }
             result = match answers.recv() {
                 Ok(Ok(())) => Ok(()),
+                // A new agent is stored; the relay that is not there yet lets it in at its first start.
+                Ok(Err(fault)) if fault.kind == FaultKind::Unavailable => Ok(()),
                 Ok(Err(fault)) => Err(failed(&format!("{} {:?}", fault.detail, fault.flaws))),
                 Err(_) => Err(failed(&"the database ended")),
             };

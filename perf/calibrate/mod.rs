@@ -118,17 +118,23 @@ impl Measuring {
     }
 }
 
-/// Of the least disturbed repeats the second cheapest, of five where there is time. Whoever shares the host's caches and
-/// memory makes a run dearer, by half and more for minutes, never cheaper, and is not to be seen
-/// from here: the median would be a price of the hour. A whole report, so that CPU and counters are
-/// of the same run.
+/// Of the least disturbed repeats the second cheapest, of five where there is time. Whoever shares
+/// the host's caches and memory makes a run dearer, by half and more for minutes, never cheaper, and
+/// is not to be seen from here: the median would be a price of the hour. A whole report, so that CPU
+/// and counters are of the same run.
 pub fn typical(mut reports: Vec<Report>) -> Report {
     reports.sort_by(|a, b| disturbance(a).total_cmp(&disturbance(b)));
     reports.truncate(REPEATS);
-    let cost = |report: &Report| report.server.as_ref().map_or(0.0, |server| server.cpu_us_per_unit_settled);
-    reports.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
-    let second = usize::from(reports.len() > 1);
-    reports.swap_remove(second)
+    second_cheapest(reports, |report| {
+        report.server.as_ref().map_or(0.0, |server| server.cpu_us_per_unit_settled)
+    })
+}
+
+/// Of one the only one; there is at least one.
+fn second_cheapest<T>(mut all: Vec<T>, cost: impl Fn(&T) -> f64) -> T {
+    all.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
+    let second = usize::from(all.len() > 1);
+    all.swap_remove(second)
 }
 
 fn disturbance(report: &Report) -> f64 {
@@ -218,4 +224,17 @@ fn table(calibration: &Calibration) -> String {
         let _ = writeln!(out, "{name:<34} {:>14.1}", value.as_f64().unwrap_or(0.0));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::second_cheapest;
+
+    #[test]
+    fn one_lucky_run_and_the_disturbed_ones_do_not_count() {
+        for (costs, chosen) in [(vec![9.0, 1.0, 3.0, 2.0, 8.0], 2.0), (vec![3.0, 2.0], 3.0), (vec![7.0], 7.0)]
+        {
+            assert_eq!(second_cheapest(costs, |cost| *cost), chosen);
+        }
+    }
 }

@@ -1,5 +1,5 @@
-//! What the relay holds by its defaults, in bytes, and its threads. The planner names no other room, so each number
-//! stands here once more: tests beside the code that it is taken from compare them.
+//! What the relay holds by its defaults, in bytes, and its threads. The planner names no other room,
+//! so each number stands here once more: tests beside the code that it is taken from compare them.
 
 const MIB: f64 = 1_048_576.0;
 

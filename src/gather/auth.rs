@@ -56,7 +56,8 @@ impl Agent {
     /// The agent of this token; with `acting` it must not be suspended.
     ///
     /// # Errors
-    /// 401 if the token was revoked, is one of a key that was replaced, or its agent is gone; 403 if the agent is suspended.
+    /// 401 if the token was revoked, is one of a key that was replaced, or its agent is gone; 403 if
+    /// the agent is suspended.
     pub fn of(db: &Db<'_>, bearer: &Bearer, acting: bool) -> Result<Agent, Fault> {
         let sql = "SELECT n, name, pubkey, verified_at IS NOT NULL, suspended, suspend_reason, tokens_from,
                    fingerprint, EXISTS (SELECT 1 FROM revoked_tokens WHERE hash = ?2)

@@ -1,8 +1,8 @@
 //! Health, metrics and the control socket, on a thread and a tokio runtime of their own.
 //!
 //! Two doors. The public one (TCP) answers `GET /healthz` and `GET /metrics` to whoever reaches
-//! it; other routes (Gather's) may be served beside them. The control door is a Unix socket in the data directory that only
-//! its owner may open; through it the command line changes the allowlist of a running relay.
+//! it; other routes (Gather's) may be served beside them. The control door is a Unix socket in the
+//! data directory that only its owner may open; through it the command line changes the allowlist of a running relay.
 //! What the handlers need is handed in: nothing here reaches into a shard or a session, and
 //! keys change only through [`KeyAdmin`], the same road every other caller takes.
 //!

@@ -2,8 +2,8 @@
 //! configured.
 //!
 //! Below `/admin` on the public door: `/keys`, `/info` and `/reload` as on the control socket, but no
-//! checkpoints, whose files lie on the relay's machine, and nothing that takes events away or in. Each request is signed (see [`AdminRequest`]):
-//! there is no token that could be read on the way, kept, or stand in a log. A signature holds for one
+//! checkpoints, whose files lie on the relay's machine, and nothing that takes events away or in. Each
+//! request is signed (see [`AdminRequest`]): there is no token that could be read on the way, kept, or stand in a log. A signature holds for one
 //! relay, one request and a minute, and once. The memory of the requests that were let in does not outlive
 //! the process, but the time of the latest does: it is on disk before anything is done. After a start none
 //! is taken that is as old as that, or older than the start. Whoever reads along learns what is asked and

@@ -30,8 +30,9 @@ this relay, and all tokens are taken back. It needs the old key: whoever has los
 
 The new key waits in KEYFILE.next, on disk before the service hears of it, and takes KEYFILE's place when the
 service has taken it; the old one is then in KEYFILE.old-… (other services may still know it; delete it when
-none does). If this is interrupted, wherever it may be, the same command finishes it: do not delete KEYFILE.next. To give up a change that the service has not made,
---abandon: it makes sure that the old key still opens the account, and puts the new one into KEYFILE.dropped-….
+none does). If this is interrupted, wherever it may be, the same command finishes it: do not delete
+KEYFILE.next. --abandon gives up a change that the service has not made: it makes sure that the old key still
+opens the account, and puts the new one into KEYFILE.dropped-….
 
 A role that an operator gave to the old key on the relay stays with the old key. So an admin's key is changed
 with --new only, after `axon allow add NEWKEY --role admin`; afterwards `axon allow remove OLDKEY`.";
